@@ -1,0 +1,214 @@
+"""Where laws come from: the shipped model files and the user's own."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.spec import SCALES, Spec, parse_spec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+MAX_BYTES = 100_000
+
+
+def models_folder() -> Path:
+    """Return the folder of the shipped model files: inside the wheel, or beside the package."""
+    package = Path(__file__).parent
+    for folder in (package / "models", package.parent / "models"):
+        if folder.is_dir():
+            return folder
+    raise InputError("the shipped model files are missing; install bayeslaw again.")
+
+
+def models() -> pd.DataFrame:
+    """List the shipped laws.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns name, title, law, source; one row a law.
+    """
+    import pandas as pd
+
+    specs = [load_model(path.stem) for path in sorted(models_folder().glob("*.toml"))]
+    rows = [{"name": s.name, "title": s.title, "law": s.law.text, "source": s.source} for s in specs]
+    return pd.DataFrame(rows, columns=["name", "title", "law", "source"])
+
+
+def load_model(name: str | Path) -> Spec:
+    """Read a law.
+
+    Parameters
+    ----------
+    name : str or path
+        A shipped name (see `models`), or the path of a ``.toml`` file.
+
+    Returns
+    -------
+    Spec
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or its file is malformed.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        shipped = {p.stem: p for p in models_folder().glob("*.toml")}
+        if str(name) not in shipped:
+            raise InputError(
+                f"no model named {str(name)!r}{did_you_mean(str(name), shipped)} "
+                "For a law of your own give the path of its .toml file."
+            )
+        path = shipped[str(name)]
+    return parse_toml(_read(path), path.stem)
+
+
+def parse_toml(text: str, name: str) -> Spec:
+    """Read a law from the text of a model file.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    name : str
+        The model's name.
+
+    Returns
+    -------
+    Spec
+
+    Raises
+    ------
+    InputError
+        If it is not TOML or not a model.
+    """
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"model '{name}': not valid TOML ({error}); correct that line.") from None
+    return parse_spec(document, name)
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: larger than {MAX_BYTES} bytes; that is no model file.")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a model file ({error}).") from None
+
+
+def change(
+    spec: Spec,
+    *,
+    fix: Mapping[str, float] | None = None,
+    prior: Mapping[str, tuple[float, float]] | None = None,
+    likelihood: Mapping[str, Any] | None = None,
+    scale: str | None = None,
+) -> Spec:
+    """Return a new law that differs from this one in what is named.
+
+    Parameters
+    ----------
+    spec : Spec
+    fix : mapping of str to float, optional
+        Parameters to hold at a value, ``{"lam": 0.999}``; ``None`` as the value frees one again.
+    prior : mapping of str to (float, float), optional
+        New central 90 % intervals of priors, in each parameter's own unit; noise parameters too.
+    likelihood : mapping, optional
+        Entries of ``[likelihood]`` to replace.
+    scale : str, optional
+        New scale of errors: identity, log or logit.
+
+    Returns
+    -------
+    Spec
+        Checked as if read from a file.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or a value not allowed.
+    """
+    document = copy.deepcopy(dict(spec.document))
+    for name, value in (fix or {}).items():
+        entry = _parameter_entry(spec, document, name)
+        entry.pop("fixed", None)
+        if value is not None:
+            entry["fixed"] = value
+    for name, interval in (prior or {}).items():
+        entry = _parameter_entry(spec, document, name)
+        entry.pop("fixed", None)
+        entry["prior_90"] = list(interval) if isinstance(interval, list | tuple) else interval
+    for key, value in (likelihood or {}).items():
+        old = document["likelihood"].get(key)
+        merge = isinstance(old, dict) and isinstance(value, Mapping)
+        document["likelihood"][key] = {**old, **value} if merge else value
+    if scale is not None:
+        if scale not in SCALES:
+            raise InputError(f"scale: found {scale!r}{did_you_mean(scale, SCALES)}")
+        document["output"]["scale"] = scale
+    return parse_spec(document, spec.name)
+
+
+def _parameter_entry(spec: Spec, document: dict, name: str) -> dict:
+    """Return the table of a parameter in the document, or refuse with the way to go."""
+    for section in ("parameters", "likelihood"):
+        if name in document[section] and isinstance(document[section][name], dict):
+            return document[section][name]
+    where = f"model '{spec.name}', change"
+    if name in spec.derived:
+        formula = spec.derived[name].formula
+        raise InputError(f"{where}: {name!r} is derived ({formula.text}); change {', '.join(sorted(formula.symbols & set(spec.scalar_names)))}.")
+    for parameter in spec.parameters.values():
+        if name in parameter.names:
+            raise InputError(f"{where}: {name!r} is one share of {parameter.name!r} and cannot be changed alone; write a law without it as a .toml file.")
+    allowed = {*spec.parameters, *spec.likelihood}
+    raise InputError(f"{where}: unknown parameter {name!r}{did_you_mean(name, allowed)}")
+
+
+def resolve(spec: Spec, data: xr.Dataset) -> Spec:
+    """Freeze the references of a law's inputs to numbers.
+
+    Parameters
+    ----------
+    spec : Spec
+        References given by name (``"geometric-mean"``) are computed; numbers stay.
+    data : xarray.Dataset
+        As `read_table` returns it.
+
+    Returns
+    -------
+    Spec
+        The frozen law: shared by all windows of a study, stored in a fit, untouched by forecasts.
+
+    Raises
+    ------
+    InputError
+        If the data lack a column, or its values have no such reference.
+    """
+    import numpy as np
+
+    statistics = {
+        "geometric-mean": lambda v: np.exp(np.mean(np.log(v))),
+        "mean": np.mean, "median": np.median, "minimum": np.min, "maximum": np.max,
+    }  # fmt: skip
+    document = copy.deepcopy(dict(spec.document))
+    for entry in spec.inputs.values():
+        if not isinstance(entry.reference, str):
+            continue
+        if entry.column not in data:
+            raise InputError(f"model '{spec.name}': the data have no column {entry.column!r}{did_you_mean(entry.column, data.data_vars)}")
+        values = np.asarray(data[entry.column].values, dtype=float)
+        if values.size == 0 or (entry.reference == "geometric-mean" and not (values > 0).all()):
+            raise InputError(f"model '{spec.name}', input {entry.name}: the {entry.reference} needs positive values in column {entry.column!r}.")
+        document["inputs"][entry.name]["reference"] = float(statistics[entry.reference](values))
+    return parse_spec(document, spec.name)

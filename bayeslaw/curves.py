@@ -1,0 +1,148 @@
+"""Loss curves joined to their learning-rate schedules."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.functions import FUNCTIONS
+from bayeslaw.schedules import Schedule, parse_schedule
+from bayeslaw.spec import Spec
+from bayeslaw.tables import Excluded, check_positive_inputs, keep, read_frame, to_dataset
+from bayeslaw.validate import check_columns, check_unique
+
+SCHEDULE_COLUMNS = ("lr_area", "lr", "step")
+"""Columns that a schedule supplies: S1, the rate, and the step itself."""
+LR_TOLERANCE = 0.005
+"""How far a logged rate may be from the schedule's, as a share of the peak."""
+
+
+def needs_schedule(spec: Spec) -> bool:
+    """Whether a law's inputs come from a learning-rate schedule."""
+    return any(i.function == "annealing_area" or i.column == "lr_area" for i in spec.inputs.values())
+
+
+def schedule_inputs(spec: Spec, schedule: Schedule, steps: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute what a law needs of a schedule at some steps.
+
+    Parameters
+    ----------
+    spec : Spec
+    schedule : Schedule
+    steps : numpy.ndarray of int, shape (n,)
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        ``lr_area`` (S1) and ``lr``, shape (n,), and the prepared numbers of each function input
+        under its function's name, shape (n, nodes).
+    """
+    inputs = {"lr_area": schedule.area(steps), "lr": schedule.lr[steps], "step": steps.astype(float)}
+    for entry in spec.inputs.values():
+        if entry.function is not None:
+            inputs[entry.function] = FUNCTIONS[entry.function].prepare(schedule, steps, entry.range)
+    return inputs
+
+
+def read_curves(
+    table: str | Path | pd.DataFrame,
+    spec: Spec,
+    schedules: str | Mapping[str, str],
+    *,
+    where: str | Iterable[str] | None = None,
+    rename: Mapping[str, str] | None = None,
+) -> xr.Dataset:
+    """Join loss curves to their schedules.
+
+    Parameters
+    ----------
+    table : path or pandas.DataFrame
+        One row a logged step: columns ``run``, ``step``, the output's column (``loss``), and
+        optionally ``lr``, which must then agree with the schedule.
+    spec : Spec
+        A law with schedule inputs, such as ``annealing``.
+    schedules : str or mapping of str to str
+        A schedule's text for each run (see `parse_schedule`), or one text for all.
+    where, rename
+        As in `read_table`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dim ``obs``; the output, ``lr_area`` (S1), ``lr``, the function inputs' prepared numbers, and
+        the coordinates ``run`` and ``step``. Rows inside warm-up are left out and counted.
+
+    Raises
+    ------
+    InputError
+        If a run has no schedule, a step lies beyond it, or a logged rate disagrees with it.
+    """
+    if not needs_schedule(spec):
+        raise InputError(f"model '{spec.name}' needs no schedule; read its table with read_table.")
+    frame = keep(read_frame(table, rename), where, rename)
+    columns = [c for c in ("lr", "sampling_error") if c in frame]
+    frame = check_columns(frame, ["run", "step", spec.output.name, *columns], "table of curves")
+    check_unique(frame, ["run", "step"], "table of curves")
+    texts = _texts(frame, schedules)
+    excluded = Excluded()
+    parts = [_one_curve(curve, spec, run, texts[run], excluded) for run, curve in frame.groupby("run", sort=False)]
+    rows = pd.concat([rows for rows, _ in parts])
+    check_positive_inputs(rows, spec)
+    data = to_dataset(rows, spec, excluded.checks("note"), schedules=json.dumps(texts))
+    for name in {i.function for i in spec.inputs.values()} - {None}:
+        data[name] = (("obs", "node"), np.concatenate([inputs[name] for _, inputs in parts]))
+    return data.set_coords("step")
+
+
+def _texts(frame: pd.DataFrame, schedules: str | Mapping[str, str]) -> dict[str, str]:
+    """Return a schedule's text for every run, or say which are missing or unknown."""
+    runs = list(dict.fromkeys(frame["run"]))
+    texts = dict.fromkeys(runs, schedules) if isinstance(schedules, str) else dict(schedules)
+    for name in texts:
+        if name not in runs:
+            raise InputError(f"schedules: the table has no run {name!r}{did_you_mean(name, runs)}")
+    missing = [run for run in runs if run not in texts]
+    if missing:
+        raise InputError(
+            f"schedules: none for run(s) {', '.join(missing)}; give one each "
+            "(--schedule \"run=cosine(peak=…, end=…, warmup=…, total=…)\"), or leave the run out with "
+            "where=['run=a|b'] / --where."
+        )
+    return texts
+
+
+def _one_curve(curve: pd.DataFrame, spec: Spec, run: str, text: str, excluded: Excluded):
+    """Return one run's usable rows with S1 and lr, and the prepared function inputs."""
+    curve = curve.sort_values("step")
+    steps = curve["step"].to_numpy(dtype=int)
+    logged = (steps, curve["lr"].to_numpy()) if "lr" in curve else None
+    schedule = parse_schedule(text, logged)
+    if steps[-1] > schedule.total:
+        row = curve.index[-1] + 1
+        raise InputError(f"run {run!r}, row {row}: step {steps[-1]} lies beyond its schedule, which ends at {schedule.total}.")
+    if logged is not None:
+        _check_rates(curve, schedule, steps, run)
+    warming = steps < schedule.warmup
+    excluded.add((f"{run} step {s}" for s in steps[warming]), "inside warm-up, where the law does not hold")
+    if warming.all():
+        raise InputError(f"run {run!r}: all its steps lie inside the {schedule.warmup} warm-up steps.")
+    inputs = schedule_inputs(spec, schedule, steps[~warming])
+    plain = {c: inputs[c] for c in SCHEDULE_COLUMNS}
+    return curve[~warming].assign(**plain), inputs
+
+
+def _check_rates(curve: pd.DataFrame, schedule: Schedule, steps: np.ndarray, run: str) -> None:
+    off = np.abs(schedule.lr[steps] - curve["lr"].to_numpy())
+    after = (steps >= schedule.warmup) & (off > LR_TOLERANCE * schedule.lr.max())
+    if after.any():
+        i = int(np.argmax(after))
+        raise InputError(
+            f"run {run!r}, row {curve.index[i] + 1}, step {steps[i]}: the table says lr = {curve['lr'].iloc[i]:g}, "
+            f"the schedule says {schedule.lr[steps[i]]:g}; correct {schedule.text!r}."
+        )

@@ -1,0 +1,181 @@
+"""Formulas: parsed once against a closed table, evaluated on NumPy, xarray, PyTensor or autograd.
+
+A formula comes from a file that anybody may have written, so nothing of it is ever executed: it is
+parsed into a tree, the tree is checked node by node against the tables below, and the evaluation
+walks that tree. There are no attributes, no subscripts, no keywords and no names but the given ones.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bayeslaw.errors import InputError, did_you_mean
+
+FUNCTIONS = ("exp", "expm1", "log", "log1p", "maximum", "minimum", "sqrt", "tanh")
+"""Functions a formula may call; each namespace that evaluates one has them under these names."""
+
+_BINARY = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_UNARY = {ast.USub: operator.neg, ast.UAdd: operator.pos}
+_TWO_ARGUMENTS = {"maximum", "minimum"}
+MAX_LENGTH = 1000
+MAX_DEPTH = 40
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A parsed formula.
+
+    Attributes
+    ----------
+    text : str
+        The formula as written.
+    symbols : frozenset of str
+        Names of values it uses, arguments of calls included.
+    calls : frozenset of (str, str)
+        Calls of functions that are not in `FUNCTIONS`: (name, name of the single argument).
+    """
+
+    text: str
+    symbols: frozenset[str]
+    calls: frozenset[tuple[str, str]]
+    tree: ast.expr = field(repr=False, compare=False)
+
+
+def parse(text: str, where: str = "formula") -> Expression:
+    """Parse a formula.
+
+    Parameters
+    ----------
+    text : str
+        For example ``"E0 + C0 * C**-alpha"``.
+    where : str
+        What to call it in an error message.
+
+    Returns
+    -------
+    Expression
+
+    Raises
+    ------
+    InputError
+        If it is not text, too long, too deep, no valid formula, or uses anything but numbers,
+        names, ``+ - * / **``, parentheses and calls of known functions.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f"{where}: expected a formula as text, found {text!r}.")
+    if len(text) > MAX_LENGTH:
+        raise InputError(f"{where}: {len(text)} characters; a formula has at most {MAX_LENGTH}.")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(
+            f"{where}: {text!r} is not a formula ({error}); write it as in 'E0 + C0 * C**-alpha'."
+        ) from None
+    symbols: set[str] = set()
+    calls: set[tuple[str, str]] = set()
+    _check(tree, where, symbols, calls, depth=0)
+    return Expression(text.strip(), frozenset(symbols), frozenset(calls), tree)
+
+
+def _check(node: ast.AST, where: str, symbols: set, calls: set, depth: int) -> None:
+    """Refuse every node that is not in the tables, and collect the names."""
+    if depth > MAX_DEPTH:
+        raise InputError(f"{where}: nested deeper than {MAX_DEPTH} levels; split it into [derived].")
+
+    def below(child: ast.AST) -> None:
+        _check(child, where, symbols, calls, depth + 1)
+
+    match node:
+        case ast.Constant(value=value) if type(value) in (int, float):
+            if not abs(value) < 1e300:
+                raise InputError(f"{where}: the number {str(value)[:20]} is out of range (1e300).")
+        case ast.Name(id=name):
+            symbols.add(name)
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in _UNARY:
+            below(operand)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY or isinstance(op, ast.Pow):
+            below(left)
+            below(right)
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+            _check_call(name, arguments, where, calls)
+            for argument in arguments:
+                below(argument)
+        case _:
+            found = ast.unparse(node)[:60]
+            raise InputError(
+                f"{where}: {found!r} is not allowed. A formula has numbers, names, + - * / **, "
+                f"parentheses and {', '.join(FUNCTIONS)}."
+            )
+
+
+def _check_call(name: str, arguments: list[ast.expr], where: str, calls: set) -> None:
+    if name in FUNCTIONS:
+        wanted = 2 if name in _TWO_ARGUMENTS else 1
+        if len(arguments) != wanted:
+            raise InputError(f"{where}: {name}() takes {wanted} argument(s), found {len(arguments)}.")
+    elif len(arguments) == 1 and isinstance(arguments[0], ast.Name):
+        calls.add((name, arguments[0].id))
+    else:
+        raise InputError(f"{where}: unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
+
+
+def evaluate(
+    expression: Expression,
+    values: Mapping[str, Any],
+    ops: Any,
+    calls: Mapping[str, Callable] | None = None,
+) -> Any:
+    """Evaluate a formula.
+
+    Parameters
+    ----------
+    expression : Expression
+    values : mapping of str to array
+        A value for each of ``expression.symbols``: floats, NumPy arrays, xarray objects, PyTensor
+        variables, anything with arithmetic that `ops` knows.
+    ops : namespace
+        Holds `FUNCTIONS` and ``power``: the module ``numpy`` (also for xarray), ``pytensor.tensor``.
+        It is passed on purpose: NumPy's ufuncs fail on PyTensor variables.
+    calls : mapping of str to callable, optional
+        The functions of one argument that the formula calls beside `FUNCTIONS`.
+
+    Returns
+    -------
+    array
+        Of the kind and the broadcast shape of the values.
+
+    Raises
+    ------
+    InputError
+        If constants in it overflow or divide by zero.
+    """
+    try:
+        return _walk(expression.tree, values, ops, calls or {})
+    except (OverflowError, ZeroDivisionError) as error:
+        raise InputError(f"{expression.text!r}: its constants cannot be evaluated ({error}).") from None
+
+
+def _walk(node: ast.AST, values: Mapping, ops: Any, calls: Mapping) -> Any:
+    match node:
+        case ast.Constant(value=value):
+            return float(value)
+        case ast.Name(id=name):
+            return values[name]
+        case ast.UnaryOp(op=op, operand=operand):
+            return _UNARY[type(op)](_walk(operand, values, ops, calls))
+        case ast.BinOp(left=left, op=op, right=right):
+            a, b = _walk(left, values, ops, calls), _walk(right, values, ops, calls)
+            return ops.power(a, b) if isinstance(op, ast.Pow) else _BINARY[type(op)](a, b)
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            function = calls[name] if name in calls else getattr(ops, name)
+            return function(*(_walk(argument, values, ops, calls) for argument in arguments))
+    raise AssertionError(f"unchecked node {node!r}")

@@ -1,0 +1,147 @@
+"""Fitting: one call for the posterior (NUTS) and for the source papers' point fit (MAP)."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.catalogue import resolve
+from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.law import derive, law_inputs
+from bayeslaw.observation import OBSERVATIONS, to_output
+from bayeslaw.priors import draw_priors
+from bayeslaw.result import Fit, flat_values, law_on_scale, make_fit, noise_values
+from bayeslaw.spec import Spec
+
+METHODS = ("nuts", "map")
+PRIOR_DRAWS = 500
+PREDICTIVE_VALUES = 2_000_000
+"""At most so many predictive values are kept in a fit; longer tables are thinned over draws."""
+
+
+def compile(spec: Spec, data: xr.Dataset) -> None:  # noqa: A001  (the field's word, behind bl.)
+    """Compile a law ahead of fitting it.
+
+    `fit` compiles by itself, once for each structure of a law in a process, and re-uses the result
+    for any data and any number of rows, any references, any fixed values. So a loop of fits
+    compiles once; call this to have the 5-20 s behind you at a time of your choosing.
+
+    Parameters
+    ----------
+    spec : Spec
+    data : xarray.Dataset
+        Any dataset for this law.
+    """
+    from bayeslaw.nuts import compile_model
+
+    compile_model(resolve(spec, data), data)
+
+
+def fit(
+    spec: Spec,
+    data: xr.Dataset,
+    method: str = "nuts",
+    *,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int = 0,
+    target_accept: float = 0.95,
+    bootstrap: int = 1000,
+    progress: bool | None = None,
+) -> Fit:
+    """Fit a law to data.
+
+    Parameters
+    ----------
+    spec : Spec
+        From `load_model`, maybe changed by `change`.
+    data : xarray.Dataset
+        From `read_table` or `read_curves`.
+    method : {"nuts", "map"}
+        ``"nuts"`` samples the posterior; ``"map"`` minimises the source papers' objective (Huber on
+        residuals, summed, no priors) from many starts and bootstraps it.
+    draws, tune : int
+        Posterior draws and warm-up draws of each chain.
+    chains : int
+    seed : int
+        The same seed gives bit-identical results on one machine.
+    target_accept : float
+        NUTS' target acceptance, in (0, 1); higher is slower and safer.
+    bootstrap : int
+        Bootstrap resamples of the rows for ``"map"``.
+    progress : bool, optional
+        Show a progress bar; by default where somebody can see it.
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    InputError
+        If the data lack what the law needs, or a setting is not allowed.
+    """
+    if method not in METHODS:
+        raise InputError(f"method: found {method!r}{did_you_mean(method, METHODS)}")
+    counts = {"draws": (draws, 4), "tune": (tune, 0), "chains": (chains, 1), "seed": (seed, 0), "bootstrap": (bootstrap, 0)}
+    for name, (value, least) in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise InputError(f"{name}: found {value!r}, allowed: a whole number, {least} or more.")
+    if not isinstance(target_accept, float) or not 0 < target_accept < 1:
+        raise InputError(f"target_accept: found {target_accept!r}, allowed: a number between 0 and 1.")
+    if not isinstance(spec, Spec) or not isinstance(data, xr.Dataset):
+        raise InputError("fit(spec, data): spec comes from load_model, data from read_table or read_curves.")
+    spec = resolve(spec, data)
+    shown = visible() if progress is None else progress
+    if method == "map":
+        from bayeslaw.pointfit import point_fit
+
+        settings = {"bootstrap": int(bootstrap), "seed": int(seed)}
+        return make_fit(spec, data, method, settings, point_fit(spec, data, settings, shown))
+    from bayeslaw import nuts
+
+    settings = {"draws": int(draws), "tune": int(tune), "chains": int(chains), "seed": int(seed), "target_accept": target_accept}
+    groups = nuts.sample(spec, data, settings, shown)
+    if groups["posterior"].sizes["draw"] < draws:
+        raise KeyboardInterrupt("sampling was stopped; nothing was kept")
+    groups |= _predictives(spec, data, groups["posterior"], np.random.default_rng(seed))
+    return make_fit(spec, data, method, settings, groups)
+
+
+def visible() -> bool:
+    """Whether somebody is there to see a progress bar: a terminal, or a notebook."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def _predictives(spec: Spec, data: xr.Dataset, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.Dataset]:
+    """Draw the prior, the prior predictive and the posterior predictive at the fit's own rows."""
+    prior = draw_priors(spec, PRIOR_DRAWS, rng)
+    with np.errstate(all="ignore"):
+        prior |= {n: np.broadcast_to(v, PRIOR_DRAWS) for n, v in derive(spec, prior).items()}
+    thin = max(1, -(-posterior.sizes["chain"] * posterior.sizes["draw"] * data.sizes["obs"] // PREDICTIVE_VALUES))
+    kept = posterior.isel(draw=slice(None, None, thin))
+    kept = kept.assign_coords(draw=np.arange(kept.sizes["draw"]))
+    prior_set = xr.Dataset({n: (("chain", "draw"), v[None]) for n, v in prior.items()})
+    return {
+        "prior": prior_set,
+        "prior_predictive": _predict(spec, data, prior_set, rng),
+        "posterior_predictive": _predict(spec, data, kept, rng),
+    }
+
+
+def _predict(spec: Spec, data: xr.Dataset, draws: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
+    """Draw new runs at the fit's own inputs, in the output's unit."""
+    from bayeslaw.model import observed_rows
+
+    values, rows = flat_values(draws), observed_rows(spec, data)
+    mean = law_on_scale(spec, values, law_inputs(spec, data))
+    # The rows' own inputs again, as if run anew: unseen by design, so nothing to condition on.
+    with np.errstate(all="ignore"):
+        run = OBSERVATIONS[spec.family].predict(mean, noise_values(spec, values), None, mean, rows.error, rng)["run"]
+        run = to_output(spec, run)
+    shape = draws.sizes["chain"], draws.sizes["draw"], len(rows.y)
+    name = spec.output.name
+    return xr.Dataset({name: (("chain", "draw", "obs"), run.reshape(shape))}, attrs={"units": spec.output.unit})

@@ -1,0 +1,111 @@
+"""A spec and a dataset as a PyMC model whose data, references and fixed values can be exchanged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.law import evaluate_law, fixed_values, law_inputs, references
+from bayeslaw.observation import OBSERVATIONS, Rows, make_rows
+from bayeslaw.priors import pymc_priors
+from bayeslaw.spec import Spec
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+_LIKELIHOOD = "likelihood"
+
+
+def observed_rows(spec: Spec, data: xr.Dataset) -> Rows:
+    """Take the output from a dataset, on the scale of errors.
+
+    Parameters
+    ----------
+    spec : Spec
+    data : xarray.Dataset
+
+    Returns
+    -------
+    Rows
+
+    Raises
+    ------
+    InputError
+        If the output is missing, empty, or has a value the scale does not admit.
+    """
+    name = spec.output.name
+    if name not in data:
+        raise InputError(f"model '{spec.name}' predicts {name!r}, which the data lack{did_you_mean(name, data.data_vars)}")
+    y = np.asarray(data[name].values, dtype=float)
+    error = np.asarray(data["sampling_error"].values, dtype=float) if "sampling_error" in data else np.zeros_like(y)
+    if y.ndim != 1 or not len(y):
+        raise InputError(f"column {name!r}: expected one value a row and at least one row, found shape {y.shape}.")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rows = make_rows(spec, y, error)
+    if not (np.isfinite(rows.y).all() and np.isfinite(rows.error).all()):
+        raise InputError(f"column {name!r}: a value has no place on the {spec.output.scale} scale; read the table with read_table, which leaves such rows out and says so.")
+    return rows
+
+
+def model_data(spec: Spec, data: xr.Dataset) -> dict[str, np.ndarray]:
+    """Return everything that may change without compiling anew, by the name it has in the model.
+
+    Parameters
+    ----------
+    spec : Spec
+        Resolved.
+    data : xarray.Dataset
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Inputs and the output's rows, references, fixed values.
+    """
+    rows = observed_rows(spec, data)
+    inputs = law_inputs(spec, data)
+    fixed = {p.name: p.fixed for p in spec.likelihood.values() if p.fixed is not None}
+    scalars = {**references(spec), **fixed_values(spec), **fixed}
+    return {
+        **{f"input_{name}": values for name, values in inputs.items()},
+        **{f"constant_{name}": np.float64(value) for name, value in scalars.items()},
+        "observed": rows.y, "sampling_error": rows.error, "log_slope": rows.log_slope,
+    }  # fmt: skip
+
+
+def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
+    """State a law, its priors and its observation model in PyMC.
+
+    Parameters
+    ----------
+    spec : Spec
+        Resolved.
+    data : xarray.Dataset
+
+    Returns
+    -------
+    pymc.Model
+        Its free variables are the sampled parameters; everything in `model_data` is `pymc.Data`.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    with pm.Model() as model:
+        given = {name: pm.Data(name, value) for name, value in model_data(spec, data).items()}
+        constants = {n.removeprefix("constant_"): v for n, v in given.items() if n.startswith("constant_")}
+        inputs = {n.removeprefix("input_"): v for n, v in given.items() if n.startswith("input_")}
+        priors = pymc_priors(spec)
+        noise = {n: priors[n] if n in priors else constants[n] for n in spec.likelihood}
+        law = evaluate_law(spec, priors, inputs, pt, constants)
+        rows = Rows(given["observed"], given["sampling_error"], given["log_slope"])
+        mean = _tensor_scale(law, spec.output.scale)
+        pm.Potential(_LIKELIHOOD, OBSERVATIONS[spec.family].joint(mean, noise, rows, pt))
+    return model
+
+
+def _tensor_scale(law, scale: str):
+    import pytensor.tensor as pt
+
+    return {"identity": lambda v: v, "log": pt.log, "logit": lambda v: pt.log(v) - pt.log1p(-v)}[scale](law)

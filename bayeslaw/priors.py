@@ -1,0 +1,147 @@
+"""Priors from central 90 % intervals: densities for PyMC, draws and medians for NumPy.
+
+Every scalar prior is a normal on a link scale that its support chooses: identity for the real line,
+log for positive, logit for a share; a share without an interval is uniform. So two numbers that a
+user can defend ("nine times in ten it lies between") state the prior completely.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayeslaw.spec import Parameter, Spec
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
+
+_Z95 = 1.6448536269514722
+_LINK = {"real": lambda x: x, "positive": np.log, "unit": lambda x: np.log(x) - np.log1p(-x)}
+
+
+def sampled(spec: Spec) -> dict[str, Parameter]:
+    """Return the parameters that have a prior, the likelihood's included."""
+    both = {**spec.parameters, **spec.likelihood}
+    return {name: p for name, p in both.items() if p.fixed is None}
+
+
+def sampled_names(spec: Spec) -> list[str]:
+    """Return the scalar names of `sampled`, shares of a simplex one by one."""
+    return [n for p in sampled(spec).values() for n in (p.names or (p.name,))]
+
+
+def link_normal(parameter: Parameter) -> tuple[float, float]:
+    """Return mean and sd of the normal on the link scale that has the stated 5 % and 95 % points."""
+    low, high = (float(_LINK[parameter.support](v)) for v in parameter.prior_90)
+    return (low + high) / 2, (high - low) / (2 * _Z95)
+
+
+def link_bounds(parameter: Parameter) -> tuple[float, float] | None:
+    """Return the bounds on the link scale, if there are any."""
+    if parameter.bounds is None:
+        return None
+    low, high = (float(_LINK[parameter.support](v)) for v in parameter.bounds)
+    return low, high
+
+
+def draw_priors(spec: Spec, draws: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw from the priors.
+
+    Parameters
+    ----------
+    spec : Spec
+    draws : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape (draws,)
+        A value for each of `sampled_names`.
+    """
+    out: dict[str, np.ndarray] = {}
+    for parameter in sampled(spec).values():
+        if parameter.support == "simplex":
+            shares = rng.dirichlet(np.full(len(parameter.names), parameter.concentration), size=draws)
+            out |= {name: shares[:, i] for i, name in enumerate(parameter.names)}
+        else:
+            out[parameter.name] = prior_quantile(parameter, rng.random(draws))
+    return out
+
+
+def prior_quantile(parameter: Parameter, probability: np.ndarray) -> np.ndarray:
+    """Return quantiles of a scalar prior.
+
+    Parameters
+    ----------
+    parameter : Parameter
+        Not a simplex.
+    probability : numpy.ndarray
+
+    Returns
+    -------
+    numpy.ndarray
+        In the parameter's own unit, of the same shape.
+    """
+    from scipy.special import expit, ndtr, ndtri
+
+    if parameter.prior_90 is None:
+        low, high = parameter.bounds or (0.0, 1.0)
+        return low + (high - low) * probability
+    mean, sd = link_normal(parameter)
+    if bounds := link_bounds(parameter):
+        low, high = (ndtr((b - mean) / sd) for b in bounds)
+        probability = low + (high - low) * probability
+    link = mean + sd * ndtri(probability)
+    return {"real": lambda x: x, "positive": np.exp, "unit": expit}[parameter.support](link)
+
+
+def prior_sd(parameter: Parameter) -> float:
+    """Return the prior's sd on its link scale (for a uniform share, that of the logistic)."""
+    return link_normal(parameter)[1] if parameter.prior_90 else float(np.pi / np.sqrt(3))
+
+
+def to_link(parameter: Parameter, values: np.ndarray) -> np.ndarray:
+    """Map values of a scalar parameter to its link scale."""
+    return _LINK[parameter.support](values)
+
+
+def pymc_priors(spec: Spec) -> dict[str, TensorVariable]:
+    """State the priors in the surrounding PyMC model.
+
+    Parameters
+    ----------
+    spec : Spec
+
+    Returns
+    -------
+    dict of str to TensorVariable
+        A scalar for each of `sampled_names`.
+    """
+    import pymc as pm
+
+    out: dict[str, Any] = {}
+    for p in sampled(spec).values():
+        if p.support == "simplex":
+            shares = pm.Dirichlet(p.name, np.full(len(p.names), p.concentration))
+            out |= {name: shares[i] for i, name in enumerate(p.names)}
+        elif p.prior_90 is None:
+            low, high = p.bounds or (0.0, 1.0)
+            out[p.name] = pm.Uniform(p.name, low, high)
+        elif p.bounds is not None:
+            out[p.name] = _bounded(p)
+        else:
+            kind = {"real": pm.Normal, "positive": pm.LogNormal, "unit": pm.LogitNormal}[p.support]
+            out[p.name] = kind(p.name, *link_normal(p))
+    return out
+
+
+def _bounded(p: Parameter) -> TensorVariable:
+    """A truncated normal on the link scale; the parameter itself is a deterministic function."""
+    import pymc as pm
+
+    low, high = link_bounds(p)
+    mean, sd = link_normal(p)
+    link = pm.TruncatedNormal(f"{p.name}_link", mean, sd, lower=low, upper=high)
+    inverse = {"real": lambda x: x, "positive": pm.math.exp, "unit": pm.math.sigmoid}[p.support]
+    return pm.Deterministic(p.name, inverse(link))

@@ -1,0 +1,210 @@
+"""A fit: the frozen law, the data and everything inferred, in one tree that saves to one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.catalogue import parse_toml
+from bayeslaw.errors import InputError
+from bayeslaw.files import written_whole
+from bayeslaw.law import evaluate_law, law_inputs, to_scale
+from bayeslaw.spec import Spec
+
+FORMAT = 1
+_PACKAGES = ("bayeslaw", "pymc", "pytensor", "nutpie", "arviz", "numpy", "xarray", "scipy")
+_GROUPS = {"nuts": ("posterior", "sample_stats"), "map": ("point", "bootstrap")}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A law fitted to data.
+
+    Attributes
+    ----------
+    spec : Spec
+        The law, its references frozen.
+    tree : xarray.DataTree
+        Groups ``posterior``, ``sample_stats``, ``prior``, ``prior_predictive``,
+        ``posterior_predictive`` (method "nuts") or ``point``, ``bootstrap``, ``starts`` (method
+        "map"); ``observed_data`` and ``constant_data``. Attributes: the spec's text, the data's
+        hash, versions, seed and settings.
+    """
+
+    spec: Spec
+    tree: xr.DataTree = field(repr=False)
+
+    @property
+    def method(self) -> str:
+        """How it was fitted: "nuts" or "map"."""
+        return self.tree.attrs["method"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was asked for: draws, tune, chains, seed, …."""
+        return json.loads(self.tree.attrs["settings"])
+
+    @property
+    def data(self) -> xr.Dataset:
+        """The rows it was fitted to, as `read_table` returned them."""
+        constant = self.tree["constant_data"].to_dataset()
+        return constant.merge(self.tree["observed_data"].to_dataset()).assign_attrs(constant.attrs)
+
+    @property
+    def draws(self) -> xr.Dataset:
+        """The parameters' draws: the posterior, or the bootstrap of a point fit."""
+        return self.tree[_GROUPS[self.method][self.method == "map"]].to_dataset()
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the fit to one netCDF file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+
+        Returns
+        -------
+        pathlib.Path
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        path = Path(path)
+        with written_whole(path) as temporary:
+            self.tree.to_netcdf(temporary, engine="h5netcdf")
+        return path
+
+
+def load_fit(path: str | os.PathLike) -> Fit:
+    """Read a fit that `Fit.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Fit
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not a fit. Nothing in it is executed: the law is parsed
+        like any model file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file.")
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as opened:
+            tree = opened.load()
+    except Exception as error:  # h5py raises many kinds; all mean the same to a user
+        raise InputError(f"{path}: cannot be read as a fit ({error}).") from None
+    attrs = tree.attrs
+    missing = {"spec", "method", "settings", "data_hash", "versions"} - attrs.keys()
+    if missing or attrs.get("bayeslaw_format") != FORMAT:
+        raise InputError(f"{path}: not a fit of this version of bayeslaw; make it with `bayeslaw fit … -o FILE` or fit.save(FILE).")
+    if attrs["method"] not in _GROUPS:
+        raise InputError(f"{path}: unknown method {attrs['method']!r}; allowed: {', '.join(_GROUPS)}.")
+    needed = (*_GROUPS[attrs["method"]], "observed_data", "constant_data")
+    if lacking := [group for group in needed if group not in tree.children]:
+        raise InputError(f"{path}: the fit lacks {', '.join(lacking)}; it is damaged, fit again.")
+    spec = parse_toml(attrs["spec"], attrs.get("model", "saved"))
+    fit = Fit(spec, tree)
+    try:
+        json.loads(attrs["settings"])
+        damaged = data_hash(fit.data) != attrs["data_hash"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: the fit is damaged ({error}); fit again.") from None
+    if damaged:
+        raise InputError(f"{path}: the data do not have the hash that was saved; the file was altered, fit again.")
+    return fit
+
+
+def make_fit(spec: Spec, data: xr.Dataset, method: str, settings: Mapping[str, Any], groups: Mapping[str, xr.Dataset]) -> Fit:
+    """Put what was inferred together with what it was inferred from.
+
+    Parameters
+    ----------
+    spec : Spec
+        Resolved.
+    data : xarray.Dataset
+    method : str
+    settings : mapping
+    groups : mapping of str to xarray.Dataset
+
+    Returns
+    -------
+    Fit
+    """
+    observed = data[[spec.output.name]]
+    constant = data.drop_vars(spec.output.name)
+    tree = xr.DataTree.from_dict({
+        **groups,
+        "observed_data": observed.drop_vars(list(set(observed.coords) - {"obs"})).drop_attrs(deep=False),
+        "constant_data": constant,
+    })  # fmt: skip
+    tree.attrs = {
+        "bayeslaw_format": FORMAT, "model": spec.name, "spec": spec.to_toml(), "method": method,
+        "settings": json.dumps(dict(settings), sort_keys=True), "data_hash": data_hash(data),
+        "versions": json.dumps({name: version(name) for name in _PACKAGES}),
+    }  # fmt: skip
+    return Fit(spec, tree)
+
+
+def data_hash(data: xr.Dataset) -> str:
+    """Return a SHA-256 of a dataset's names and values, whatever the order of its variables."""
+    digest = hashlib.sha256()
+    for name in sorted(map(str, data.variables)):
+        values = data[name].values
+        digest.update(name.encode())
+        if values.dtype.kind in "fiub":
+            digest.update(np.ascontiguousarray(values, dtype=float).tobytes())
+        else:
+            digest.update("\0".join(map(str, values.ravel())).encode())
+    return digest.hexdigest()
+
+
+def flat_values(draws: xr.Dataset, thin: int = 1) -> dict[str, np.ndarray]:
+    """Return draws as columns of shape (draws, 1), for evaluation over rows.
+
+    Parameters
+    ----------
+    draws : xarray.Dataset
+        Scalars over chain and draw, or over one dim.
+    thin : int
+        Keep every `thin`-th.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+    """
+    return {str(name): values.values.reshape(-1, 1)[::thin] for name, values in draws.data_vars.items()}
+
+
+def law_on_scale(spec: Spec, values: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Evaluate the law for many draws, on the scale of errors; shape (draws, rows)."""
+    kept = {n: v for n, v in values.items() if n not in spec.derived}
+    with np.errstate(all="ignore"):
+        return to_scale(evaluate_law(spec, kept, inputs), spec.output.scale)
+
+
+def fitted_mean(fit: Fit, thin: int = 1) -> np.ndarray:
+    """Evaluate the law at the fit's own rows, on the scale of errors; shape (draws, rows)."""
+    return law_on_scale(fit.spec, flat_values(fit.draws, thin), law_inputs(fit.spec, fit.data))
+
+
+def noise_values(spec: Spec, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the likelihood's fixed parameters to draws."""
+    return {**{p.name: p.fixed for p in spec.likelihood.values() if p.fixed is not None}, **values}
