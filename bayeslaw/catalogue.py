@@ -144,6 +144,8 @@ def change(
         entry.pop("fixed", None)
         if value is not None:
             entry["fixed"] = value
+        elif name in document.get("map", {}).get("fix", {}):
+            del document["map"]["fix"][name]
     for name, interval in (prior or {}).items():
         entry = _parameter_entry(spec, document, name)
         entry.pop("fixed", None)

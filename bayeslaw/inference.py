@@ -97,8 +97,9 @@ def fit(
     spec = resolve(spec, data)
     shown = visible() if progress is None else progress
     if method == "map":
-        from bayeslaw.pointfit import point_fit
+        from bayeslaw.pointfit import point_fit, point_spec
 
+        spec = point_spec(spec)
         settings = {"bootstrap": int(bootstrap), "seed": int(seed)}
         return make_fit(spec, data, method, settings, point_fit(spec, data, settings, shown))
     from bayeslaw import nuts

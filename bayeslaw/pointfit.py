@@ -1,0 +1,217 @@
+"""The source papers' point fit: Huber on residuals, summed, from many starts, and its bootstrap.
+
+There are no priors here: supports are bounds. Parameters keep the model file's sampled coordinates
+(their geometry helps an optimiser as it helps a sampler): positive ones run in logs, shares of a
+simplex as non-negative numbers that are normalised, so that a share can be exactly zero.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import autograd.numpy as anp
+import numpy as np
+import xarray as xr
+from autograd import make_vjp
+from scipy.optimize import minimize
+
+from bayeslaw.catalogue import change
+from bayeslaw.errors import InputError
+from bayeslaw.expression import FUNCTIONS
+from bayeslaw.law import derive, evaluate_law, law_inputs, to_sampling, to_scale
+from bayeslaw.model import observed_rows
+from bayeslaw.optimize import minimize_many
+from bayeslaw.priors import draw_priors
+from bayeslaw.spec import Spec
+
+SAME_OPTIMUM = 1e-6
+"""A start has reached the optimum when its objective is within this share of the best."""
+DEFAULT_STARTS = 64
+_CHUNK = 96
+_SMALLEST_START = 1e-3
+_POLISHED = 3
+_LOG_RANGE = (-60.0, 80.0)
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    # The logarithm is taken of the small array (one value a row), the product of the large one.
+    return anp.exp(exponent * anp.log(base))
+
+
+OPS = SimpleNamespace(
+    **{name: getattr(anp, name) for name in (*FUNCTIONS, "cos", "arccos", "dot")}, power=_power
+)
+_TO_SCALE = {"identity": lambda v: v, "log": anp.log, "logit": lambda v: anp.log(v) - anp.log1p(-v)}
+
+
+def point_spec(spec: Spec) -> Spec:
+    """Return the spec with what the source's point fit holds fixed (``[map] fix``)."""
+    fix = {n: v for n, v in spec.map.fix.items() if spec.parameters[n].fixed is None}
+    return change(spec, fix=fix) if fix else spec
+
+
+def point_fit(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool) -> dict[str, xr.Dataset]:
+    """Minimise the objective from every start, and again on bootstrap resamples of the rows.
+
+    Parameters
+    ----------
+    spec : Spec
+        Resolved, with `point_spec` applied.
+    data : xarray.Dataset
+    settings : dict
+        bootstrap (number of resamples), seed.
+    progress : bool
+
+    Returns
+    -------
+    dict of str to xarray.Dataset
+        ``point`` (parameters, the paper's too, ``objective``, ``residual`` a row on the scale of
+        errors), ``bootstrap`` (parameters, dims chain and draw), ``starts`` (``objective``).
+
+    Raises
+    ------
+    InputError
+        If no start has a finite objective.
+    """
+    problem = _Problem(spec, data)
+    starts = problem.starts()
+    with problem.progress(progress, "point fit", len(starts)) as on_step:
+        found = minimize_many(problem.objective(None), starts, *problem.bounds, on_step=on_step)
+    if not np.isfinite(found.value).any():
+        raise InputError(f"model '{spec.name}': no start gives a finite objective; check the data's units against the model file's.")
+    best, value = problem.polish(found.x, found.value)
+    rng = np.random.default_rng(settings["seed"])
+    rows, resamples = problem.rows, settings["bootstrap"]
+    weights = rng.multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype(float)
+    with problem.progress(progress, "bootstrap", resamples) as on_step:
+        again = minimize_many(problem.objective(weights), np.tile(best, (resamples, 1)), *problem.bounds, on_step=on_step)
+    point = {n: ((), float(v[0])) for n, v in problem.named(best[None]).items()}
+    residual = problem.residual(best[None])[0]
+    dims = ("chain", "draw")
+    coords = {"chain": [0], "draw": np.arange(resamples)}
+    return {
+        "point": xr.Dataset({**point, "objective": ((), value), "residual": ("obs", residual)}),
+        "bootstrap": xr.Dataset({n: (dims, v[None]) for n, v in problem.named(again.x).items()}, coords),
+        "starts": xr.Dataset({"objective": ("start", np.minimum(found.value, 1e300))}),
+    }
+
+
+class _Problem:
+    """A law's objective in unconstrained-but-boxed coordinates, for many points at once."""
+
+    def __init__(self, spec: Spec, data: xr.Dataset) -> None:
+        self.spec = spec
+        self.inputs = law_inputs(spec, data)
+        self.z = observed_rows(spec, data).y
+        self.rows = len(self.z)
+        self.free = [p for p in spec.parameters.values() if p.fixed is None]
+        if not self.free:
+            raise InputError(f"model '{spec.name}': every parameter is fixed; free one with fix={{'name': None}}.")
+        self.bounds = self._bounds()
+
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        pairs = []
+        for p in self.free:
+            if p.names:
+                pairs += [(0.0, np.inf)] * len(p.names)
+            elif p.support == "positive":
+                pairs.append(tuple(np.log(p.bounds)) if p.bounds else _LOG_RANGE)
+            else:
+                pairs.append(p.bounds or ((0.0, 1.0) if p.support == "unit" else (-np.inf, np.inf)))
+        lower, upper = np.array(pairs, dtype=float).T
+        return lower, upper
+
+    def values(self, x: Any, ops: Any = anp) -> dict[str, Any]:
+        """Return the sampled parameters at points of shape (m, p), each of shape (m, 1)."""
+        out, i = {}, 0
+        for p in self.free:
+            if p.names:
+                block = x[:, i : i + len(p.names)]
+                total = ops.sum(block, axis=1, keepdims=True)
+                out |= {name: block[:, j : j + 1] / total for j, name in enumerate(p.names)}
+                i += len(p.names)
+            else:
+                column = x[:, i : i + 1]
+                out[p.name] = ops.exp(column) if p.support == "positive" else column
+                i += 1
+        return out
+
+    def named(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Return all parameters, the paper's too, at points; each of shape (m,)."""
+        with np.errstate(all="ignore"):
+            values = self.values(x, np)
+            values |= derive(self.spec, values)
+        return {n: np.broadcast_to(np.asarray(v, dtype=float), (len(x), 1))[:, 0].copy() for n, v in values.items()}
+
+    def law(self, x: Any) -> Any:
+        return _TO_SCALE[self.spec.output.scale](evaluate_law(self.spec, self.values(x), self.inputs, OPS))
+
+    def residual(self, x: np.ndarray) -> np.ndarray:
+        return self.z - self.law(x)
+
+    def objective(self, weights: np.ndarray | None) -> Callable:
+        """Return the weighted sum of Huber's loss as `minimize_many` wants it."""
+        delta = self.spec.map.delta
+
+        def chunk(x: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            with np.errstate(all="ignore"):
+                pull, law = make_vjp(self.law)(x)
+                residual = self.z - law
+                clipped = np.clip(residual, -delta, delta)
+                loss = clipped * (residual - clipped / 2)
+                w = 1.0 if weights is None else weights[which]
+                return (w * loss).sum(axis=1), pull(-w * clipped)
+
+        def all_chunks(x: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            if len(x) <= _CHUNK:
+                return chunk(x, which)
+            pieces = range(0, len(x), _CHUNK)
+            done = list(_POOL.map(lambda i: chunk(x[i : i + _CHUNK], which[i : i + _CHUNK]), pieces))
+            return np.concatenate([v for v, _ in done]), np.concatenate([g for _, g in done])
+
+        return all_chunks
+
+    def starts(self) -> np.ndarray:
+        """Return the file's grid of starts in the paper's parameters, or draws from the priors."""
+        if self.spec.map.starts:
+            names, grids = zip(*self.spec.map.starts.items(), strict=True)
+            natural = dict(zip(names, np.array(list(itertools.product(*grids))).T, strict=True))
+            with np.errstate(all="ignore"):
+                values = to_sampling(self.spec, natural)
+        else:
+            values = draw_priors(self.spec, DEFAULT_STARTS, np.random.default_rng(0))
+        columns = []
+        for name in (n for p in self.free for n in (p.names or (p.name,))):
+            positive = self.spec.parameters.get(name) and self.spec.parameters[name].support == "positive"
+            column = np.asarray(values[name], dtype=float)
+            columns.append(np.log(np.maximum(column, _SMALLEST_START)) if positive else column)
+        return np.stack(np.broadcast_arrays(*columns), axis=1)
+
+    def polish(self, x: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, float]:
+        """Drive the best points home with SciPy's L-BFGS-B at the tightest tolerance."""
+        objective = self.objective(None)
+        one = np.zeros(1, dtype=int)
+
+        def single(point: np.ndarray) -> tuple[float, np.ndarray]:
+            v, g = objective(point[None], one)
+            return float(v[0]), g[0]
+
+        best = np.argsort(value)[:_POLISHED]
+        bounds = list(zip(*self.bounds, strict=True))
+        options = {"ftol": 1e-15, "gtol": 1e-14, "maxiter": 5000, "maxcor": 20}
+        done = [minimize(single, x[i], jac=True, method="L-BFGS-B", bounds=bounds, options=options) for i in best]
+        ends = [(float(r.fun), r.x) for r in done] + [(float(value[i]), x[i]) for i in best]
+        value, point = min(ends, key=lambda end: end[0])
+        return point, value
+
+    def progress(self, shown: bool, what: str, total: int):
+        from bayeslaw.progress import bar
+
+        return bar(what, total, shown)
+
+
+_POOL = ThreadPoolExecutor()
