@@ -14,19 +14,19 @@ from bayeslaw.functions import FUNCTIONS
 from bayeslaw.spec import Spec
 
 _SCALES = {
-    "identity": (lambda y: y, lambda z: z, lambda y: np.zeros_like(y)),
-    "log": (np.log, np.exp, lambda y: -np.log(y)),
+    "identity": (lambda y, ops: y, lambda z: z, lambda y: np.zeros_like(y)),
+    "log": (lambda y, ops: ops.log(y), np.exp, lambda y: -np.log(y)),
     "logit": (
-        lambda y: np.log(y) - np.log1p(-y),
+        lambda y, ops: ops.log(y) - ops.log1p(-y),
         lambda z: 1 / (1 + np.exp(-z)),
         lambda y: -np.log(y) - np.log1p(-y),
     ),
 }
 
 
-def to_scale(y: np.ndarray, scale: str) -> np.ndarray:
-    """Map the output to the scale of errors."""
-    return _SCALES[scale][0](y)
+def to_scale(y: Any, scale: str, ops: Any = np) -> Any:
+    """Map the output to the scale of errors, on any array library."""
+    return _SCALES[scale][0](y, ops)
 
 
 def from_scale(z: np.ndarray, scale: str) -> np.ndarray:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError, did_you_mean
-from bayeslaw.law import evaluate_law, fixed_values, law_inputs, references
+from bayeslaw.expression import FUNCTIONS
+from bayeslaw.law import evaluate_law, fixed_values, law_inputs, references, to_scale
 from bayeslaw.observation import OBSERVATIONS, Rows, make_rows
 from bayeslaw.priors import pymc_priors
 from bayeslaw.spec import Spec
@@ -98,14 +100,24 @@ def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
         inputs = {n.removeprefix("input_"): v for n, v in given.items() if n.startswith("input_")}
         priors = pymc_priors(spec)
         noise = {n: priors[n] if n in priors else constants[n] for n in spec.likelihood}
-        law = evaluate_law(spec, priors, inputs, pt, constants)
+        law = evaluate_law(spec, priors, inputs, _tensor_ops(), constants)
         rows = Rows(given["observed"], given["sampling_error"], given["log_slope"])
-        mean = _tensor_scale(law, spec.output.scale)
+        mean = to_scale(law, spec.output.scale, pt)
         pm.Potential(_LIKELIHOOD, OBSERVATIONS[spec.family].joint(mean, noise, rows, pt))
     return model
 
 
-def _tensor_scale(law, scale: str):
+
+def _tensor_ops() -> SimpleNamespace:
+    """PyTensor's functions, with varying powers as exp(y log x), which is faster than a general one.
+
+    A constant power may have a negative base, as in ``(x - a)**2``; a varying one may not.
+    """
     import pytensor.tensor as pt
 
-    return {"identity": lambda v: v, "log": pt.log, "logit": lambda v: pt.log(v) - pt.log1p(-v)}[scale](law)
+    def power(x, y):
+        return pt.power(x, y) if isinstance(y, float) else pt.exp(y * pt.log(x))
+
+    names = (*FUNCTIONS, "cos", "arccos", "dot")
+    functions = {name: getattr(pt, name) for name in names}
+    return SimpleNamespace(**functions, power=power)

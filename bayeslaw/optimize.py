@@ -2,7 +2,7 @@
 
 A point fit of a scaling law runs from hundreds of starts, and its bootstrap from hundreds of
 resamples. Each problem is tiny, so a serial optimiser spends its time between evaluations; here all
-problems advance in lockstep and one vectorised call evaluates those still running.
+problems advance together and one vectorised call evaluates a step of each.
 
 References
 ----------
@@ -13,6 +13,7 @@ Overton, doi:10.1007/s10107-012-0514-2. Projection on bounds: Bertsekas, doi:10.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,8 +21,8 @@ import numpy as np
 
 MEMORY = 10
 _DECREASE, _CURVATURE = 1e-4, 0.9
-_LINE_STEPS = 30
-_PATIENCE = 3
+_LINE_STEPS = 25
+_PATIENCE = 2
 
 Objective = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """(points (m, p), which problems (m,)) -> values (m,), gradients (m, p)."""
@@ -35,13 +36,10 @@ class Minima:
     ----------
     x : numpy.ndarray, shape (problems, parameters)
     value : numpy.ndarray, shape (problems,)
-    iterations : int
-        How many the slowest took.
     """
 
     x: np.ndarray
     value: np.ndarray
-    iterations: int
 
 
 def minimize_many(
@@ -49,7 +47,7 @@ def minimize_many(
     start: np.ndarray,
     lower: np.ndarray,
     upper: np.ndarray,
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-9,
     max_iterations: int = 500,
     on_step: Callable[[int], None] | None = None,
 ) -> Minima:
@@ -73,33 +71,101 @@ def minimize_many(
     Minima
     """
     x = np.clip(start, lower, upper)
-    everyone = np.arange(len(x))
-    value, gradient = _finite(*objective(x, everyone))
+    value, gradient = _finite(*objective(x, np.arange(len(x))))
     best_x, best_value = x.copy(), value.copy()
-    active = everyone[np.isfinite(value)]
-    x, value, gradient = x[active], value[active], gradient[active]
-    history = _History(len(active), x.shape[1])
-    calm = np.zeros(len(active), dtype=int)
-    iteration = 0
-    while len(active) and iteration < max_iterations:
-        iteration += 1
-        direction, free = _direction(history, x, gradient, lower, upper)
-        new_x, new_value, new_gradient, moved = _line_search(objective, active, x, value, gradient, direction, lower, upper, iteration == 1)
-        history.add(np.where(free, new_x - x, 0), np.where(free, new_gradient - gradient, 0), moved)
-        small = value - new_value <= tolerance * np.maximum(np.abs(new_value), 1e-300)
-        calm = np.where(small, calm + 1, 0)
-        # A failed search with memory is tried once more along the plain gradient.
-        stuck = ~moved & (history.length == 0)
-        history.forget(~moved)
-        x, value, gradient = new_x, new_value, new_gradient
-        best_x[active], best_value[active] = x, value
-        going = (calm < _PATIENCE) & ~stuck
-        if not going.all():
-            active, x, value, gradient, calm = active[going], x[going], value[going], gradient[going], calm[going]
-            history = history.keep(going)
+    runs = _Runs(np.flatnonzero(np.isfinite(value)), x, value, gradient, lower, upper)
+    while len(runs.which):
+        trial = runs.trial()
+        found, slope = _finite(*objective(trial, runs.which))
+        done = runs.judge(trial, found, slope, tolerance, max_iterations)
+        if done.any():
+            best_x[runs.which[done]], best_value[runs.which[done]] = runs.x[done], runs.value[done]
+            runs.keep(~done)
             if on_step:
-                on_step(len(start) - len(active))
-    return Minima(best_x, best_value, iteration)
+                on_step(len(start) - len(runs.which))
+    return Minima(best_x, best_value)
+
+
+class _Runs:
+    """The problems still running: each is somewhere in a line search of its own.
+
+    Problems do not wait for each other: a call of the objective serves one trial step of each,
+    whichever iteration it is in.
+    """
+
+    def __init__(self, which, x, value, gradient, lower, upper) -> None:
+        self.which, self.lower, self.upper = which, lower, upper
+        self.x, self.value, self.gradient = x[which], value[which], gradient[which]
+        self.history = _History(len(which), x.shape[1])
+        self.iterations = np.zeros(len(which), dtype=int)
+        self.calm = np.zeros(len(which), dtype=int)
+        self.direction, self.free = np.zeros_like(self.x), np.ones(self.x.shape, dtype=bool)
+        self.step, self.low, self.high, self.slope = (np.zeros(len(which)) for _ in range(4))
+        self.tries = np.zeros(len(which), dtype=int)
+        self.best = (self.x.copy(), self.value.copy(), self.gradient.copy())
+        self.turn(np.arange(len(which)))
+
+    _ROWS = ("which", "x", "value", "gradient", "iterations", "calm", "direction", "free", "step", "low", "high", "slope", "tries")
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Drop the problems that are done."""
+        for name in self._ROWS:
+            setattr(self, name, getattr(self, name)[rows])
+        self.best = tuple(part[rows] for part in self.best)
+        self.history.keep(rows)
+
+    def trial(self) -> np.ndarray:
+        """Return the point that each problem wants evaluated."""
+        return np.clip(self.x + self.step[:, None] * self.direction, self.lower, self.upper)
+
+    def turn(self, i: np.ndarray) -> None:
+        """Start a line search in a new direction for problems i."""
+        x, gradient, history = self.x[i], self.gradient[i], self.history.part(i)
+        self.direction[i], self.free[i] = _direction(history, x, gradient, self.lower, self.upper)
+        self.slope[i] = (self.direction[i] * gradient).sum(axis=1)
+        fresh = history.length == 0
+        self.step[i] = np.where(fresh, 1 / np.maximum(np.abs(self.direction[i]).sum(axis=1), 1), 1.0)
+        self.low[i], self.high[i], self.tries[i] = 0.0, np.inf, 0
+        for part, now in zip(self.best, (x, self.value[i], gradient), strict=True):
+            part[i] = now
+
+    def judge(self, trial, found, gradient, tolerance, max_iterations) -> np.ndarray:
+        """Take in the evaluated trials: narrow the searches, move on where they end; say who is done."""
+        expected = (self.gradient * (trial - self.x)).sum(axis=1)
+        lowered = found <= self.value + _DECREASE * np.minimum(expected, 0)
+        better = lowered & (found < self.best[1])
+        for part, new in zip(self.best, (trial, found, gradient), strict=True):
+            part[better] = new[better]
+        # Only parameters that no bound has stopped say whether the slope has eased.
+        inside = (trial > self.lower) & (trial < self.upper)
+        eased = (np.where(inside, self.direction, 0) * gradient).sum(axis=1) >= _CURVATURE * self.slope
+        self.high = np.where(lowered, self.high, self.step)
+        self.low = np.where(lowered, self.step, self.low)
+        unbounded = np.isinf(self.high)
+        self.step = np.where(unbounded, 2 * self.low, (self.low + np.where(unbounded, 0, self.high)) / 2)
+        self.tries += 1
+        over = (lowered & eased) | (self.tries >= _LINE_STEPS) | (self.slope >= 0)
+        return self.advance(np.flatnonzero(over), tolerance, max_iterations)
+
+    def advance(self, i: np.ndarray, tolerance: float, max_iterations: int) -> np.ndarray:
+        """Move problems i to the best point of their line search and choose the next direction."""
+        done = np.zeros(len(self.which), dtype=bool)
+        if not len(i):
+            return done
+        x, value, gradient = (part[i] for part in self.best)
+        fall = self.value[i] - value
+        moved = fall > 0
+        free = self.free[i]
+        self.history.add(i, np.where(free, x - self.x[i], 0), np.where(free, gradient - self.gradient[i], 0), moved)
+        # A search that failed with memory is tried once more along the plain gradient.
+        stuck = ~moved & (self.history.length[i] == 0)
+        self.history.forget(i[~moved])
+        self.x[i], self.value[i], self.gradient[i] = x, value, gradient
+        self.iterations[i] += 1
+        self.calm[i] = np.where(fall <= tolerance * np.abs(value), self.calm[i] + 1, 0)
+        done[i] = stuck | (self.calm[i] >= _PATIENCE) | (self.iterations[i] >= max_iterations)
+        self.turn(i)
+        return done
 
 
 class _History:
@@ -111,21 +177,31 @@ class _History:
         self.rho = np.zeros((MEMORY, problems))
         self.length = np.zeros(problems, dtype=int)
 
-    def add(self, s: np.ndarray, y: np.ndarray, moved: np.ndarray) -> None:
+    def add(self, i: np.ndarray, s: np.ndarray, y: np.ndarray, moved: np.ndarray) -> None:
+        """Remember a step and the gradient's change for problems i, where they curve upwards."""
         sy = (s * y).sum(axis=1)
         good = moved & (sy > 1e-10 * np.sqrt((s**2).sum(axis=1) * (y**2).sum(axis=1)))
-        for store, new in ((self.s, s), (self.y, y), (self.rho, 1 / np.where(good, sy, 1))):
-            store[:, good] = np.roll(store[:, good], 1, axis=0)
-            store[0, good] = new[good]
-        self.length[good] = np.minimum(self.length[good] + 1, MEMORY)
+        i, s, y, sy = i[good], s[good], y[good], sy[good]
+        for store, new in ((self.s, s), (self.y, y), (self.rho, 1 / sy)):
+            store[1:, i] = store[:-1, i]
+            store[0, i] = new
+        self.length[i] = np.minimum(self.length[i] + 1, MEMORY)
 
-    def forget(self, which: np.ndarray) -> None:
-        self.length[which] = 0
-        self.rho[:, which] = 0
+    def forget(self, i: np.ndarray) -> None:
+        """Start problems i afresh."""
+        self.length[i] = 0
+        self.rho[:, i] = 0
 
-    def keep(self, which: np.ndarray) -> _History:
-        self.s, self.y, self.rho, self.length = self.s[:, which], self.y[:, which], self.rho[:, which], self.length[which]
-        return self
+    def part(self, i: np.ndarray) -> _History:
+        """Return the history of problems i, a copy."""
+        part = copy.copy(self)
+        part.keep(i)
+        return part
+
+    def keep(self, rows: np.ndarray) -> None:
+        """Keep some problems only."""
+        self.s, self.y = self.s[:, rows], self.y[:, rows]
+        self.rho, self.length = self.rho[:, rows], self.length[rows]
 
 
 def _direction(history, x, gradient, lower, upper) -> tuple[np.ndarray, np.ndarray]:
@@ -150,35 +226,6 @@ def _direction(history, x, gradient, lower, upper) -> tuple[np.ndarray, np.ndarr
     downhill = (q * gradient).sum(axis=1) > 0
     plain = np.where(free, gradient, 0)
     return -np.where(downhill[:, None], q, plain), free
-
-
-def _line_search(objective, which, x, value, gradient, direction, lower, upper, first):
-    """Find, for every problem, a step that lowers the value and the slope enough (weak Wolfe)."""
-    slope = (direction * gradient).sum(axis=1)
-    step = 1 / np.maximum(np.abs(direction).sum(axis=1), 1) if first else np.ones(len(x))
-    low, high = np.zeros(len(x)), np.full(len(x), np.inf)
-    out_x, out_value, out_gradient = x.copy(), value.copy(), gradient.copy()
-    moved = np.zeros(len(x), dtype=bool)
-    open_ = np.flatnonzero(slope < 0)
-    for _ in range(_LINE_STEPS):
-        if not len(open_):
-            break
-        trial = np.clip(x[open_] + step[open_, None] * direction[open_], lower, upper)
-        v, g = _finite(*objective(trial, which[open_]))
-        shift = trial - x[open_]
-        lowered = v <= value[open_] + _DECREASE * (gradient[open_] * shift).sum(axis=1)
-        better = lowered & (v < out_value[open_])
-        i = open_[better]
-        out_x[i], out_value[i], out_gradient[i], moved[i] = trial[better], v[better], g[better], True
-        # Only parameters that no bound has stopped say whether the slope has eased.
-        inside = (trial > lower) & (trial < upper)
-        eased = (np.where(inside, direction[open_], 0) * g).sum(axis=1) >= _CURVATURE * slope[open_]
-        high[open_] = np.where(lowered, high[open_], step[open_])
-        low[open_] = np.where(lowered, step[open_], low[open_])
-        with np.errstate(invalid="ignore"):
-            step[open_] = np.where(np.isinf(high[open_]), 2 * low[open_], (low[open_] + high[open_]) / 2)
-        open_ = open_[~(lowered & eased)]
-    return out_x, out_value, out_gradient, moved
 
 
 def _finite(value: np.ndarray, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

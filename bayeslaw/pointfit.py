@@ -8,20 +8,18 @@ simplex as non-negative numbers that are normalised, so that a share can be exac
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import Any
 
-import autograd.numpy as anp
 import numpy as np
 import xarray as xr
-from autograd import make_vjp
 from scipy.optimize import minimize
 
 from bayeslaw.catalogue import change
 from bayeslaw.errors import InputError
-from bayeslaw.expression import FUNCTIONS
+from bayeslaw.gradient import Traced, TracedOps, pull_back
 from bayeslaw.law import derive, evaluate_law, law_inputs, to_sampling, to_scale
 from bayeslaw.model import observed_rows
 from bayeslaw.optimize import minimize_many
@@ -31,21 +29,10 @@ from bayeslaw.spec import Spec
 SAME_OPTIMUM = 1e-6
 """A start has reached the optimum when its objective is within this share of the best."""
 DEFAULT_STARTS = 64
-_CHUNK = 96
+_CHUNK = 320
 _SMALLEST_START = 1e-3
 _POLISHED = 3
 _LOG_RANGE = (-60.0, 80.0)
-
-
-def _power(base: Any, exponent: Any) -> Any:
-    # The logarithm is taken of the small array (one value a row), the product of the large one.
-    return anp.exp(exponent * anp.log(base))
-
-
-OPS = SimpleNamespace(
-    **{name: getattr(anp, name) for name in (*FUNCTIONS, "cos", "arccos", "dot")}, power=_power
-)
-_TO_SCALE = {"identity": lambda v: v, "log": anp.log, "logit": lambda v: anp.log(v) - anp.log1p(-v)}
 
 
 def point_spec(spec: Spec) -> Spec:
@@ -125,33 +112,47 @@ class _Problem:
         lower, upper = np.array(pairs, dtype=float).T
         return lower, upper
 
-    def values(self, x: Any, ops: Any = anp) -> dict[str, Any]:
+    def values(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Return the sampled parameters at points of shape (m, p), each of shape (m, 1)."""
         out, i = {}, 0
         for p in self.free:
+            block = x[:, i : i + max(1, len(p.names))]
             if p.names:
-                block = x[:, i : i + len(p.names)]
-                total = ops.sum(block, axis=1, keepdims=True)
-                out |= {name: block[:, j : j + 1] / total for j, name in enumerate(p.names)}
+                shares = block / block.sum(axis=1, keepdims=True)
+                out |= {name: shares[:, j : j + 1] for j, name in enumerate(p.names)}
+            else:
+                out[p.name] = np.exp(block) if p.support == "positive" else block
+            i += block.shape[1]
+        return out
+
+    def chain(self, x: np.ndarray, values: dict[str, np.ndarray], slopes: dict[str, np.ndarray]) -> np.ndarray:
+        """Turn slopes in the parameters into slopes in the points, shape (m, p)."""
+        columns, i = [], 0
+        for p in self.free:
+            if p.names:
+                total = x[:, i : i + len(p.names)].sum(axis=1, keepdims=True)
+                mean = sum(slopes[n] * values[n] for n in p.names)
+                columns += [(slopes[n] - mean) / total for n in p.names]
                 i += len(p.names)
             else:
-                column = x[:, i : i + 1]
-                out[p.name] = ops.exp(column) if p.support == "positive" else column
+                columns.append(slopes[p.name] * values[p.name] if p.support == "positive" else slopes[p.name])
                 i += 1
-        return out
+        return np.concatenate(columns, axis=1)
 
     def named(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Return all parameters, the paper's too, at points; each of shape (m,)."""
         with np.errstate(all="ignore"):
-            values = self.values(x, np)
+            values = self.values(x)
             values |= derive(self.spec, values)
         return {n: np.broadcast_to(np.asarray(v, dtype=float), (len(x), 1))[:, 0].copy() for n, v in values.items()}
 
-    def law(self, x: Any) -> Any:
-        return _TO_SCALE[self.spec.output.scale](evaluate_law(self.spec, self.values(x), self.inputs, OPS))
+    def law(self, values: dict[str, Any], ops: Any = np) -> Any:
+        """Evaluate the law on the scale of errors, shape (m, rows)."""
+        return to_scale(evaluate_law(self.spec, values, self.inputs, ops), self.spec.output.scale, ops)
 
     def residual(self, x: np.ndarray) -> np.ndarray:
-        return self.z - self.law(x)
+        """Return the data minus the law on the scale of errors, shape (m, rows)."""
+        return self.z - self.law(self.values(x))
 
     def objective(self, weights: np.ndarray | None) -> Callable:
         """Return the weighted sum of Huber's loss as `minimize_many` wants it."""
@@ -159,12 +160,18 @@ class _Problem:
 
         def chunk(x: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             with np.errstate(all="ignore"):
-                pull, law = make_vjp(self.law)(x)
-                residual = self.z - law
+                values = self.values(x)
+                traced = {name: Traced(value) for name, value in values.items()}
+                law = self.law(traced, TracedOps)
+                residual = self.z - law.value
                 clipped = np.clip(residual, -delta, delta)
-                loss = clipped * (residual - clipped / 2)
-                w = 1.0 if weights is None else weights[which]
-                return (w * loss).sum(axis=1), pull(-w * clipped)
+                if weights is None:
+                    loss = np.einsum("ij,ij->i", clipped, residual - clipped / 2)
+                else:
+                    loss = np.einsum("ij,ij,ij->i", weights[which], clipped, residual - clipped / 2)
+                    clipped = weights[which] * clipped
+                slopes = pull_back(law, -clipped, list(traced.values()))
+                return loss, self.chain(x, values, dict(zip(traced, slopes, strict=True)))
 
         def all_chunks(x: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             if len(x) <= _CHUNK:
@@ -214,4 +221,4 @@ class _Problem:
         return bar(what, total, shown)
 
 
-_POOL = ThreadPoolExecutor()
+_POOL = ThreadPoolExecutor(os.cpu_count())

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _Z95 = 1.6448536269514722
 _LINK = {"real": lambda x: x, "positive": np.log, "unit": lambda x: np.log(x) - np.log1p(-x)}
 
+_LOG_SLOPE = {  # log |d link(x) / dx|
+    "real": np.zeros_like,
+    "positive": lambda x: -np.log(x),
+    "unit": lambda x: -np.log(x) - np.log1p(-x),
+}
+
 
 def sampled(spec: Spec) -> dict[str, Parameter]:
     """Return the parameters that have a prior, the likelihood's included."""
@@ -145,3 +151,30 @@ def _bounded(p: Parameter) -> TensorVariable:
     link = pm.TruncatedNormal(f"{p.name}_link", mean, sd, lower=low, upper=high)
     inverse = {"real": lambda x: x, "positive": pm.math.exp, "unit": pm.math.sigmoid}[p.support]
     return pm.Deterministic(p.name, inverse(link))
+
+
+def log_priors(spec: Spec, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the log prior density of each sampled parameter, up to a constant.
+
+    Parameters
+    ----------
+    spec : Spec
+    values : dict of str to numpy.ndarray
+        Draws, of any one shape.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        By parameter, densities in the parameter's own unit; of the values' shape.
+    """
+    out = {}
+    for p in sampled(spec).values():
+        if p.names:
+            out[p.name] = sum((p.concentration - 1) * np.log(values[n]) for n in p.names)
+        elif p.prior_90 is None:
+            out[p.name] = np.zeros_like(values[p.name])
+        else:
+            x = values[p.name]
+            mean, sd = link_normal(p)
+            out[p.name] = -0.5 * ((to_link(p, x) - mean) / sd) ** 2 + _LOG_SLOPE[p.support](x)
+    return out

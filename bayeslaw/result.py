@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -158,9 +159,14 @@ def make_fit(spec: Spec, data: xr.Dataset, method: str, settings: Mapping[str, A
     tree.attrs = {
         "bayeslaw_format": FORMAT, "model": spec.name, "spec": spec.to_toml(), "method": method,
         "settings": json.dumps(dict(settings), sort_keys=True), "data_hash": data_hash(data),
-        "versions": json.dumps({name: version(name) for name in _PACKAGES}),
+        "versions": _versions(),
     }  # fmt: skip
     return Fit(spec, tree)
+
+
+@cache
+def _versions() -> str:
+    return json.dumps({name: version(name) for name in _PACKAGES})
 
 
 def data_hash(data: xr.Dataset) -> str:

@@ -1,0 +1,263 @@
+"""Checks and summaries of a fit: values, never exceptions and never silence."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayeslaw.check import LEVELS, Check, from_json
+from bayeslaw.law import law_inputs, to_scale
+from bayeslaw.observation import OBSERVATIONS, make_rows
+from bayeslaw.pointfit import SAME_OPTIMUM
+from bayeslaw.priors import log_priors, prior_sd, sampled, to_link
+from bayeslaw.result import Fit, fitted_mean, flat_values, law_on_scale, noise_values
+from bayeslaw.spec import Parameter
+
+MAX_RHAT = 1.01
+MIN_ESS = 400.0
+MIN_BFMI = 0.3
+CORRELATED = 0.3
+SENSITIVE = 0.05
+_PPP = 0.01
+
+
+def log_likelihood(fit: Fit) -> xr.DataArray:
+    """Return the leave-one-out log density of every row under every posterior draw.
+
+    Parameters
+    ----------
+    fit : Fit
+        With method "nuts".
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims (chain, draw, obs); densities of the output in its own unit.
+    """
+    spec, data, draws = fit.spec, fit.data, fit.draws
+    rows = make_rows(spec, data[spec.output.name].values, data["sampling_error"].values)
+    density = OBSERVATIONS[spec.family].leave_one_out(fitted_mean(fit), noise_values(spec, flat_values(draws)), rows)
+    shape = draws.sizes["chain"], draws.sizes["draw"], len(rows.y)
+    return xr.DataArray(density.reshape(shape), dims=("chain", "draw", "obs"), coords=dict(draws.coords))
+
+
+def summary(fit: Fit, prob: float = 0.9) -> pd.DataFrame:
+    """Summarise the parameters: the paper's first, then those that were sampled.
+
+    Parameters
+    ----------
+    fit : Fit
+    prob : float
+        Probability of the central interval.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index parameter; columns mean, sd, lower, upper, rhat, ess_bulk, ess_tail, unit, meaning. A
+        point fit has ``point`` first, and mean, sd and interval of its bootstrap.
+    """
+    draws = fit.draws
+    flat = {n: v[:, 0] for n, v in flat_values(draws).items()}
+    names = [*fit.spec.constants, *(n for n in flat if n not in fit.spec.derived)]
+    statistics = _convergence(draws) if fit.method == "nuts" else {}
+    rows = []
+    for name in names:
+        values = flat[name]
+        row: dict = {"parameter": name}
+        if fit.method == "map":
+            row["point"] = float(fit.tree["point"][name])
+        empty = not len(values)
+        low, high = (np.nan, np.nan) if empty else np.quantile(values, [(1 - prob) / 2, (1 + prob) / 2])
+        mean, sd = (np.nan, np.nan) if empty else (values.mean(), values.std())
+        row |= {"mean": mean, "sd": sd, "lower": low, "upper": high}
+        row |= {key: float(per[name]) for key, per in statistics.items()}
+        rows.append({**row, **_describe(fit, name)})
+    return pd.DataFrame(rows).set_index("parameter")
+
+
+def _describe(fit: Fit, name: str) -> dict[str, str]:
+    spec = fit.spec
+    owner = next((p for p in spec.parameters.values() if name in p.names), None)
+    if owner is not None:
+        return {"unit": "share", "meaning": f"{owner.meaning}: {name}"}
+    entry = spec.derived.get(name) or spec.parameters.get(name) or spec.likelihood[name]
+    unit = entry.unit or ("share" if isinstance(entry, Parameter) and entry.support == "unit" else "")
+    return {"unit": unit, "meaning": entry.meaning}
+
+
+def _convergence(draws: xr.Dataset) -> dict[str, dict[str, float]]:
+    """R-hat and effective sample sizes of every parameter, by ArviZ."""
+    import arviz_stats as azs
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = {
+            "rhat": azs.rhat(draws),
+            "ess_bulk": azs.ess(draws, method="bulk"),
+            "ess_tail": azs.ess(draws, method="tail"),
+        }
+    return {key: {str(n): float(v) for n, v in values.items()} for key, values in found.items()}
+
+
+def checks(fit: Fit) -> list[Check]:
+    """Check a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    list of Check
+        What the data's reader had to say, then the sampler's checks (the only ones that can be at
+        level ``fail``) or the optimiser's, then the law's: identification by the data, sensitivity
+        to the prior, correlation of residuals, posterior predictive spread.
+    """
+    found = from_json(fit.data.attrs.get("checks", "[]"))
+    if fit.method == "nuts":
+        return [*found, *_sampler(fit), *_identified(fit), *_prior_sensitivity(fit), *_residuals(fit), *_predictive(fit)]
+    return [*found, *_optimiser(fit), *_residuals(fit)]
+
+
+def worst_level(found: list[Check]) -> str:
+    """Return the gravest level among checks."""
+    return max((c.level for c in found), key=LEVELS.index, default="ok")
+
+
+def _sampler(fit: Fit) -> list[Check]:
+    per = _convergence(fit.draws)
+    stats = fit.tree["sample_stats"].to_dataset()
+    out = []
+    for key, bound, sign, worst in (("rhat", MAX_RHAT, 1, max), ("ess_bulk", MIN_ESS, -1, min), ("ess_tail", MIN_ESS, -1, min)):
+        # A parameter that never moved has no R-hat: that is a failure too.
+        values = {n: (v if np.isfinite(v) else np.inf * sign) for n, v in per[key].items()}
+        name = worst(values, key=values.get)
+        value = values[name]
+        failed = value * sign > bound * sign
+        wanted = f"at most {bound:g}" if sign > 0 else f"at least {bound:g}"
+        advice = "; run longer (more draws and tune), or fix what the data cannot tell" if failed else ""
+        label = {"rhat": "R-hat", "ess_bulk": "bulk ESS", "ess_tail": "tail ESS"}[key]
+        out.append(Check(key.replace("_", "-"), "fail" if failed else "ok", value, f"Worst {label} {value:.{3 if sign > 0 else 0}f} ({name}), wanted {wanted}{advice}."))
+    diverging = int(stats["diverging"].sum())
+    advice = "; the posterior is not fully explored: raise target_accept (0.99), or fix what the data cannot tell" if diverging else ""
+    out.append(Check("divergences", "fail" if diverging else "ok", float(diverging), f"{diverging} divergent transition(s), wanted none{advice}."))
+    return [*out, _bfmi(stats["energy"].values)]
+
+
+def _bfmi(energy: np.ndarray) -> Check:
+    value = float((np.square(np.diff(energy, axis=1)).mean(axis=1) / np.maximum(energy.var(axis=1), 1e-300)).min())
+    failed = value < MIN_BFMI
+    advice = "; the tails are badly explored: tighten a prior" if failed else ""
+    return Check("bfmi", "fail" if failed else "ok", value, f"Lowest BFMI {value:.2f}, wanted at least {MIN_BFMI:g}{advice}.")
+
+
+def _identified(fit: Fit) -> list[Check]:
+    """Say which parameters the data hardly inform: their posterior is as wide as their prior."""
+    draws = flat_values(fit.draws)
+    shares = {}
+    for p in sampled(fit.spec).values():
+        if not p.names:
+            with np.errstate(all="ignore"):
+                link = to_link(p, draws[p.name][:, 0])
+            shares[p.name] = float(np.nanstd(link[np.isfinite(link)]) / prior_sd(p))
+    # The noise's shape is a nuisance: that it is uncertain says nothing of the law.
+    law = {n: v for n, v in shares.items() if n in fit.spec.parameters}
+    weak = {n: v for n, v in law.items() if v > 0.7}
+    worst = max(law.values(), default=0.0)
+    if not weak:
+        return [Check("identified", "ok", worst, "The data narrow every parameter of the law well below its prior.")]
+    named = ", ".join(f"{n} ({100 * v:.0f} % of its prior's sd)" for n, v in weak.items())
+    return [Check("identified", "note", worst, f"The data hardly inform {named}: what is said of it is the prior; widen the range of the data or fix it.")]
+
+
+def _prior_sensitivity(fit: Fit) -> list[Check]:
+    """Power-scale the prior (Kallioinen et al., doi:10.1007/s11222-023-10366-5), by ArviZ."""
+    import arviz_stats as azs
+
+    draws = fit.draws
+    prior = log_priors(fit.spec, {n: v.values for n, v in draws.data_vars.items()})
+    tree = xr.DataTree.from_dict({
+        "posterior": draws,
+        "log_prior": xr.Dataset({n: (("chain", "draw"), v) for n, v in prior.items()}, draws.coords),
+        "log_likelihood": xr.Dataset({"y": log_likelihood(fit)}),
+    })  # fmt: skip
+    names = list(fit.spec.constants) or list(fit.spec.scalar_names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = azs.psense(tree, group="prior", var_names=[n for n in names if n in draws])
+    moved = {str(n): float(v) for n, v in found.items()}
+    strongest = max(moved.values(), default=0.0)
+    named = [n for n, v in moved.items() if v >= SENSITIVE]
+    if not named:
+        return [Check("prior-sensitivity", "ok", strongest, "A stronger or weaker prior would not move the law's parameters noticeably.")]
+    return [Check("prior-sensitivity", "note", strongest, f"The prior has a say in {', '.join(named)}: fit again with another one, change(spec, prior={{…}}), before you rely on the parameter itself.")]
+
+
+def _residuals(fit: Fit) -> list[Check]:
+    """Measure the correlation of neighbouring residuals: along a run, or along the first input."""
+    spec, data = fit.spec, fit.data
+    y = to_scale(data[spec.output.name].values, spec.output.scale)
+    if fit.method == "nuts":
+        residual = y - np.median(fitted_mean(fit, max(1, fit.draws.sizes["draw"] // 100)), axis=0)
+    else:
+        residual = fit.tree["point"]["residual"].values
+    along = "step" if "step" in data.coords else next((i.column for i in spec.inputs.values() if i.column in data), None)
+    if along is None or len(y) < 10:
+        return []
+    groups = data["run"].values if "run" in data.coords and along == "step" else np.zeros(len(y), dtype=int)
+    order = np.argsort(data[along].values, kind="stable")
+    pairs = [residual[order[groups[order] == g]] for g in dict.fromkeys(groups)]
+    scale = np.median(np.abs(residual)) * 5 + 1e-300  # outliers must not decide
+    pairs = [np.clip(r, -scale, scale) for r in pairs]
+    product = sum((r[1:] * r[:-1]).sum() for r in pairs)
+    square = sum((r[1:] ** 2).sum() + (r[:-1] ** 2).sum() for r in pairs) / 2
+    value = float(product / max(square, 1e-300))
+    where = "along each run" if along == "step" else f"along {along}"
+    if value < max(CORRELATED, 2 / np.sqrt(len(y))):
+        return [Check("residual-correlation", "ok", value, f"Neighbouring residuals {where} are nearly independent (lag-1 correlation {value:.2f}).")]
+    return [Check("residual-correlation", "warn", value, f"Neighbouring residuals {where} are correlated (lag-1 {value:.2f}): the rows say less than this fit of independent errors believes, so its intervals are too narrow, above all beyond the data; do not decide on their width.")]
+
+
+def _predictive(fit: Fit) -> list[Check]:
+    """Compare the spread and the extremes of the data with those of replicated data."""
+    spec, data = fit.spec, fit.data
+    replicated = fit.tree["posterior_predictive"][spec.output.name].values
+    thin = fit.draws.sizes["draw"] // replicated.shape[1]
+    values = flat_values(fit.draws.isel(draw=slice(None, None, max(1, thin))))
+    mean = law_on_scale(spec, values, law_inputs(spec, data))
+    with np.errstate(all="ignore"):
+        again = to_scale(replicated.reshape(mean.shape), spec.output.scale) - mean
+    seen = to_scale(data[spec.output.name].values, spec.output.scale) - mean
+    out = []
+    for name, statistic in (("spread", lambda r: np.median(np.abs(r), axis=1)), ("extremes", lambda r: np.max(np.abs(r), axis=1))):
+        p = float(np.mean(statistic(again) >= statistic(seen)))
+        odd = not _PPP <= p <= 1 - _PPP
+        advice = ": data like these would be rare if the model were right; look at the residuals" if odd else ""
+        out.append(Check(f"predictive-{name}", "note" if odd else "ok", p, f"Posterior predictive p of the residuals' {name} {p:.2f}{advice}."))
+    return out
+
+
+def _optimiser(fit: Fit) -> list[Check]:
+    point = fit.tree["point"].to_dataset()
+    starts = fit.tree["starts"]["objective"].values
+    best = float(point["objective"])
+    reached = int((starts <= best * (1 + SAME_OPTIMUM) + 1e-300).sum())
+    share = reached / len(starts)
+    few = reached < 2 or share < 0.05
+    advice = ": it may not be the global one; look for a second optimum with other data or fix a parameter" if few else ""
+    out = [Check("optimum", "warn" if few else "ok", share, f"{reached} of {len(starts)} starts reached the optimum {best:.8g} (within {SAME_OPTIMUM:g} relative){advice}.")]
+    bound = [n for n in fit.spec.scalar_names if n in point and _at_bound(fit, n, float(point[n]))]
+    if bound:
+        out.append(Check("bounds", "note", float(len(bound)), f"{', '.join(bound)} ended at a bound: the point fit cannot say how large it might be; the posterior can."))
+    return out
+
+
+def _at_bound(fit: Fit, name: str, value: float) -> bool:
+    p = fit.spec.parameters.get(name)
+    if p is None or p.support == "unit":
+        low, high = (p.bounds or (0.0, 1.0)) if p else (0.0, 1.0)
+        return value <= low + 1e-9 or value >= high - 1e-9
+    return p.support == "positive" and value < 1e-9

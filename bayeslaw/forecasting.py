@@ -1,0 +1,256 @@
+"""Forecasts with intervals: where the law, a noiseless curve and a real run will land."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayeslaw.check import Check, to_json
+from bayeslaw.curves import needs_schedule, schedule_inputs
+from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.law import law_inputs
+from bayeslaw.observation import OBSERVATIONS, error_on_scale, make_rows, to_output
+from bayeslaw.result import Fit, fitted_mean, flat_values, law_on_scale, noise_values
+from bayeslaw.schedules import parse_schedule
+from bayeslaw.spec import Spec
+
+KINDS = ("law", "curve", "run")
+FAR = 1.0
+"""Orders of magnitude beyond the data from which a forecast is called far."""
+_VALUES = 20_000_000
+_BLOCK = 4_000_000
+
+
+def forecast(
+    fit: Fit,
+    targets: Mapping[str, Any] | pd.DataFrame | None = None,
+    prob: float = 0.9,
+    *,
+    schedule: str | None = None,
+    steps: Sequence[int] | None = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Forecast the output at new inputs, or along a schedule that was never run.
+
+    Parameters
+    ----------
+    fit : Fit
+        From `fit` or `load_fit`.
+    targets : mapping or DataFrame, optional
+        One row a target: the law's inputs by symbol or column, ``{"C": [1e24]}``. Columns go
+        together row by row, never as a grid. ``compute`` may be given as ``params`` and ``tokens``;
+        ``sampling_error`` (a standard error in the output's unit) adds evaluation noise to ``run``.
+    prob : float
+        Probability of the interval, in (0, 1).
+    schedule : str, optional
+        A schedule's text (see `parse_schedule`), for laws along a schedule.
+    steps : sequence of int, optional
+        Steps of the schedule; by default all behind its warm-up.
+    seed : int
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean``, ``median``, ``lower``, ``upper``, in the output's unit, over (kind, target) or
+        (kind, step). Kinds: ``law``, the formula alone; ``curve``, where a noiseless run lands;
+        ``run``, where a run lands: the headline. ``mean`` is taken on the scale of errors and mapped
+        back, since heavy tails have no mean otherwise. ``orders_beyond`` says how many orders of
+        magnitude a target lies beyond the data. ``attrs["checks"]`` travels along.
+
+    Raises
+    ------
+    InputError
+        If targets or a schedule do not fit the law.
+
+    Notes
+    -----
+    A point fit's intervals come from its bootstrap and the quantiles of its residuals.
+    """
+    if isinstance(prob, bool) or not isinstance(prob, float | int) or not 0 < prob < 1:
+        raise InputError(f"prob: found {prob!r}, allowed: a number between 0 and 1, such as 0.9.")
+    if needs_schedule(fit.spec):
+        if schedule is None or targets is not None:
+            raise InputError(f"model '{fit.spec.name}' forecasts along a schedule: forecast(fit, schedule='cosine(…)') / --schedule.")
+        inputs, coords, checks = _along_schedule(fit, schedule, steps)
+        dim = "step"
+    else:
+        if targets is None or schedule is not None:
+            names = ", ".join(n for n, i in fit.spec.inputs.items() if not i.function)
+            raise InputError(f"model '{fit.spec.name}' forecasts at targets: forecast(fit, {{…}}) / --at with a value for {names}.")
+        inputs, coords, checks = _at_targets(fit, targets)
+        dim = "target"
+    quantities = _quantiles(fit, inputs, prob, seed)
+    unit = {"units": fit.spec.output.unit}
+    out = xr.Dataset({n: (("kind", dim), v, unit) for n, v in quantities.items()}, {"kind": list(KINDS)})
+    for name, values in coords.items():
+        out = out.assign_coords({name: (dim, values)})
+    if dim == "target":
+        out = out.assign_coords(target=np.arange(out.sizes["target"]))
+    return out.assign_attrs(
+        output=fit.spec.output.name, units=fit.spec.output.unit, prob=float(prob),
+        model=fit.spec.name, method=fit.method, checks=to_json(checks),
+    )  # fmt: skip
+
+
+def _at_targets(fit: Fit, targets: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[Check]]:
+    """Read targets: the law's inputs, coordinates to show, and how far they lie from the data."""
+    columns = _zip_columns(targets)
+    spec = fit.spec
+    allowed = {n for i in spec.inputs.values() if not i.function for n in (i.name, i.column)}
+    if any(i.column == "compute" for i in spec.inputs.values()):
+        allowed |= {"params", "tokens"}
+    for name in columns:
+        if name not in allowed | {"sampling_error"}:
+            raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, allowed)}")
+    if {"params", "tokens"} <= set(columns) and not {"compute", "C"} & set(columns):
+        columns["compute"] = 6.0 * columns["params"] * columns["tokens"]
+    inputs = law_inputs(spec, columns)
+    beyond = np.zeros(len(next(iter(columns.values()))))
+    for name, values in inputs.items():
+        _refuse_not_positive(spec, name, values)
+        if spec.inputs[name].reference == "geometric-mean" or (values > 0).all():
+            beyond = np.maximum(beyond, _orders_beyond(fit.data[spec.inputs[name].column].values, values))
+    error = columns.get("sampling_error", np.zeros(len(beyond)))
+    coords = {**{n: inputs[n] for n in inputs}, "orders_beyond": beyond}
+    return {**inputs, "sampling_error": error}, coords, _distance_checks(beyond)
+
+
+def _zip_columns(targets: Any) -> dict[str, np.ndarray]:
+    """Return columns of one length as float arrays; single values serve all rows."""
+    try:
+        columns = {str(n): np.atleast_1d(np.asarray(v, dtype=float)) for n, v in dict(targets).items()}
+    except (TypeError, ValueError):
+        raise InputError(f"targets: expected {{'input': [numbers]}}, found {targets!r}.") from None
+    if not columns:
+        raise InputError("targets: empty; give a value for each input of the law.")
+    length = max(len(v) for v in columns.values())
+    for name, values in columns.items():
+        if values.ndim != 1 or len(values) not in (1, length) or not length:
+            raise InputError(f"targets: {name!r} has {len(values)} value(s), others have {length}; rows go together.")
+        if not np.isfinite(values).all():
+            raise InputError(f"targets: {name!r} holds a value that is not finite; all must be.")
+    return {n: np.broadcast_to(v, length) for n, v in columns.items()}
+
+
+def _refuse_not_positive(spec: Spec, name: str, values: np.ndarray) -> None:
+    # A reference that was a geometric mean is a number by now; the data behind it were positive.
+    if spec.inputs[name].reference is not None and (values <= 0).any():
+        raise InputError(f"targets: {name} = {values[values <= 0][0]:g}, allowed: numbers greater than 0 ({spec.inputs[name].unit}).")
+
+
+def _orders_beyond(seen: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return how many orders of magnitude values lie outside the range of what was seen."""
+    with np.errstate(divide="ignore"):
+        low, high = np.log10(np.min(seen)), np.log10(np.max(seen))
+        x = np.log10(values)
+    return np.maximum(np.maximum(x - high, low - x), 0.0)
+
+
+def _distance_checks(beyond: np.ndarray) -> list[Check]:
+    farthest = float(beyond.max())
+    if farthest < 1e-9:
+        return [Check("extrapolation", "ok", 0.0, "All targets lie inside the range of the data.")]
+    level = "warn" if farthest > FAR else "note"
+    message = (
+        f"The farthest target lies {farthest:.1f} orders of magnitude beyond the data: the interval holds "
+        "only if the law does; fit on the lower part of the data and forecast the upper part to see."
+    )
+    return [Check("extrapolation", level, farthest, message)]
+
+
+def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None):
+    """Compute the law's inputs along a schedule, and what is to be known of it."""
+    schedule = parse_schedule(text)
+    first = schedule.warmup
+    while first < schedule.total and schedule.lr[: first + 1].sum() <= 0:
+        first += 1
+    if steps is None:
+        at = np.arange(first, schedule.total + 1)
+    else:
+        at = np.asarray(steps)
+        if at.ndim != 1 or not len(at) or at.dtype.kind not in "iu" or at.min() < first or at.max() > schedule.total:
+            raise InputError(f"steps: found {steps!r}; allowed: whole numbers from {first} (behind warm-up) to {schedule.total}.")
+    raw = schedule_inputs(fit.spec, schedule, at)
+    inputs = law_inputs(fit.spec, raw)
+    beyond = _orders_beyond(fit.data["lr_area"].values, raw["lr_area"]) if "lr_area" in fit.data else np.zeros(len(at))
+    coords = {"step": at, "lr": schedule.lr[at], "orders_beyond": beyond}
+    checks = [*_distance_checks(beyond[-1:]), *_rate_checks(fit, schedule.lr, first)]
+    return {**inputs, "sampling_error": np.zeros(len(at))}, coords, checks
+
+
+def _rate_checks(fit: Fit, lr: np.ndarray, first: int) -> list[Check]:
+    """Name what the annealing law is known to get wrong."""
+    checks = []
+    trained, peak = float(fit.data["lr"].max()), float(lr.max())
+    if abs(peak / trained - 1) > 0.01:
+        checks.append(Check("peak-rate", "warn", peak / trained, f"The schedule's peak rate {peak:g} is not the {trained:g} that was trained: the law holds for one peak rate; do not compare schedules of different peaks."))
+    idle = int((lr[first:] == 0).sum())
+    if idle > 1:
+        checks.append(Check("zero-rate", "warn", float(idle), f"{idle} steps run at a rate of zero: the law lets the loss fall there although nothing is trained; cut them off."))
+    return checks
+
+
+def _quantiles(fit: Fit, inputs: Mapping[str, np.ndarray], prob: float, seed: int) -> dict[str, np.ndarray]:
+    """Summarise draws of every kind at every target, a block of targets at a time."""
+    rng = np.random.default_rng(seed)
+    values = flat_values(fit.draws)
+    draws, targets = len(next(iter(values.values()))), len(inputs["sampling_error"])
+    thin = max(1, draws * targets // _VALUES)
+    values = {n: v[::thin] for n, v in values.items()}
+    block = max(1, _BLOCK // (draws // thin))
+    predict = predictor(fit, thin)
+    pieces = []
+    for start in range(0, targets, block):
+        part = {n: v[start : start + block] for n, v in inputs.items()}
+        pieces.append(_summaries(fit.spec, predict(values, part, rng), prob))
+    return {n: np.concatenate([p[n] for p in pieces], axis=1) for n in pieces[0]}
+
+
+def _summaries(spec: Spec, kinds: Mapping[str, np.ndarray], prob: float) -> dict[str, np.ndarray]:
+    """Return mean, median and interval of each kind, in the output's unit, shape (kinds, targets)."""
+    done: dict[int, dict[str, np.ndarray]] = {}
+    for draws in kinds.values():
+        if id(draws) not in done:  # without a discrepancy, curve is law: summarised once
+            low, middle, high = np.quantile(draws, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
+            with np.errstate(all="ignore"):
+                parts = {"mean": draws.mean(axis=0), "median": middle, "lower": low, "upper": high}
+                done[id(draws)] = {n: to_output(spec, v) for n, v in parts.items()}
+    return {n: np.stack([done[id(kinds[k])][n] for k in KINDS]) for n in ("mean", "median", "lower", "upper")}
+
+
+def predictor(fit: Fit, thin: int = 1):
+    """Return a function that draws every kind of forecast.
+
+    Parameters
+    ----------
+    fit : Fit
+    thin : int
+        Every how many-th draw is used.
+
+    Returns
+    -------
+    callable
+        (values, inputs, rng) -> dict of kind to draws on the scale of errors, shape (draws, targets).
+    """
+    spec = fit.spec
+    data = fit.data
+    rows = make_rows(spec, data[spec.output.name].values, data["sampling_error"].values)
+    seen = fitted_mean(fit, thin) if fit.method == "nuts" else None
+    residual = fit.tree["point"]["residual"].values if fit.method == "map" else None
+
+    def draw(values: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], rng: np.random.Generator):
+        law = law_on_scale(spec, values, {n: v for n, v in inputs.items() if n != "sampling_error"})
+        law = np.broadcast_to(law, (len(next(iter(values.values()))), len(inputs["sampling_error"])))
+        with np.errstate(all="ignore"):
+            error = error_on_scale(spec, to_output(spec, np.median(law, axis=0)), inputs["sampling_error"])
+        if residual is not None:
+            noise = rng.choice(residual, size=law.shape) + error * rng.standard_normal(law.shape)
+            return {"law": law, "curve": law, "run": law + noise}
+        predicted = OBSERVATIONS[spec.family].predict(seen, noise_values(spec, values), rows, law, error, rng)
+        return {"law": law, **predicted}
+
+    return draw
