@@ -1,1 +1,53 @@
+"""Bayesian inference of scaling laws: posteriors, checks and honest forecasts.
 
+Everything a user calls is here, ``import bayeslaw as bl``; names load on first use, so that the
+import itself is instant.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bayeslaw import plots as plots
+    from bayeslaw.catalogue import change, load_model, models, resolve
+    from bayeslaw.check import Check
+    from bayeslaw.counts import pass_at_k
+    from bayeslaw.curves import read_curves
+    from bayeslaw.diagnostics import checks, log_likelihood, summary
+    from bayeslaw.errors import InputError
+    from bayeslaw.forecasting import forecast
+    from bayeslaw.inference import compile, fit
+    from bayeslaw.law import to_sampling
+    from bayeslaw.result import Fit, load_fit
+    from bayeslaw.schedules import Schedule, parse_schedule
+    from bayeslaw.spec import Spec
+    from bayeslaw.tables import read_table
+
+_HOME = {
+    "Check": "check", "Fit": "result", "InputError": "errors", "Schedule": "schedules", "Spec": "spec",
+    "change": "catalogue", "checks": "diagnostics", "compile": "inference", "fit": "inference",
+    "forecast": "forecasting", "load_fit": "result", "load_model": "catalogue",
+    "log_likelihood": "diagnostics", "models": "catalogue", "parse_schedule": "schedules",
+    "pass_at_k": "counts", "read_curves": "curves", "read_table": "tables", "resolve": "catalogue",
+    "summary": "diagnostics", "to_sampling": "law",
+}  # fmt: skip
+
+__version__ = "0.1.0"
+__all__ = [*sorted(_HOME), "plots"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use."""
+    if name == "plots":
+        return importlib.import_module("bayeslaw.plots")
+    if name not in _HOME:
+        raise AttributeError(f"module 'bayeslaw' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"bayeslaw.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -112,6 +112,7 @@ def change(
     fix: Mapping[str, float] | None = None,
     prior: Mapping[str, tuple[float, float]] | None = None,
     likelihood: Mapping[str, Any] | None = None,
+    discrepancy: None = None,
     scale: str | None = None,
 ) -> Spec:
     """Return a new law that differs from this one in what is named.
@@ -125,6 +126,8 @@ def change(
         New central 90 % intervals of priors, in each parameter's own unit; noise parameters too.
     likelihood : mapping, optional
         Entries of ``[likelihood]`` to replace.
+    discrepancy : None
+        No discrepancy: errors around the law are independent.
     scale : str, optional
         New scale of errors: identity, log or logit.
 
@@ -138,6 +141,8 @@ def change(
     InputError
         If a name is unknown or a value not allowed.
     """
+    if discrepancy is not None:
+        raise InputError(f"discrepancy: found {discrepancy!r}, allowed: None (independent errors around the law).")
     document = copy.deepcopy(dict(spec.document))
     for name, value in (fix or {}).items():
         entry = _parameter_entry(spec, document, name)

@@ -132,23 +132,41 @@ def pymc_priors(spec: Spec) -> dict[str, TensorVariable]:
             shares = pm.Dirichlet(p.name, np.full(len(p.names), p.concentration))
             out |= {name: shares[i] for i, name in enumerate(p.names)}
         elif p.prior_90 is None:
-            low, high = p.bounds or (0.0, 1.0)
-            out[p.name] = pm.Uniform(p.name, low, high)
-        elif p.bounds is not None:
-            out[p.name] = _bounded(p)
+            out[p.name] = _uniform(p)
+        elif p.bounds is not None or p.support == "unit":
+            out[p.name] = _on_link_scale(p)
         else:
-            kind = {"real": pm.Normal, "positive": pm.LogNormal, "unit": pm.LogitNormal}[p.support]
+            kind = {"real": pm.Normal, "positive": pm.LogNormal}[p.support]
             out[p.name] = kind(p.name, *link_normal(p))
     return out
 
 
-def _bounded(p: Parameter) -> TensorVariable:
-    """A truncated normal on the link scale; the parameter itself is a deterministic function."""
+def _uniform(p: Parameter) -> TensorVariable:
+    """A uniform share by way of a standard normal, whose tails are short.
+
+    Shares near 0 or 1 that the data cannot tell apart lie far out on a logit scale; a sampler that
+    must walk there mixes half as well.
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    low, high = p.bounds or (0.0, 1.0)
+    normal = pm.Normal(f"{p.name}_normal", 0.0, 1.0)
+    return pm.Deterministic(p.name, low + (high - low) * 0.5 * pt.erfc(-normal / np.sqrt(2.0)))
+
+
+def _on_link_scale(p: Parameter) -> TensorVariable:
+    """A normal on the link scale, truncated by bounds; the parameter itself is its inverse.
+
+    For shares too: the gradient of PyMC's own LogitNormal loses its digits and makes NUTS diverge.
+    """
     import pymc as pm
 
-    low, high = link_bounds(p)
-    mean, sd = link_normal(p)
-    link = pm.TruncatedNormal(f"{p.name}_link", mean, sd, lower=low, upper=high)
+    name, (mean, sd) = f"{p.name}_link", link_normal(p)
+    if bounds := link_bounds(p):
+        link = pm.TruncatedNormal(name, mean, sd, lower=bounds[0], upper=bounds[1])
+    else:
+        link = pm.Normal(name, mean, sd)
     inverse = {"real": lambda x: x, "positive": pm.math.exp, "unit": pm.math.sigmoid}[p.support]
     return pm.Deterministic(p.name, inverse(link))
 
