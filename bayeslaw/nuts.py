@@ -14,7 +14,7 @@ import xarray as xr
 
 from bayeslaw.law import derive
 from bayeslaw.model import build_model, model_data
-from bayeslaw.priors import sampled
+from bayeslaw.priors import sampled_names
 from bayeslaw.spec import Spec
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def sample(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: boo
             cores=min(settings["chains"], os.cpu_count() or 1), progress_bar=progress, save_warmup=False,
             target_accept=settings["target_accept"], adaptation="low_rank", return_raw_trace=True,
         )  # fmt: skip
-    drawn, stats = _read_trace(trace, sampled(spec))
+    drawn, stats = _read_trace(trace, sampled_names(spec))
     coords = {name: np.arange(size) for name, size in zip(("chain", "draw"), stats["diverging"].shape, strict=True)}
     stats = xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords)
     return {"posterior": posterior(spec, drawn, coords), "sample_stats": stats}
@@ -135,11 +135,9 @@ def _read_trace(trace: Any, names: Iterable[str]) -> tuple[dict[str, np.ndarray]
     def read(batches: Any, name: str) -> np.ndarray:
         columns = []
         for batch, rows in zip(batches, kept, strict=True):
-            column = pa.array(batch.column(name))
-            flat = column.flatten() if pa.types.is_nested(column.type) else column
-            values = flat.to_numpy(zero_copy_only=False)
-            columns.append(values if len(values) == len(rows) else values.reshape(len(rows), -1))
-        return np.stack([values[rows][:shortest] for values, rows in zip(columns, kept, strict=True)])
+            values = pa.array(batch.column(name)).to_numpy(zero_copy_only=False)
+            columns.append(values[rows][:shortest])
+        return np.stack(columns)
 
     draws = {name: read(draw_batches, name) for name in names}
     return draws, {name: read(stat_batches, name) for name in _KEPT_STATS if name in stat_batches[0].column_names}
@@ -151,7 +149,7 @@ def posterior(spec: Spec, drawn: Mapping[str, np.ndarray], coords: Mapping[str, 
     Parameters
     ----------
     spec : Spec
-    drawn : mapping of str to numpy.ndarray, shape (chains, draws) or (chains, draws, shares)
+    drawn : mapping of str to numpy.ndarray, shape (chains, draws)
         As the sampler returns it.
     coords : mapping
         The dims chain and draw.
@@ -161,10 +159,7 @@ def posterior(spec: Spec, drawn: Mapping[str, np.ndarray], coords: Mapping[str, 
     xarray.Dataset
         Scalars with dims (chain, draw).
     """
-    values: dict[str, np.ndarray] = {}
-    for p in sampled(spec).values():
-        drawn_values = drawn[p.name]
-        values |= {n: drawn_values[..., i] for i, n in enumerate(p.names)} if p.names else {p.name: drawn_values}
+    values = {name: drawn[name] for name in sampled_names(spec)}
     with np.errstate(all="ignore"):
         values |= derive(spec, values)
     shape = tuple(map(len, coords.values()))

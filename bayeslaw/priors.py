@@ -129,8 +129,7 @@ def pymc_priors(spec: Spec) -> dict[str, TensorVariable]:
     out: dict[str, Any] = {}
     for p in sampled(spec).values():
         if p.support == "simplex":
-            shares = pm.Dirichlet(p.name, np.full(len(p.names), p.concentration))
-            out |= {name: shares[i] for i, name in enumerate(p.names)}
+            out |= _simplex(p)
         elif p.prior_90 is None:
             out[p.name] = _uniform(p)
         elif p.bounds is not None or p.support == "unit":
@@ -139,6 +138,27 @@ def pymc_priors(spec: Spec) -> dict[str, TensorVariable]:
             kind = {"real": pm.Normal, "positive": pm.LogNormal}[p.support]
             out[p.name] = kind(p.name, *link_normal(p))
     return out
+
+
+def _simplex(p: Parameter) -> dict[str, TensorVariable]:
+    """Shares that sum to one: a Dirichlet.
+
+    The flat one breaks a stick: the share i of what is left is Beta(1, m), m shares to come, whose
+    quantiles are elementary, so that standard normals can be sampled instead (see `_uniform`).
+    """
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    if p.concentration != 1:
+        shares = pm.Dirichlet(p.name, np.full(len(p.names), p.concentration))
+        return {name: pm.Deterministic(name, shares[i]) for i, name in enumerate(p.names)}
+    out, rest = {}, 1.0
+    for i, name in enumerate(p.names[:-1]):
+        normal = pm.Normal(f"{name}_normal", 0.0, 1.0)
+        kept = (0.5 * pt.erfc(normal / np.sqrt(2.0))) ** (1 / (len(p.names) - 1 - i))
+        out[name] = pm.Deterministic(name, rest * (1 - kept))
+        rest = rest * kept
+    return {**out, p.names[-1]: pm.Deterministic(p.names[-1], rest)}
 
 
 def _uniform(p: Parameter) -> TensorVariable:

@@ -1,0 +1,224 @@
+"""The command line: the same words as in Python, imported lazily so that --help is instant."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bayeslaw import __version__
+from bayeslaw.errors import InputError
+
+FINISHED, FAILED_CHECK, BAD_INPUT, STOPPED = 0, 1, 2, 130
+
+
+class _Commands(click.Group):
+    """A group that turns bad input into one message and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            click.echo(f"bayeslaw: {error}", err=True)
+            ctx.exit(BAD_INPUT)
+        except KeyboardInterrupt:
+            click.echo("bayeslaw: stopped; nothing was written.", err=True)
+            ctx.exit(STOPPED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Bayesian inference of scaling laws: fit, check, forecast.
+
+    Exit codes: 0 finished; 1 finished, but the sampler failed a check (the result is written and
+    says so); 2 bad input.
+    """
+
+
+@main.command()
+def models() -> None:
+    """List the shipped laws."""
+    from bayeslaw.catalogue import models as catalogue
+
+    for row in catalogue().itertuples():
+        click.echo(f"{row.name:16s} {row.title}\n{'':16s} {row.law}   [{row.source}]")
+
+
+def _pairs(values: Sequence[str], option: str, example: str) -> dict[str, str]:
+    """Read options of the form a=b."""
+    pairs = {}
+    for value in values:
+        left, sign, right = value.partition("=")
+        if not sign or not left or not right:
+            raise InputError(f"{option}: found {value!r}, expected {example}.")
+        pairs[left.strip()] = right.strip()
+    return pairs
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"{option}: found {text!r}, expected a number.") from None
+
+
+def _schedules(values: Sequence[str]) -> str | dict[str, str]:
+    """Read --schedule options: 'run=cosine(…)' each, or one 'cosine(…)' for all runs."""
+    named = {}
+    for value in values:
+        before = value.split("(", 1)[0]
+        if "=" in before:
+            run, text = value.split("=", 1)
+            named[run.strip()] = text.strip()
+        elif len(values) == 1:
+            return value
+        else:
+            raise InputError(f"--schedule: found {value!r}, expected \"run=cosine(…)\" for each run.")
+    return named
+
+
+@main.command()
+@click.argument("model")
+@click.argument("table", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to write the fit (netCDF).")
+@click.option("--method", default="nuts", show_default=True, help="nuts: posterior; map: Huber/L-BFGS point fit with bootstrap.")
+@click.option("--k", type=int, help="The k of pass@k.")
+@click.option("--where", multiple=True, metavar="C=V", help="Keep rows that meet a condition (= != < <= > >=, a|b).")
+@click.option("--join", type=click.Path(path_type=Path), help="A second table with more columns.")
+@click.option("--on", default="model", show_default=True, help="The column that both tables have.")
+@click.option("--gold", default="mean-probability", show_default=True, help="How per-problem gold NLL becomes one number: mean-probability or mean-log-likelihood.")
+@click.option("--rename", multiple=True, metavar="THEIRS=OURS", help="Rename a column.")
+@click.option("--schedule", multiple=True, metavar="RUN=TEXT", help="A run's schedule, as in \"run1=cosine(peak=3e-4, end=3e-5, warmup=2160, total=24000)\".")
+@click.option("--fix", multiple=True, metavar="P=V", help="Hold a parameter at a value.")
+@click.option("--prior", multiple=True, metavar="P=LOW,HIGH", help="Central 90 % of a parameter's prior.")
+@click.option("--discrepancy", type=click.Choice(["none"]), help="none: independent errors around the law.")
+@click.option("--draws", default=1000, show_default=True)
+@click.option("--tune", default=1000, show_default=True)
+@click.option("--chains", default=4, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+@click.option("--target-accept", default=0.95, show_default=True)
+@click.option("--bootstrap", default=1000, show_default=True, help="Resamples for --method map.")
+@click.option("--plots", type=click.Path(path_type=Path), help="A folder for the figures.")
+def fit(model: str, table: Path, output: Path, method: str, **options: Any) -> None:
+    """Fit MODEL (a shipped name or a .toml file) to TABLE (CSV or Parquet)."""
+    from bayeslaw.catalogue import load_model
+    from bayeslaw.inference import fit as run
+
+    _refuse_missing_folder(output)
+    spec = _changed(load_model(model), options["fix"], options["prior"])
+    data = _read(spec, table, options)
+    settings = {n: options[n] for n in ("draws", "tune", "chains", "seed", "target_accept", "bootstrap")}
+    fitted = run(spec, data, method, **settings)
+    fitted.save(output)
+    _finish(fitted, output, options["plots"])
+
+
+def _refuse_missing_folder(path: Path) -> None:
+    """Refuse before the work what could not be written after it."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: cannot be written: give a file's name in a folder that exists.")
+
+
+def _changed(spec: Any, fix: Sequence[str], prior: Sequence[str]) -> Any:
+    from bayeslaw.catalogue import change
+
+    fixed = {n: _number(v, "--fix") for n, v in _pairs(fix, "--fix", "name=value").items()}
+    priors = {}
+    for name, text in _pairs(prior, "--prior", "name=low,high").items():
+        ends = [_number(part, "--prior") for part in text.split(",")]
+        priors[name] = tuple(ends)
+    return change(spec, fix=fixed, prior=priors) if fixed or priors else spec
+
+
+def _read(spec: Any, table: Path, options: dict[str, Any]) -> Any:
+    """Read the table with the reader that the law needs."""
+    from bayeslaw.curves import needs_schedule, read_curves
+    from bayeslaw.tables import read_table
+
+    rename = _pairs(options["rename"], "--rename", "theirs=ours")
+    if needs_schedule(spec):
+        if not options["schedule"]:
+            raise InputError(f"model '{spec.name}' needs schedules: --schedule \"run=cosine(peak=…, end=…, warmup=…, total=…)\" for each run.")
+        for name in ("k", "join"):
+            if options[name] is not None:
+                raise InputError(f"--{name} does not apply to model '{spec.name}'.")
+        return read_curves(table, spec, _schedules(options["schedule"]), where=options["where"], rename=rename)
+    if options["schedule"]:
+        raise InputError(f"--schedule does not apply to model '{spec.name}'.")
+    return read_table(
+        table, spec, k=options["k"], where=options["where"], join=options["join"],
+        on=options["on"], rename=rename, gold=options["gold"],
+    )  # fmt: skip
+
+
+def _finish(fitted: Any, output: Path, folder: Path | None) -> None:
+    """Print summary and checks, draw the figures, and exit by the checks."""
+    from bayeslaw.diagnostics import checks, summary, worst_level
+    from bayeslaw.text import checks_text, summary_text
+
+    found = checks(fitted)
+    click.echo(f"{fitted.spec.name}: {fitted.spec.title}, {fitted.data.sizes['obs']} rows, method {fitted.method}\n")
+    click.echo(summary_text(summary(fitted)))
+    click.echo("\n" + checks_text(found))
+    click.echo(f"\nwrote {output}")
+    if folder is not None:
+        from bayeslaw.plots import save_all
+
+        for path in save_all(fitted, folder):
+            click.echo(f"wrote {path}")
+    sys.exit(FAILED_CHECK if worst_level(found) == "fail" else FINISHED)
+
+
+@main.command()
+@click.argument("fitted", metavar="FIT", type=click.Path(path_type=Path))
+@click.option("--at", multiple=True, metavar="X=V[,V]", help="A target's input, as in C=1e24; several inputs go together row by row.")
+@click.option("--schedule", help="A schedule's text, for laws along a schedule.")
+@click.option("--prob", default=0.9, show_default=True, help="Probability of the interval.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write all rows and kinds as CSV.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the forecast into this file (.png, .svg, .pdf).")
+@click.option("--seed", default=0, show_default=True)
+def forecast(fitted: Path, at: Sequence[str], schedule: str | None, prob: float, output: Path | None, plot: Path | None, seed: int) -> None:
+    """Forecast from FIT at targets, or along a schedule that was never run."""
+    from bayeslaw.diagnostics import checks, worst_level
+    from bayeslaw.files import write_text
+    from bayeslaw.forecasting import forecast as run
+    from bayeslaw.result import load_fit
+    from bayeslaw.text import checks_text, forecast_text
+
+    for path in (output, plot):
+        if path is not None:
+            _refuse_missing_folder(path)
+    fit_ = load_fit(fitted)
+    targets = {n: [_number(v, "--at") for v in text.split(",")] for n, text in _pairs(at, "--at", "name=value").items()}
+    result = run(fit_, targets or None, prob, schedule=schedule, seed=seed)
+    click.echo(forecast_text(result))
+    found = checks(fit_)
+    click.echo("\n" + checks_text([*_checks_of(result), *(c for c in found if c.level != "ok")]))
+    if output is not None:
+        write_text(output, result.to_dataframe().to_csv())
+        click.echo(f"wrote {output}")
+    if plot is not None:
+        from bayeslaw.plots import plot_forecast, save
+
+        save(plot_forecast(fit_, result), plot)
+        click.echo(f"wrote {plot}")
+    sys.exit(FAILED_CHECK if worst_level(found) == "fail" else FINISHED)
+
+
+def _checks_of(result: Any) -> list:
+    from bayeslaw.check import from_json
+
+    return from_json(result.attrs["checks"])
+
+
+@main.command()
+@click.option("-o", "--output", default="bayeslaw-demo", show_default=True, type=click.Path(path_type=Path), help="The folder to write.")
+def demo(output: Path) -> None:
+    """Fit and forecast on data that ships with the package; writes a folder with a page."""
+    from bayeslaw.demo import run
+
+    run(output, click.echo)
