@@ -35,7 +35,7 @@ _HOME = {
 }  # fmt: skip
 
 __version__ = "0.1.0"
-__all__ = [*sorted(_HOME), "plots"]  # noqa: PLE0604
+__all__ = [*sorted(_HOME), "plots"]
 
 
 def __getattr__(name: str) -> Any:

@@ -92,18 +92,21 @@ def parse_toml(text: str, name: str) -> Spec:
     """
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or an integer of 5000 digits
         raise InputError(f"model '{name}': not valid TOML ({error}); correct that line.") from None
     return parse_spec(document, name)
 
 
 def _read(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: larger than {MAX_BYTES} bytes; that is no model file.")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode("utf-8")
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a model file ({error}).") from None
+    if len(content) > MAX_BYTES:
+        raise InputError(f"{path}: larger than {MAX_BYTES} bytes; that is no model file.")
+    return text
 
 
 def change(
@@ -142,7 +145,9 @@ def change(
         If a name is unknown or a value not allowed.
     """
     if discrepancy is not None:
-        raise InputError(f"discrepancy: found {discrepancy!r}, allowed: None (independent errors around the law).")
+        raise InputError(
+            f"discrepancy: found {discrepancy!r}, allowed: None (independent errors around the law)."
+        )
     document = copy.deepcopy(dict(spec.document))
     for name, value in (fix or {}).items():
         entry = _parameter_entry(spec, document, name)
@@ -174,10 +179,14 @@ def _parameter_entry(spec: Spec, document: dict, name: str) -> dict:
     where = f"model '{spec.name}', change"
     if name in spec.derived:
         formula = spec.derived[name].formula
-        raise InputError(f"{where}: {name!r} is derived ({formula.text}); change {', '.join(sorted(formula.symbols & set(spec.scalar_names)))}.")
+        raise InputError(
+            f"{where}: {name!r} is derived ({formula.text}); change {', '.join(sorted(formula.symbols & set(spec.scalar_names)))}."
+        )
     for parameter in spec.parameters.values():
         if name in parameter.names:
-            raise InputError(f"{where}: {name!r} is one share of {parameter.name!r} and cannot be changed alone; write a law without it as a .toml file.")
+            raise InputError(
+                f"{where}: {name!r} is one share of {parameter.name!r} and cannot be changed alone; write a law without it as a .toml file."
+            )
     allowed = {*spec.parameters, *spec.likelihood}
     raise InputError(f"{where}: unknown parameter {name!r}{did_you_mean(name, allowed)}")
 
@@ -213,9 +222,13 @@ def resolve(spec: Spec, data: xr.Dataset) -> Spec:
         if not isinstance(entry.reference, str):
             continue
         if entry.column not in data:
-            raise InputError(f"model '{spec.name}': the data have no column {entry.column!r}{did_you_mean(entry.column, data.data_vars)}")
+            raise InputError(
+                f"model '{spec.name}': the data have no column {entry.column!r}{did_you_mean(entry.column, data.data_vars)}"
+            )
         values = np.asarray(data[entry.column].values, dtype=float)
         if values.size == 0 or (entry.reference == "geometric-mean" and not (values > 0).all()):
-            raise InputError(f"model '{spec.name}', input {entry.name}: the {entry.reference} needs positive values in column {entry.column!r}.")
+            raise InputError(
+                f"model '{spec.name}', input {entry.name}: the {entry.reference} needs positive values in column {entry.column!r}."
+            )
         document["inputs"][entry.name]["reference"] = float(statistics[entry.reference](values))
     return parse_spec(document, spec.name)

@@ -77,22 +77,41 @@ def _schedules(values: Sequence[str]) -> str | dict[str, str]:
         elif len(values) == 1:
             return value
         else:
-            raise InputError(f"--schedule: found {value!r}, expected \"run=cosine(…)\" for each run.")
+            raise InputError(f'--schedule: found {value!r}, expected "run=cosine(…)" for each run.')
     return named
 
 
 @main.command()
 @click.argument("model")
 @click.argument("table", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to write the fit (netCDF).")
-@click.option("--method", default="nuts", show_default=True, help="nuts: posterior; map: Huber/L-BFGS point fit with bootstrap.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to write the fit (netCDF)."
+)
+@click.option(
+    "--method",
+    default="nuts",
+    show_default=True,
+    help="nuts: posterior; map: Huber/L-BFGS point fit with bootstrap.",
+)
 @click.option("--k", type=int, help="The k of pass@k.")
-@click.option("--where", multiple=True, metavar="C=V", help="Keep rows that meet a condition (= != < <= > >=, a|b).")
+@click.option(
+    "--where", multiple=True, metavar="C=V", help="Keep rows that meet a condition (= != < <= > >=, a|b)."
+)
 @click.option("--join", type=click.Path(path_type=Path), help="A second table with more columns.")
 @click.option("--on", default="model", show_default=True, help="The column that both tables have.")
-@click.option("--gold", default="mean-probability", show_default=True, help="How per-problem gold NLL becomes one number: mean-probability or mean-log-likelihood.")
+@click.option(
+    "--gold",
+    default="mean-probability",
+    show_default=True,
+    help="How per-problem gold NLL becomes one number: mean-probability or mean-log-likelihood.",
+)
 @click.option("--rename", multiple=True, metavar="THEIRS=OURS", help="Rename a column.")
-@click.option("--schedule", multiple=True, metavar="RUN=TEXT", help="A run's schedule, as in \"run1=cosine(peak=3e-4, end=3e-5, warmup=2160, total=24000)\".")
+@click.option(
+    "--schedule",
+    multiple=True,
+    metavar="RUN=TEXT",
+    help='A run\'s schedule, as in "run1=cosine(peak=3e-4, end=3e-5, warmup=2160, total=24000)".',
+)
 @click.option("--fix", multiple=True, metavar="P=V", help="Hold a parameter at a value.")
 @click.option("--prior", multiple=True, metavar="P=LOW,HIGH", help="Central 90 % of a parameter's prior.")
 @click.option("--discrepancy", type=click.Choice(["none"]), help="none: independent errors around the law.")
@@ -142,11 +161,15 @@ def _read(spec: Any, table: Path, options: dict[str, Any]) -> Any:
     rename = _pairs(options["rename"], "--rename", "theirs=ours")
     if needs_schedule(spec):
         if not options["schedule"]:
-            raise InputError(f"model '{spec.name}' needs schedules: --schedule \"run=cosine(peak=…, end=…, warmup=…, total=…)\" for each run.")
+            raise InputError(
+                f"model '{spec.name}' needs schedules: --schedule \"run=cosine(peak=…, end=…, warmup=…, total=…)\" for each run."
+            )
         for name in ("k", "join"):
             if options[name] is not None:
                 raise InputError(f"--{name} does not apply to model '{spec.name}'.")
-        return read_curves(table, spec, _schedules(options["schedule"]), where=options["where"], rename=rename)
+        return read_curves(
+            table, spec, _schedules(options["schedule"]), where=options["where"], rename=rename
+        )
     if options["schedule"]:
         raise InputError(f"--schedule does not apply to model '{spec.name}'.")
     return read_table(
@@ -161,7 +184,9 @@ def _finish(fitted: Any, output: Path, folder: Path | None) -> None:
     from bayeslaw.text import checks_text, summary_text
 
     found = checks(fitted)
-    click.echo(f"{fitted.spec.name}: {fitted.spec.title}, {fitted.data.sizes['obs']} rows, method {fitted.method}\n")
+    click.echo(
+        f"{fitted.spec.name}: {fitted.spec.title}, {fitted.data.sizes['obs']} rows, method {fitted.method}\n"
+    )
     click.echo(summary_text(summary(fitted)))
     click.echo("\n" + checks_text(found))
     click.echo(f"\nwrote {output}")
@@ -175,13 +200,28 @@ def _finish(fitted: Any, output: Path, folder: Path | None) -> None:
 
 @main.command()
 @click.argument("fitted", metavar="FIT", type=click.Path(path_type=Path))
-@click.option("--at", multiple=True, metavar="X=V[,V]", help="A target's input, as in C=1e24; several inputs go together row by row.")
+@click.option(
+    "--at",
+    multiple=True,
+    metavar="X=V[,V]",
+    help="A target's input, as in C=1e24; several inputs go together row by row.",
+)
 @click.option("--schedule", help="A schedule's text, for laws along a schedule.")
 @click.option("--prob", default=0.9, show_default=True, help="Probability of the interval.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write all rows and kinds as CSV.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the forecast into this file (.png, .svg, .pdf).")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Draw the forecast into this file (.png, .svg, .pdf)."
+)
 @click.option("--seed", default=0, show_default=True)
-def forecast(fitted: Path, at: Sequence[str], schedule: str | None, prob: float, output: Path | None, plot: Path | None, seed: int) -> None:
+def forecast(
+    fitted: Path,
+    at: Sequence[str],
+    schedule: str | None,
+    prob: float,
+    output: Path | None,
+    plot: Path | None,
+    seed: int,
+) -> None:
     """Forecast from FIT at targets, or along a schedule that was never run."""
     from bayeslaw.diagnostics import checks, worst_level
     from bayeslaw.files import write_text
@@ -193,7 +233,10 @@ def forecast(fitted: Path, at: Sequence[str], schedule: str | None, prob: float,
         if path is not None:
             _refuse_missing_folder(path)
     fit_ = load_fit(fitted)
-    targets = {n: [_number(v, "--at") for v in text.split(",")] for n, text in _pairs(at, "--at", "name=value").items()}
+    targets = {
+        n: [_number(v, "--at") for v in text.split(",")]
+        for n, text in _pairs(at, "--at", "name=value").items()
+    }
     result = run(fit_, targets or None, prob, schedule=schedule, seed=seed)
     click.echo(forecast_text(result))
     found = checks(fit_)
@@ -216,7 +259,14 @@ def _checks_of(result: Any) -> list:
 
 
 @main.command()
-@click.option("-o", "--output", default="bayeslaw-demo", show_default=True, type=click.Path(path_type=Path), help="The folder to write.")
+@click.option(
+    "-o",
+    "--output",
+    default="bayeslaw-demo",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The folder to write.",
+)
 def demo(output: Path) -> None:
     """Fit and forecast on data that ships with the package; writes a folder with a page."""
     from bayeslaw.demo import run

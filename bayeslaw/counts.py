@@ -50,18 +50,19 @@ def sampling_variance(n: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
     -------
     numpy.ndarray, shape (problems,)
     """
-    from scipy.special import gammaln
 
     def one(n: int, c: int) -> float:
         if c == 0 or c == n:
             return 0.0
-
-        def power(j: int) -> float:  # E (1-p)^j
-            return gammaln(n - c + j) - gammaln(n - c) + gammaln(n) - gammaln(n + j)
-
-        # E[q^2k] - E[q^k]^2 without cancellation for small p.
-        first, second = power(k), power(2 * k)
-        return float(max(-np.exp(second) * np.expm1(2 * first - second), 0.0))
+        # With q = 1 − p: log E q^k, and log(E q^2k / (E q^k)²) as a sum of positive terms, over the
+        # smaller of c and k. Differences of log-gammas would lose all digits at n in the millions.
+        if k <= c:
+            at = np.arange(n, n + k, dtype=float)
+            mean, spread = np.log1p(-c / at), np.log1p(k * c / ((at + k) * (at - c)))
+        else:
+            at = np.arange(n - c, n, dtype=float)
+            mean, spread = -np.log1p(k / at), np.log1p(k / at * (k / (at + 2 * k)))
+        return float(np.exp(2 * mean.sum() + spread.sum()) * -np.expm1(-spread.sum()))
 
     return _unique_pairs(n, c, one)
 
@@ -81,7 +82,9 @@ def _unique_pairs(n: np.ndarray, c: np.ndarray, function: Callable[[int, int], f
     return np.array([function(int(a), int(b)) for a, b in pairs])[where.ravel()]
 
 
-def pass_at_k(counts: pd.DataFrame, k: int | Iterable[int] = 1, by: Sequence[str] | None = None) -> pd.DataFrame:
+def pass_at_k(
+    counts: pd.DataFrame, k: int | Iterable[int] = 1, by: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Estimate pass@k from per-problem counts.
 
     Parameters
@@ -115,7 +118,9 @@ def pass_at_k(counts: pd.DataFrame, k: int | Iterable[int] = 1, by: Sequence[str
     """
     from bayeslaw.validate import check_counts
 
-    ks = [k] if isinstance(k, int | np.integer) else list(k)
+    ks = list(k) if isinstance(k, Iterable) and not isinstance(k, str) else [k]
+    if not ks:
+        raise InputError("k: found none; give one or more whole numbers.")
     for value in ks:
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise InputError(f"k: found {value!r}; it must be a whole number, 1 or more.")

@@ -91,7 +91,9 @@ def read_curves(
     check_unique(frame, ["run", "step"], "table of curves")
     texts = _texts(frame, schedules)
     excluded = Excluded()
-    parts = [_one_curve(curve, spec, run, texts[run], excluded) for run, curve in frame.groupby("run", sort=False)]
+    parts = [
+        _one_curve(curve, spec, run, texts[run], excluded) for run, curve in frame.groupby("run", sort=False)
+    ]
     rows = pd.concat([rows for rows, _ in parts])
     check_positive_inputs(rows, spec)
     data = to_dataset(rows, spec, excluded.checks("note"), schedules=json.dumps(texts))
@@ -111,7 +113,7 @@ def _texts(frame: pd.DataFrame, schedules: str | Mapping[str, str]) -> dict[str,
     if missing:
         raise InputError(
             f"schedules: none for run(s) {', '.join(missing)}; give one each "
-            "(--schedule \"run=cosine(peak=…, end=…, warmup=…, total=…)\"), or leave the run out with "
+            '(--schedule "run=cosine(peak=…, end=…, warmup=…, total=…)"), or leave the run out with '
             "where=['run=a|b'] / --where."
         )
     return texts
@@ -125,7 +127,9 @@ def _one_curve(curve: pd.DataFrame, spec: Spec, run: str, text: str, excluded: E
     schedule = parse_schedule(text, logged)
     if steps[-1] > schedule.total:
         row = curve.index[-1] + 1
-        raise InputError(f"run {run!r}, row {row}: step {steps[-1]} lies beyond its schedule, which ends at {schedule.total}.")
+        raise InputError(
+            f"run {run!r}, row {row}: step {steps[-1]} lies beyond its schedule, which ends at {schedule.total}."
+        )
     if logged is not None:
         _check_rates(curve, schedule, steps, run)
     warming = steps < schedule.warmup

@@ -39,7 +39,9 @@ def log_likelihood(fit: Fit) -> xr.DataArray:
     """
     spec, data, draws = fit.spec, fit.data, fit.draws
     rows = make_rows(spec, data[spec.output.name].values, data["sampling_error"].values)
-    density = OBSERVATIONS[spec.family].leave_one_out(fitted_mean(fit), noise_values(spec, flat_values(draws)), rows)
+    density = OBSERVATIONS[spec.family].leave_one_out(
+        fitted_mean(fit), noise_values(spec, flat_values(draws)), rows
+    )
     shape = draws.sizes["chain"], draws.sizes["draw"], len(rows.y)
     return xr.DataArray(density.reshape(shape), dims=("chain", "draw", "obs"), coords=dict(draws.coords))
 
@@ -84,7 +86,8 @@ def _describe(fit: Fit, name: str) -> dict[str, str]:
     if owner is not None:
         return {"unit": "share", "meaning": f"{owner.meaning}: {name}"}
     entry = spec.derived.get(name) or spec.parameters.get(name) or spec.likelihood[name]
-    unit = entry.unit or ("share" if isinstance(entry, Parameter) and entry.support == "unit" else "")
+    share = isinstance(entry, Parameter) and entry.support == "unit"
+    unit = entry.unit or ("share" if share else "1")  # "1": a pure number
     return {"unit": unit, "meaning": entry.meaning}
 
 
@@ -118,7 +121,14 @@ def checks(fit: Fit) -> list[Check]:
     """
     found = from_json(fit.data.attrs.get("checks", "[]"))
     if fit.method == "nuts":
-        return [*found, *_sampler(fit), *_identified(fit), *_prior_sensitivity(fit), *_residuals(fit), *_predictive(fit)]
+        return [
+            *found,
+            *_sampler(fit),
+            *_identified(fit),
+            *_prior_sensitivity(fit),
+            *_residuals(fit),
+            *_predictive(fit),
+        ]
     return [*found, *_optimiser(fit), *_residuals(fit)]
 
 
@@ -131,7 +141,11 @@ def _sampler(fit: Fit) -> list[Check]:
     per = _convergence(fit.draws)
     stats = fit.tree["sample_stats"].to_dataset()
     out = []
-    for key, bound, sign, worst in (("rhat", MAX_RHAT, 1, max), ("ess_bulk", MIN_ESS, -1, min), ("ess_tail", MIN_ESS, -1, min)):
+    for key, bound, sign, worst in (
+        ("rhat", MAX_RHAT, 1, max),
+        ("ess_bulk", MIN_ESS, -1, min),
+        ("ess_tail", MIN_ESS, -1, min),
+    ):
         # A parameter that never moved has no R-hat: that is a failure too.
         values = {n: (v if np.isfinite(v) else np.inf * sign) for n, v in per[key].items()}
         name = worst(values, key=values.get)
@@ -140,18 +154,43 @@ def _sampler(fit: Fit) -> list[Check]:
         wanted = f"at most {bound:g}" if sign > 0 else f"at least {bound:g}"
         advice = "; run longer (more draws and tune), or fix what the data cannot tell" if failed else ""
         label = {"rhat": "R-hat", "ess_bulk": "bulk ESS", "ess_tail": "tail ESS"}[key]
-        out.append(Check(key.replace("_", "-"), "fail" if failed else "ok", value, f"Worst {label} {value:.{3 if sign > 0 else 0}f} ({name}), wanted {wanted}{advice}."))
+        out.append(
+            Check(
+                key.replace("_", "-"),
+                "fail" if failed else "ok",
+                value,
+                f"Worst {label} {value:.{3 if sign > 0 else 0}f} ({name}), wanted {wanted}{advice}.",
+            )
+        )
     diverging = int(stats["diverging"].sum())
-    advice = "; the posterior is not fully explored: raise target_accept (0.99), or fix what the data cannot tell" if diverging else ""
-    out.append(Check("divergences", "fail" if diverging else "ok", float(diverging), f"{diverging} divergent transition(s), wanted none{advice}."))
+    advice = (
+        "; the posterior is not fully explored: raise target_accept (0.99), or fix what the data cannot tell"
+        if diverging
+        else ""
+    )
+    out.append(
+        Check(
+            "divergences",
+            "fail" if diverging else "ok",
+            float(diverging),
+            f"{diverging} divergent transition(s), wanted none{advice}.",
+        )
+    )
     return [*out, _bfmi(stats["energy"].values)]
 
 
 def _bfmi(energy: np.ndarray) -> Check:
-    value = float((np.square(np.diff(energy, axis=1)).mean(axis=1) / np.maximum(energy.var(axis=1), 1e-300)).min())
+    value = float(
+        (np.square(np.diff(energy, axis=1)).mean(axis=1) / np.maximum(energy.var(axis=1), 1e-300)).min()
+    )
     failed = value < MIN_BFMI
     advice = "; the tails are badly explored: tighten a prior" if failed else ""
-    return Check("bfmi", "fail" if failed else "ok", value, f"Lowest BFMI {value:.2f}, wanted at least {MIN_BFMI:g}{advice}.")
+    return Check(
+        "bfmi",
+        "fail" if failed else "ok",
+        value,
+        f"Lowest BFMI {value:.2f}, wanted at least {MIN_BFMI:g}{advice}.",
+    )
 
 
 def _identified(fit: Fit) -> list[Check]:
@@ -168,9 +207,20 @@ def _identified(fit: Fit) -> list[Check]:
     weak = {n: v for n, v in law.items() if v > 0.7}
     worst = max(law.values(), default=0.0)
     if not weak:
-        return [Check("identified", "ok", worst, "The data narrow every parameter of the law well below its prior.")]
+        return [
+            Check(
+                "identified", "ok", worst, "The data narrow every parameter of the law well below its prior."
+            )
+        ]
     named = ", ".join(f"{n} ({100 * v:.0f} % of its prior's sd)" for n, v in weak.items())
-    return [Check("identified", "note", worst, f"The data hardly inform {named}: what is said of it is the prior; widen the range of the data or fix it.")]
+    return [
+        Check(
+            "identified",
+            "note",
+            worst,
+            f"The data hardly inform {named}: what is said of it is the prior; widen the range of the data or fix it.",
+        )
+    ]
 
 
 def _prior_sensitivity(fit: Fit) -> list[Check]:
@@ -192,8 +242,22 @@ def _prior_sensitivity(fit: Fit) -> list[Check]:
     strongest = max(moved.values(), default=0.0)
     named = [n for n, v in moved.items() if v >= SENSITIVE]
     if not named:
-        return [Check("prior-sensitivity", "ok", strongest, "A stronger or weaker prior would not move the law's parameters noticeably.")]
-    return [Check("prior-sensitivity", "note", strongest, f"The prior has a say in {', '.join(named)}: fit again with another one, change(spec, prior={{…}}), before you rely on the parameter itself.")]
+        return [
+            Check(
+                "prior-sensitivity",
+                "ok",
+                strongest,
+                "A stronger or weaker prior would not move the law's parameters noticeably.",
+            )
+        ]
+    return [
+        Check(
+            "prior-sensitivity",
+            "note",
+            strongest,
+            f"The prior has a say in {', '.join(named)}: fit again with another one, change(spec, prior={{…}}), before you rely on the parameter itself.",
+        )
+    ]
 
 
 def _residuals(fit: Fit) -> list[Check]:
@@ -204,7 +268,11 @@ def _residuals(fit: Fit) -> list[Check]:
         residual = y - np.median(fitted_mean(fit, max(1, fit.draws.sizes["draw"] // 100)), axis=0)
     else:
         residual = fit.tree["point"]["residual"].values
-    along = "step" if "step" in data.coords else next((i.column for i in spec.inputs.values() if i.column in data), None)
+    along = (
+        "step"
+        if "step" in data.coords
+        else next((i.column for i in spec.inputs.values() if i.column in data), None)
+    )
     if along is None or len(y) < 10:
         return []
     groups = data["run"].values if "run" in data.coords and along == "step" else np.zeros(len(y), dtype=int)
@@ -217,8 +285,22 @@ def _residuals(fit: Fit) -> list[Check]:
     value = float(product / max(square, 1e-300))
     where = "along each run" if along == "step" else f"along {along}"
     if value < max(CORRELATED, 2 / np.sqrt(len(y))):
-        return [Check("residual-correlation", "ok", value, f"Neighbouring residuals {where} are nearly independent (lag-1 correlation {value:.2f}).")]
-    return [Check("residual-correlation", "warn", value, f"Neighbouring residuals {where} are correlated (lag-1 {value:.2f}): the rows say less than this fit of independent errors believes, so its intervals are too narrow, above all beyond the data; do not decide on their width.")]
+        return [
+            Check(
+                "residual-correlation",
+                "ok",
+                value,
+                f"Neighbouring residuals {where} are nearly independent (lag-1 correlation {value:.2f}).",
+            )
+        ]
+    return [
+        Check(
+            "residual-correlation",
+            "warn",
+            value,
+            f"Neighbouring residuals {where} are correlated (lag-1 {value:.2f}): the rows say less than this fit of independent errors believes, so its intervals are too narrow, above all beyond the data; do not decide on their width.",
+        )
+    ]
 
 
 def _predictive(fit: Fit) -> list[Check]:
@@ -232,11 +314,23 @@ def _predictive(fit: Fit) -> list[Check]:
         again = to_scale(replicated.reshape(mean.shape), spec.output.scale) - mean
     seen = to_scale(data[spec.output.name].values, spec.output.scale) - mean
     out = []
-    for name, statistic in (("spread", lambda r: np.median(np.abs(r), axis=1)), ("extremes", lambda r: np.max(np.abs(r), axis=1))):
+    for name, statistic in (
+        ("spread", lambda r: np.median(np.abs(r), axis=1)),
+        ("extremes", lambda r: np.max(np.abs(r), axis=1)),
+    ):
         p = float(np.mean(statistic(again) >= statistic(seen)))
         odd = not _PPP <= p <= 1 - _PPP
-        advice = ": data like these would be rare if the model were right; look at the residuals" if odd else ""
-        out.append(Check(f"predictive-{name}", "note" if odd else "ok", p, f"Posterior predictive p of the residuals' {name} {p:.2f}{advice}."))
+        advice = (
+            ": data like these would be rare if the model were right; look at the residuals" if odd else ""
+        )
+        out.append(
+            Check(
+                f"predictive-{name}",
+                "note" if odd else "ok",
+                p,
+                f"Posterior predictive p of the residuals' {name} {p:.2f}{advice}.",
+            )
+        )
     return out
 
 
@@ -247,11 +341,29 @@ def _optimiser(fit: Fit) -> list[Check]:
     reached = int((starts <= best * (1 + SAME_OPTIMUM) + 1e-300).sum())
     share = reached / len(starts)
     few = reached < 2 or share < 0.05
-    advice = ": it may not be the global one; look for a second optimum with other data or fix a parameter" if few else ""
-    out = [Check("optimum", "warn" if few else "ok", share, f"{reached} of {len(starts)} starts reached the optimum {best:.8g} (within {SAME_OPTIMUM:g} relative){advice}.")]
+    advice = (
+        ": it may not be the global one; look for a second optimum with other data or fix a parameter"
+        if few
+        else ""
+    )
+    out = [
+        Check(
+            "optimum",
+            "warn" if few else "ok",
+            share,
+            f"{reached} of {len(starts)} starts reached the optimum {best:.8g} (within {SAME_OPTIMUM:g} relative){advice}.",
+        )
+    ]
     bound = [n for n in fit.spec.scalar_names if n in point and _at_bound(fit, n, float(point[n]))]
     if bound:
-        out.append(Check("bounds", "note", float(len(bound)), f"{', '.join(bound)} ended at a bound: the point fit cannot say how large it might be; the posterior can."))
+        out.append(
+            Check(
+                "bounds",
+                "note",
+                float(len(bound)),
+                f"{', '.join(bound)} ended at a bound: the point fit cannot say how large it might be; the posterior can.",
+            )
+        )
     return out
 
 

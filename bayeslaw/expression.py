@@ -8,9 +8,13 @@ walks that tree. There are no attributes, no subscripts, no keywords and no name
 from __future__ import annotations
 
 import ast
+import keyword
+import math
 import operator
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 from bayeslaw.errors import InputError, did_you_mean
@@ -26,6 +30,11 @@ _BINARY = {
 }
 _UNARY = {ast.USub: operator.neg, ast.UAdd: operator.pos}
 _TWO_ARGUMENTS = {"maximum", "minimum"}
+_PLAIN = SimpleNamespace(
+    exp=math.exp, expm1=math.expm1, log=math.log, log1p=math.log1p, maximum=max, minimum=min,
+    power=math.pow, sqrt=math.sqrt, tanh=math.tanh,
+)  # fmt: skip
+"""The functions on single numbers, where an overflow is an error."""
 MAX_LENGTH = 1000
 MAX_DEPTH = 40
 
@@ -74,25 +83,47 @@ def parse(text: str, where: str = "formula") -> Expression:
         raise InputError(f"{where}: expected a formula as text, found {text!r}.")
     if len(text) > MAX_LENGTH:
         raise InputError(f"{where}: {len(text)} characters; a formula has at most {MAX_LENGTH}.")
+    text = text.strip()
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise InputError(
-            f"{where}: {text!r} is not a formula ({error}); write it as in 'E0 + C0 * C**-alpha'."
-        ) from None
+        raise InputError(f"{where}: {text!r} is not a formula ({error}); {_advice(text)}") from None
     symbols: set[str] = set()
     calls: set[tuple[str, str]] = set()
-    _check(tree, where, symbols, calls, depth=0)
-    return Expression(text.strip(), frozenset(symbols), frozenset(calls), tree)
+    _check(tree, text, where, symbols, calls, depth=0)
+    _check_constants(tree, text, where)
+    return Expression(text, frozenset(symbols), frozenset(calls), tree)
 
 
-def _check(node: ast.AST, where: str, symbols: set, calls: set, depth: int) -> None:
+def _advice(text: str) -> str:
+    """Say what may be wrong with a text that does not parse."""
+    words = [w for w in re.findall(r"[A-Za-z_]+", text) if keyword.iskeyword(w)]
+    if not words:
+        return "write it as in 'E0 + C0 * C**-alpha'."
+    hint = "call it 'lam'" if words[0] == "lambda" else "choose another name"
+    return f"{words[0]!r} is a word of Python and can't be a symbol: {hint}."
+
+
+def _check_constants(tree: ast.expr, text: str, where: str) -> None:
+    """Refuse parts without names that have no finite value, such as ``9**9**9**9`` or ``1 / 0``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp | ast.Call):
+            try:
+                _walk(node, {}, _PLAIN, {})
+            except (KeyError, AttributeError):  # it has names
+                continue
+            except (OverflowError, ZeroDivisionError, ValueError) as error:
+                found = ast.get_source_segment(text, node)
+                raise InputError(f"{where}: {found!r} has no finite value ({error}).") from None
+
+
+def _check(node: ast.AST, text: str, where: str, symbols: set, calls: set, depth: int) -> None:
     """Refuse every node that is not in the tables, and collect the names."""
     if depth > MAX_DEPTH:
         raise InputError(f"{where}: nested deeper than {MAX_DEPTH} levels; split it into [derived].")
 
     def below(child: ast.AST) -> None:
-        _check(child, where, symbols, calls, depth + 1)
+        _check(child, text, where, symbols, calls, depth + 1)
 
     match node:
         case ast.Constant(value=value) if type(value) in (int, float):
@@ -110,7 +141,8 @@ def _check(node: ast.AST, where: str, symbols: set, calls: set, depth: int) -> N
             for argument in arguments:
                 below(argument)
         case _:
-            found = ast.unparse(node)[:60]
+            # Not ast.unparse, which recurses without a limit of its own.
+            found = (ast.get_source_segment(text, node) or text)[:60]
             raise InputError(
                 f"{where}: {found!r} is not allowed. A formula has numbers, names, + - * / **, "
                 f"parentheses and {', '.join(FUNCTIONS)}."

@@ -74,13 +74,17 @@ def forecast(
         raise InputError(f"prob: found {prob!r}, allowed: a number between 0 and 1, such as 0.9.")
     if needs_schedule(fit.spec):
         if schedule is None or targets is not None:
-            raise InputError(f"model '{fit.spec.name}' forecasts along a schedule: forecast(fit, schedule='cosine(…)') / --schedule.")
+            raise InputError(
+                f"model '{fit.spec.name}' forecasts along a schedule: forecast(fit, schedule='cosine(…)') / --schedule."
+            )
         inputs, coords, checks = _along_schedule(fit, schedule, steps)
         dim = "step"
     else:
         if targets is None or schedule is not None:
             names = ", ".join(n for n, i in fit.spec.inputs.items() if not i.function)
-            raise InputError(f"model '{fit.spec.name}' forecasts at targets: forecast(fit, {{…}}) / --at with a value for {names}.")
+            raise InputError(
+                f"model '{fit.spec.name}' forecasts at targets: forecast(fit, {{…}}) / --at with a value for {names}."
+            )
         inputs, coords, checks = _at_targets(fit, targets)
         dim = "target"
     quantities = _quantiles(fit, inputs, prob, seed)
@@ -130,7 +134,9 @@ def _zip_columns(targets: Any) -> dict[str, np.ndarray]:
     length = max(len(v) for v in columns.values())
     for name, values in columns.items():
         if values.ndim != 1 or len(values) not in (1, length) or not length:
-            raise InputError(f"targets: {name!r} has {len(values)} value(s), others have {length}; rows go together.")
+            raise InputError(
+                f"targets: {name!r} has {len(values)} value(s), others have {length}; rows go together."
+            )
         if not np.isfinite(values).all():
             raise InputError(f"targets: {name!r} holds a value that is not finite; all must be.")
     return {n: np.broadcast_to(v, length) for n, v in columns.items()}
@@ -139,7 +145,9 @@ def _zip_columns(targets: Any) -> dict[str, np.ndarray]:
 def _refuse_not_positive(spec: Spec, name: str, values: np.ndarray) -> None:
     # A reference that was a geometric mean is a number by now; the data behind it were positive.
     if spec.inputs[name].reference is not None and (values <= 0).any():
-        raise InputError(f"targets: {name} = {values[values <= 0][0]:g}, allowed: numbers greater than 0 ({spec.inputs[name].unit}).")
+        raise InputError(
+            f"targets: {name} = {values[values <= 0][0]:g}, allowed: numbers greater than 0 ({spec.inputs[name].unit})."
+        )
 
 
 def _orders_beyond(seen: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -172,11 +180,23 @@ def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None):
         at = np.arange(first, schedule.total + 1)
     else:
         at = np.asarray(steps)
-        if at.ndim != 1 or not len(at) or at.dtype.kind not in "iu" or at.min() < first or at.max() > schedule.total:
-            raise InputError(f"steps: found {steps!r}; allowed: whole numbers from {first} (behind warm-up) to {schedule.total}.")
+        if (
+            at.ndim != 1
+            or not len(at)
+            or at.dtype.kind not in "iu"
+            or at.min() < first
+            or at.max() > schedule.total
+        ):
+            raise InputError(
+                f"steps: found {steps!r}; allowed: whole numbers from {first} (behind warm-up) to {schedule.total}."
+            )
     raw = schedule_inputs(fit.spec, schedule, at)
     inputs = law_inputs(fit.spec, raw)
-    beyond = _orders_beyond(fit.data["lr_area"].values, raw["lr_area"]) if "lr_area" in fit.data else np.zeros(len(at))
+    beyond = (
+        _orders_beyond(fit.data["lr_area"].values, raw["lr_area"])
+        if "lr_area" in fit.data
+        else np.zeros(len(at))
+    )
     coords = {"step": at, "lr": schedule.lr[at], "orders_beyond": beyond}
     checks = [*_distance_checks(beyond[-1:]), *_rate_checks(fit, schedule.lr, first)]
     return {**inputs, "sampling_error": np.zeros(len(at))}, coords, checks
@@ -187,10 +207,24 @@ def _rate_checks(fit: Fit, lr: np.ndarray, first: int) -> list[Check]:
     checks = []
     trained, peak = float(fit.data["lr"].max()), float(lr.max())
     if abs(peak / trained - 1) > 0.01:
-        checks.append(Check("peak-rate", "warn", peak / trained, f"The schedule's peak rate {peak:g} is not the {trained:g} that was trained: the law holds for one peak rate; do not compare schedules of different peaks."))
+        checks.append(
+            Check(
+                "peak-rate",
+                "warn",
+                peak / trained,
+                f"The schedule's peak rate {peak:g} is not the {trained:g} that was trained: the law holds for one peak rate; do not compare schedules of different peaks.",
+            )
+        )
     idle = int((lr[first:] == 0).sum())
     if idle > 1:
-        checks.append(Check("zero-rate", "warn", float(idle), f"{idle} steps run at a rate of zero: the law lets the loss fall there although nothing is trained; cut them off."))
+        checks.append(
+            Check(
+                "zero-rate",
+                "warn",
+                float(idle),
+                f"{idle} steps run at a rate of zero: the law lets the loss fall there although nothing is trained; cut them off.",
+            )
+        )
     return checks
 
 

@@ -14,7 +14,9 @@ FEW = 10.0
 """Below this many effective problems a covariate is called fragile."""
 
 
-def gold_covariates(table: pd.DataFrame, counts: pd.DataFrame, on: str, kind: str) -> tuple[pd.DataFrame, list[Check]]:
+def gold_covariates(
+    table: pd.DataFrame, counts: pd.DataFrame, on: str, kind: str
+) -> tuple[pd.DataFrame, list[Check]]:
     """Average the gold solutions' likelihood over the problems that every model has.
 
     Parameters
@@ -51,7 +53,9 @@ def gold_covariates(table: pd.DataFrame, counts: pd.DataFrame, on: str, kind: st
         sets = [set(g["problem"].astype(str)) for _, g in counted.groupby(on)]
         shared = shared[shared.isin(set.intersection(*sets))]
     if not len(shared):
-        raise InputError("join: no problem stands with every model of both tables; check the 'problem' columns.")
+        raise InputError(
+            "join: no problem stands with every model of both tables; check the 'problem' columns."
+        )
     nll = nll[shared]
     log_p = -nll.to_numpy()
     top = log_p.max(axis=1, keepdims=True)
@@ -80,6 +84,11 @@ def _effective(nll: pd.DataFrame, weight: np.ndarray, effective: np.ndarray, kin
     if value >= FEW:
         return Check("gold-effective-problems", "ok", value, message)
     if kind == "mean-log-likelihood":
-        return Check("gold-effective-problems", "ok", float(problems), message + " The mean log-likelihood, used here, rests on all.")
+        return Check(
+            "gold-effective-problems",
+            "ok",
+            float(problems),
+            message + " The mean log-likelihood, used here, rests on all.",
+        )
     advice = " Compare with the mean log-likelihood: gold='mean-log-likelihood' (--gold mean-log-likelihood)."
     return Check("gold-effective-problems", "warn", value, message + advice)

@@ -74,7 +74,7 @@ def pull_back(result: Traced, cotangent: np.ndarray, parameters: Sequence[Traced
     order = _backwards(result)
     for node in order:
         node.gradient = None
-    result.gradient = cotangent
+    result.gradient = _sum_to(cotangent, result.value.shape)
     for node in order:
         for parent, rule in node.parents:
             part = _sum_to(rule(node.gradient), parent.value.shape)
@@ -84,16 +84,15 @@ def pull_back(result: Traced, cotangent: np.ndarray, parameters: Sequence[Traced
 
 def _backwards(result: Traced) -> list[Traced]:
     """Order the record so that each node comes before those it was made from."""
-    order, seen = [], set()
-
-    def visit(node: Traced) -> None:
-        if id(node) not in seen:
-            seen.add(id(node))
-            for parent, _ in node.parents:
-                visit(parent)
+    order, seen, waiting = [], set(), [(result, False)]
+    while waiting:
+        node, parents_done = waiting.pop()
+        if parents_done:
             order.append(node)
-
-    visit(result)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            waiting.append((node, True))
+            waiting += [(parent, False) for parent, _ in node.parents]
     return order[::-1]
 
 
@@ -179,12 +178,14 @@ class TracedOps:
                 return np.power(b, e)
             log_base = np.log(b)
             value = np.exp(e * log_base)
-            return Traced(value, [(exponent, lambda g: _power_slope(g, value, log_base))])
+            return Traced(value, [(exponent, lambda g: _power_slope(g, value, log_base, e))])
         value = np.power(b, e)
-        return _traced(value, (base, lambda g: g * e * np.power(b, e - 1)), (exponent, lambda g: g * value * np.log(b)))
+        return _traced(
+            value, (base, lambda g: g * e * np.power(b, e - 1)), (exponent, lambda g: g * value * np.log(b))
+        )
 
 
-def _power_slope(gradient: np.ndarray, value: np.ndarray, log_base: Any) -> np.ndarray:
-    if np.ndim(log_base) == 1 and value.shape == gradient.shape:
+def _power_slope(gradient: np.ndarray, value: np.ndarray, log_base: Any, mine: np.ndarray) -> np.ndarray:
+    if np.ndim(log_base) == 1 and mine.shape[-1] == 1 and value.shape == gradient.shape:
         return ((gradient * value) @ log_base)[:, None]
     return gradient * value * log_base

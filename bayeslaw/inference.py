@@ -21,7 +21,7 @@ PREDICTIVE_VALUES = 2_000_000
 """At most so many predictive values are kept in a fit; longer tables are thinned over draws."""
 
 
-def compile(spec: Spec, data: xr.Dataset) -> None:  # noqa: A001  (the field's word, behind bl.)
+def compile(spec: Spec, data: xr.Dataset) -> None:
     """Compile a law ahead of fitting it.
 
     `fit` compiles by itself, once for each structure of a law in a process, and re-uses the result
@@ -86,7 +86,13 @@ def fit(
     """
     if method not in METHODS:
         raise InputError(f"method: found {method!r}{did_you_mean(method, METHODS)}")
-    counts = {"draws": (draws, 4), "tune": (tune, 0), "chains": (chains, 1), "seed": (seed, 0), "bootstrap": (bootstrap, 0)}
+    counts = {
+        "draws": (draws, 4),
+        "tune": (tune, 0),
+        "chains": (chains, 1),
+        "seed": (seed, 0),
+        "bootstrap": (bootstrap, 0),
+    }
     for name, (value, least) in counts.items():
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise InputError(f"{name}: found {value!r}, allowed: a whole number, {least} or more.")
@@ -104,7 +110,13 @@ def fit(
         return make_fit(spec, data, method, settings, point_fit(spec, data, settings, shown))
     from bayeslaw import nuts
 
-    settings = {"draws": int(draws), "tune": int(tune), "chains": int(chains), "seed": int(seed), "target_accept": target_accept}
+    settings = {
+        "draws": int(draws),
+        "tune": int(tune),
+        "chains": int(chains),
+        "seed": int(seed),
+        "target_accept": target_accept,
+    }
     groups = nuts.sample(spec, data, settings, shown)
     if groups["posterior"].sizes["draw"] < draws:
         raise KeyboardInterrupt("sampling was stopped; nothing was kept")
@@ -117,12 +129,16 @@ def visible() -> bool:
     return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
-def _predictives(spec: Spec, data: xr.Dataset, posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.Dataset]:
+def _predictives(
+    spec: Spec, data: xr.Dataset, posterior: xr.Dataset, rng: np.random.Generator
+) -> dict[str, xr.Dataset]:
     """Draw the prior, the prior predictive and the posterior predictive at the fit's own rows."""
     prior = draw_priors(spec, PRIOR_DRAWS, rng)
     with np.errstate(all="ignore"):
         prior |= {n: np.broadcast_to(v, PRIOR_DRAWS) for n, v in derive(spec, prior).items()}
-    thin = max(1, -(-posterior.sizes["chain"] * posterior.sizes["draw"] * data.sizes["obs"] // PREDICTIVE_VALUES))
+    thin = max(
+        1, -(-posterior.sizes["chain"] * posterior.sizes["draw"] * data.sizes["obs"] // PREDICTIVE_VALUES)
+    )
     kept = posterior.isel(draw=slice(None, None, thin))
     kept = kept.assign_coords(draw=np.arange(kept.sizes["draw"]))
     prior_set = xr.Dataset({n: (("chain", "draw"), v[None]) for n, v in prior.items()})
@@ -141,8 +157,12 @@ def _predict(spec: Spec, data: xr.Dataset, draws: xr.Dataset, rng: np.random.Gen
     mean = law_on_scale(spec, values, law_inputs(spec, data))
     # The rows' own inputs again, as if run anew: unseen by design, so nothing to condition on.
     with np.errstate(all="ignore"):
-        run = OBSERVATIONS[spec.family].predict(mean, noise_values(spec, values), None, mean, rows.error, rng)["run"]
+        run = OBSERVATIONS[spec.family].predict(
+            mean, noise_values(spec, values), None, mean, rows.error, rng
+        )["run"]
         run = to_output(spec, run)
     shape = draws.sizes["chain"], draws.sizes["draw"], len(rows.y)
     name = spec.output.name
-    return xr.Dataset({name: (("chain", "draw", "obs"), run.reshape(shape))}, attrs={"units": spec.output.unit})
+    return xr.Dataset(
+        {name: (("chain", "draw", "obs"), run.reshape(shape))}, attrs={"units": spec.output.unit}
+    )

@@ -44,7 +44,9 @@ def references(spec: Spec) -> dict[str, float]:
     found = {f"ref_{i.name}": i.reference for i in spec.inputs.values() if i.reference is not None}
     for name, value in found.items():
         if isinstance(value, str):
-            raise InputError(f"model '{spec.name}': {name} is still {value!r}; call resolve(spec, data) first.")
+            raise InputError(
+                f"model '{spec.name}': {name} is still {value!r}; call resolve(spec, data) first."
+            )
     return found
 
 
@@ -84,7 +86,9 @@ def law_inputs(spec: Spec, data: xr.Dataset | Mapping[str, Any]) -> dict[str, np
         column = spec.inputs[name].column
         key = column if column in data else name
         if key not in data:
-            raise InputError(f"model '{spec.name}' needs {name} (column {column!r}, {spec.inputs[name].meaning}){did_you_mean(column, data)}")
+            raise InputError(
+                f"model '{spec.name}' needs {name} (column {column!r}, {spec.inputs[name].meaning}){did_you_mean(column, data)}"
+            )
         values = np.asarray(data[key], dtype=float)
         if not np.isfinite(values).all():
             raise InputError(f"column {column!r}: found a value that is not finite; all must be.")
@@ -178,11 +182,11 @@ def to_sampling(spec: Spec, natural: Mapping[str, Any]) -> dict[str, Any]:
     for name in spec.scalar_names:
         formula = spec.inverse.get(name)
         if formula is None and name not in known:
-            raise InputError(f"model '{spec.name}': {name!r} is neither given nor has an [inverse]; add one of them.")
+            raise InputError(
+                f"model '{spec.name}': {name!r} is neither given nor has an [inverse]; add one of them."
+            )
         missing = formula.symbols - known.keys() if formula else set()
         if missing:
             raise InputError(f"model '{spec.name}': [inverse] {name} needs {', '.join(sorted(missing))}.")
         out[name] = expression.evaluate(formula, known, np) if formula else known[name]
     return out
-
-

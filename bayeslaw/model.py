@@ -40,15 +40,25 @@ def observed_rows(spec: Spec, data: xr.Dataset) -> Rows:
     """
     name = spec.output.name
     if name not in data:
-        raise InputError(f"model '{spec.name}' predicts {name!r}, which the data lack{did_you_mean(name, data.data_vars)}")
+        raise InputError(
+            f"model '{spec.name}' predicts {name!r}, which the data lack{did_you_mean(name, data.data_vars)}"
+        )
     y = np.asarray(data[name].values, dtype=float)
-    error = np.asarray(data["sampling_error"].values, dtype=float) if "sampling_error" in data else np.zeros_like(y)
+    error = (
+        np.asarray(data["sampling_error"].values, dtype=float)
+        if "sampling_error" in data
+        else np.zeros_like(y)
+    )
     if y.ndim != 1 or not len(y):
-        raise InputError(f"column {name!r}: expected one value a row and at least one row, found shape {y.shape}.")
+        raise InputError(
+            f"column {name!r}: expected one value a row and at least one row, found shape {y.shape}."
+        )
     with np.errstate(divide="ignore", invalid="ignore"):
         rows = make_rows(spec, y, error)
     if not (np.isfinite(rows.y).all() and np.isfinite(rows.error).all()):
-        raise InputError(f"column {name!r}: a value has no place on the {spec.output.scale} scale; read the table with read_table, which leaves such rows out and says so.")
+        raise InputError(
+            f"column {name!r}: a value has no place on the {spec.output.scale} scale; read the table with read_table, which leaves such rows out and says so."
+        )
     return rows
 
 
@@ -105,7 +115,6 @@ def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
         mean = to_scale(law, spec.output.scale, pt)
         pm.Potential(_LIKELIHOOD, OBSERVATIONS[spec.family].joint(mean, noise, rows, pt))
     return model
-
 
 
 def _tensor_ops() -> SimpleNamespace:

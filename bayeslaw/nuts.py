@@ -119,7 +119,9 @@ def sample(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: boo
             target_accept=settings["target_accept"], adaptation="low_rank", return_raw_trace=True,
         )  # fmt: skip
     drawn, stats = _read_trace(trace, sampled_names(spec))
-    coords = {name: np.arange(size) for name, size in zip(("chain", "draw"), stats["diverging"].shape, strict=True)}
+    coords = {
+        name: np.arange(size) for name, size in zip(("chain", "draw"), stats["diverging"].shape, strict=True)
+    }
     stats = xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords)
     return {"posterior": posterior(spec, drawn, coords), "sample_stats": stats}
 
@@ -129,7 +131,9 @@ def _read_trace(trace: Any, names: Iterable[str]) -> tuple[dict[str, np.ndarray]
     import pyarrow as pa
 
     draw_batches, stat_batches = trace.get_arrow_trace()
-    kept = [~np.asarray(pa.array(batch.column("tuning")).to_numpy(zero_copy_only=False)) for batch in stat_batches]
+    kept = [
+        ~np.asarray(pa.array(batch.column("tuning")).to_numpy(zero_copy_only=False)) for batch in stat_batches
+    ]
     shortest = min(int(rows.sum()) for rows in kept)
 
     def read(batches: Any, name: str) -> np.ndarray:
@@ -140,7 +144,9 @@ def _read_trace(trace: Any, names: Iterable[str]) -> tuple[dict[str, np.ndarray]
         return np.stack(columns)
 
     draws = {name: read(draw_batches, name) for name in names}
-    return draws, {name: read(stat_batches, name) for name in _KEPT_STATS if name in stat_batches[0].column_names}
+    return draws, {
+        name: read(stat_batches, name) for name in _KEPT_STATS if name in stat_batches[0].column_names
+    }
 
 
 def posterior(spec: Spec, drawn: Mapping[str, np.ndarray], coords: Mapping[str, np.ndarray]) -> xr.Dataset:
@@ -163,4 +169,6 @@ def posterior(spec: Spec, drawn: Mapping[str, np.ndarray], coords: Mapping[str, 
     with np.errstate(all="ignore"):
         values |= derive(spec, values)
     shape = tuple(map(len, coords.values()))
-    return xr.Dataset({n: (("chain", "draw"), np.broadcast_to(v, shape).copy()) for n, v in values.items()}, coords)
+    return xr.Dataset(
+        {n: (("chain", "draw"), np.broadcast_to(v, shape).copy()) for n, v in values.items()}, coords
+    )

@@ -105,7 +105,21 @@ class _Runs:
         self.best = (self.x.copy(), self.value.copy(), self.gradient.copy())
         self.turn(np.arange(len(which)))
 
-    _ROWS = ("which", "x", "value", "gradient", "iterations", "calm", "direction", "free", "step", "low", "high", "slope", "tries")
+    _ROWS = (
+        "which",
+        "x",
+        "value",
+        "gradient",
+        "iterations",
+        "calm",
+        "direction",
+        "free",
+        "step",
+        "low",
+        "high",
+        "slope",
+        "tries",
+    )
 
     def keep(self, rows: np.ndarray) -> None:
         """Drop the problems that are done."""
@@ -156,7 +170,9 @@ class _Runs:
         fall = self.value[i] - value
         moved = fall > 0
         free = self.free[i]
-        self.history.add(i, np.where(free, x - self.x[i], 0), np.where(free, gradient - self.gradient[i], 0), moved)
+        self.history.add(
+            i, np.where(free, x - self.x[i], 0), np.where(free, gradient - self.gradient[i], 0), moved
+        )
         # A search that failed with memory is tried once more along the plain gradient.
         stuck = ~moved & (self.history.length[i] == 0)
         self.history.forget(i[~moved])

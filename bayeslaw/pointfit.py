@@ -41,7 +41,9 @@ def point_spec(spec: Spec) -> Spec:
     return change(spec, fix=fix) if fix else spec
 
 
-def point_fit(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool) -> dict[str, xr.Dataset]:
+def point_fit(
+    spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool
+) -> dict[str, xr.Dataset]:
     """Minimise the objective from every start, and again on bootstrap resamples of the rows.
 
     Parameters
@@ -69,13 +71,17 @@ def point_fit(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: 
     with problem.progress(progress, "point fit", len(starts)) as on_step:
         found = minimize_many(problem.objective(None), starts, *problem.bounds, on_step=on_step)
     if not np.isfinite(found.value).any():
-        raise InputError(f"model '{spec.name}': no start gives a finite objective; check the data's units against the model file's.")
+        raise InputError(
+            f"model '{spec.name}': no start gives a finite objective; check the data's units against the model file's."
+        )
     best, value = problem.polish(found.x, found.value)
     rng = np.random.default_rng(settings["seed"])
     rows, resamples = problem.rows, settings["bootstrap"]
     weights = rng.multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype(float)
     with problem.progress(progress, "bootstrap", resamples) as on_step:
-        again = minimize_many(problem.objective(weights), np.tile(best, (resamples, 1)), *problem.bounds, on_step=on_step)
+        again = minimize_many(
+            problem.objective(weights), np.tile(best, (resamples, 1)), *problem.bounds, on_step=on_step
+        )
     point = {n: ((), float(v[0])) for n, v in problem.named(best[None]).items()}
     residual = problem.residual(best[None])[0]
     dims = ("chain", "draw")
@@ -97,7 +103,9 @@ class _Problem:
         self.rows = len(self.z)
         self.free = [p for p in spec.parameters.values() if p.fixed is None]
         if not self.free:
-            raise InputError(f"model '{spec.name}': every parameter is fixed; free one with fix={{'name': None}}.")
+            raise InputError(
+                f"model '{spec.name}': every parameter is fixed; free one with fix={{'name': None}}."
+            )
         self.bounds = self._bounds()
 
     def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +133,9 @@ class _Problem:
             i += block.shape[1]
         return out
 
-    def chain(self, x: np.ndarray, values: dict[str, np.ndarray], slopes: dict[str, np.ndarray]) -> np.ndarray:
+    def chain(
+        self, x: np.ndarray, values: dict[str, np.ndarray], slopes: dict[str, np.ndarray]
+    ) -> np.ndarray:
         """Turn slopes in the parameters into slopes in the points, shape (m, p)."""
         columns, i = [], 0
         for p in self.free:
@@ -144,7 +154,10 @@ class _Problem:
         with np.errstate(all="ignore"):
             values = self.values(x)
             values |= derive(self.spec, values)
-        return {n: np.broadcast_to(np.asarray(v, dtype=float), (len(x), 1))[:, 0].copy() for n, v in values.items()}
+        return {
+            n: np.broadcast_to(np.asarray(v, dtype=float), (len(x), 1))[:, 0].copy()
+            for n, v in values.items()
+        }
 
     def law(self, values: dict[str, Any], ops: Any = np) -> Any:
         """Evaluate the law on the scale of errors, shape (m, rows)."""
@@ -210,7 +223,9 @@ class _Problem:
         best = np.argsort(value)[:_POLISHED]
         bounds = list(zip(*self.bounds, strict=True))
         options = {"ftol": 1e-15, "gtol": 1e-14, "maxiter": 5000, "maxcor": 20}
-        done = [minimize(single, x[i], jac=True, method="L-BFGS-B", bounds=bounds, options=options) for i in best]
+        done = [
+            minimize(single, x[i], jac=True, method="L-BFGS-B", bounds=bounds, options=options) for i in best
+        ]
         ends = [(float(r.fun), r.x) for r in done] + [(float(value[i]), x[i]) for i in best]
         value, point = min(ends, key=lambda end: end[0])
         return point, value

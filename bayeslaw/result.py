@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.catalogue import parse_toml
+from bayeslaw.check import from_json
 from bayeslaw.errors import InputError
 from bayeslaw.files import written_whole
 from bayeslaw.law import evaluate_law, law_inputs, to_scale
@@ -23,7 +24,8 @@ from bayeslaw.spec import Spec
 
 FORMAT = 1
 _PACKAGES = ("bayeslaw", "pymc", "pytensor", "nutpie", "arviz", "numpy", "xarray", "scipy")
-_GROUPS = {"nuts": ("posterior", "sample_stats"), "map": ("point", "bootstrap")}
+_GROUPS = {"nuts": ("posterior", "sample_stats"), "map": ("point", "bootstrap", "starts")}
+_DRAWS = {"nuts": "posterior", "map": "bootstrap"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Fit:
     @property
     def draws(self) -> xr.Dataset:
         """The parameters' draws: the posterior, or the bootstrap of a point fit."""
-        return self.tree[_GROUPS[self.method][self.method == "map"]].to_dataset()
+        return self.tree[_DRAWS[self.method]].to_dataset()
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write the fit to one netCDF file, whole or not at all.
@@ -108,32 +110,52 @@ def load_fit(path: str | os.PathLike) -> Fit:
     if not path.is_file():
         raise InputError(f"{path}: no such file.")
     try:
-        with xr.open_datatree(path, engine="h5netcdf") as opened:
+        # A unit such as "days" does not make a column a date.
+        with xr.open_datatree(path, engine="h5netcdf", decode_times=False) as opened:
             tree = opened.load()
     except Exception as error:  # h5py raises many kinds; all mean the same to a user
         raise InputError(f"{path}: cannot be read as a fit ({error}).") from None
     attrs = tree.attrs
-    missing = {"spec", "method", "settings", "data_hash", "versions"} - attrs.keys()
-    if missing or attrs.get("bayeslaw_format") != FORMAT:
-        raise InputError(f"{path}: not a fit of this version of bayeslaw; make it with `bayeslaw fit … -o FILE` or fit.save(FILE).")
+    texts = (attrs.get(name) for name in ("spec", "model", "method", "settings", "data_hash", "versions"))
+    whole = all(isinstance(text, str) for text in texts)
+    if not whole or not np.array_equal(attrs.get("bayeslaw_format"), FORMAT):
+        raise InputError(
+            f"{path}: not a fit of this version of bayeslaw; make it with `bayeslaw fit … -o FILE` or fit.save(FILE)."
+        )
     if attrs["method"] not in _GROUPS:
         raise InputError(f"{path}: unknown method {attrs['method']!r}; allowed: {', '.join(_GROUPS)}.")
     needed = (*_GROUPS[attrs["method"]], "observed_data", "constant_data")
     if lacking := [group for group in needed if group not in tree.children]:
         raise InputError(f"{path}: the fit lacks {', '.join(lacking)}; it is damaged, fit again.")
-    spec = parse_toml(attrs["spec"], attrs.get("model", "saved"))
-    fit = Fit(spec, tree)
     try:
-        json.loads(attrs["settings"])
-        damaged = data_hash(fit.data) != attrs["data_hash"]
-    except (ValueError, KeyError, TypeError) as error:
+        fit = Fit(parse_toml(attrs["spec"], attrs["model"]), tree)
+        _check_contents(fit)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: the fit is damaged ({error}); fit again.") from None
-    if damaged:
-        raise InputError(f"{path}: the data do not have the hash that was saved; the file was altered, fit again.")
     return fit
 
 
-def make_fit(spec: Spec, data: xr.Dataset, method: str, settings: Mapping[str, Any], groups: Mapping[str, xr.Dataset]) -> Fit:
+def _check_contents(fit: Fit) -> None:
+    """Raise if a fit that was read is not what `make_fit` made: its parameters, its data, its texts."""
+    spec = fit.spec
+    if data_hash(fit.data) != fit.tree.attrs["data_hash"]:
+        raise ValueError("the data do not have the hash that was saved")
+    law_inputs(spec, fit.data)
+    fit.data[spec.output.name]
+    from_json(fit.data.attrs.get("checks", "[]"))
+    if not isinstance(fit.settings, dict):
+        raise TypeError("its settings are no table")
+    noise = spec.likelihood.values() if fit.method == "nuts" else ()
+    free = [n for p in (*spec.parameters.values(), *noise) if p.fixed is None for n in (p.names or (p.name,))]
+    for name in (*free, *spec.constants):
+        values = fit.draws[name]
+        if values.dims != ("chain", "draw") or values.dtype.kind != "f":
+            raise ValueError(f"the draws of {name} have dims {values.dims} and type {values.dtype}")
+
+
+def make_fit(
+    spec: Spec, data: xr.Dataset, method: str, settings: Mapping[str, Any], groups: Mapping[str, xr.Dataset]
+) -> Fit:
     """Put what was inferred together with what it was inferred from.
 
     Parameters
@@ -199,7 +221,9 @@ def flat_values(draws: xr.Dataset, thin: int = 1) -> dict[str, np.ndarray]:
     return {str(name): values.values.reshape(-1, 1)[::thin] for name, values in draws.data_vars.items()}
 
 
-def law_on_scale(spec: Spec, values: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+def law_on_scale(
+    spec: Spec, values: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]
+) -> np.ndarray:
     """Evaluate the law for many draws, on the scale of errors; shape (draws, rows)."""
     kept = {n: v for n, v in values.items() if n not in spec.derived}
     with np.errstate(all="ignore"):

@@ -127,14 +127,13 @@ def _call(text: str) -> tuple[str, dict[str, Any]]:
         raise problem from None
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args):
         raise problem
+    names = [k.arg for k in node.keywords]
+    if None in names or len(set(names)) < len(names):  # **x, or one name twice
+        raise problem
     try:
-        return node.func.id, {k.arg: _value(k.value) for k in node.keywords if k.arg or _fail()}
-    except (ValueError, RecursionError):
+        return node.func.id, {k.arg: _value(k.value) for k in node.keywords}
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise problem from None
-
-
-def _fail() -> bool:
-    raise ValueError
 
 
 def _value(node: ast.expr) -> Any:
@@ -156,13 +155,16 @@ def _check_settings(text: str, settings: Mapping[str, Any]) -> None:
         if name == "hold":
             wanted, fine = "true or false", isinstance(value, bool)
         elif name == "decay":
-            wanted, fine = f"one of {', '.join(_DECAYS)}", value in _DECAYS
+            wanted, fine = f"one of {', '.join(_DECAYS)}", isinstance(value, str) and value in _DECAYS
         elif name in ("at", "to"):
             wanted, fine = "a number or a list of numbers", fine or isinstance(value, list)
         elif name in ("steps", "lr"):
             wanted, fine = "a list of two or more numbers", isinstance(value, list) and len(value) > 1
         elif name in ("warmup", "total", "stable"):
-            wanted, fine = f"a whole number from 0 to {MAX_STEPS}", fine and value == int(value) and 0 <= value <= MAX_STEPS
+            wanted, fine = (
+                f"a whole number from 0 to {MAX_STEPS}",
+                fine and value == int(value) and 0 <= value <= MAX_STEPS,
+            )
         elif name in ("peak", "end"):
             wanted, fine = "a number, 0 or more", fine and value >= 0
         if not fine:
@@ -171,12 +173,21 @@ def _check_settings(text: str, settings: Mapping[str, Any]) -> None:
     total = settings["total"] if steps is None else steps[-1]
     order = [settings["warmup"], settings.get("stable", settings["warmup"]), total]
     if order != sorted(order) or settings["warmup"] >= total:
-        raise InputError(f"schedule {text!r}: steps must be in the order warmup ≤ stable ≤ total, warmup < total.")
-    if steps is not None and (len(steps) != len(settings["lr"]) or not all(a < b for a, b in zip(steps, steps[1:])) or steps[0] < 0 or steps[-1] > MAX_STEPS):
+        raise InputError(
+            f"schedule {text!r}: steps must be in the order warmup ≤ stable ≤ total, warmup < total."
+        )
+    if steps is not None and (
+        len(steps) != len(settings["lr"])
+        or not all(a < b for a, b in zip(steps, steps[1:]))
+        or steps[0] < 0
+        or steps[-1] > MAX_STEPS
+    ):
         raise InputError(f"schedule {text!r}: 'steps' must rise and have as many entries as 'lr'.")
     at, to = _list(settings.get("at", [])), _list(settings.get("to", []))
     if len(at) != len(to) or at != sorted(at) or any(not 0 <= a <= total for a in at):
-        raise InputError(f"schedule {text!r}: 'at' must rise, lie in 0 … total, and have as many entries as 'to'.")
+        raise InputError(
+            f"schedule {text!r}: 'at' must rise, lie in 0 … total, and have as many entries as 'to'."
+        )
 
 
 def _list(value: float | list[float]) -> list[float]:

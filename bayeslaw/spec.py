@@ -27,6 +27,10 @@ FAMILIES = {"StudentT": ("sigma", "nu")}
 INPUT_FUNCTIONS = ("annealing_area",)
 """Inputs that are functions of a parameter; `bayeslaw.functions` has their formulas."""
 
+_MAX_ENTRIES = 200
+_HUGE = 1e300
+_RESERVED = ("chain", "draw", "obs", "objective", "residual")
+"""Names that the tree of a fit has for something else."""
 _RANGES = {"real": (-math.inf, math.inf), "positive": (0.0, math.inf), "unit": (0.0, 1.0)}
 
 
@@ -117,15 +121,11 @@ class Spec:
     @property
     def constants(self) -> tuple[str, ...]:
         """Names of the derived quantities that are one number a law (not one a row)."""
-        return tuple(n for n in self.derived if not self.uses_inputs(n))
-
-    def uses_inputs(self, name: str) -> bool:
-        """Whether a derived quantity uses a row's inputs, directly or through others."""
-        used = self.derived[name].formula.symbols
-        calls = self.derived[name].formula.calls
-        return bool(calls) or any(
-            s in self.inputs or (s in self.derived and self.uses_inputs(s)) for s in used
-        )
+        by_row = set(self.inputs)
+        for name, derived in self.derived.items():  # each stands behind those it uses
+            if derived.formula.calls or derived.formula.symbols & by_row:
+                by_row.add(name)
+        return tuple(n for n in self.derived if n not in by_row)
 
     def to_toml(self) -> str:
         """Return the text of a model file that says the same."""
@@ -152,8 +152,12 @@ def parse_spec(document: Mapping[str, Any], name: str) -> Spec:
         Naming the section and the key, what was found, and what is allowed.
     """
     reader = _Reader(f"model '{name}'")
-    sections = reader.table(document, "file", required=("law", "inputs", "output", "parameters", "likelihood"),
-                            optional=("name", "title", "source", "notes", "derived", "inverse", "map"))
+    sections = reader.table(
+        document,
+        "file",
+        required=("law", "inputs", "output", "parameters", "likelihood"),
+        optional=("name", "title", "source", "notes", "derived", "inverse", "map"),
+    )
     for key in ("name", "title", "source", "notes"):
         reader.text(sections.get(key, ""), key)
     likelihood = dict(reader.table(sections["likelihood"], "[likelihood]", ("family",), None))
@@ -193,7 +197,9 @@ class _Reader:
     def refuse(self, where: str, what: str) -> InputError:
         return InputError(f"{self.at(where)}: {what}")
 
-    def table(self, value: Any, where: str, required: Iterable[str], optional: Iterable[str] | None) -> Mapping:
+    def table(
+        self, value: Any, where: str, required: Iterable[str], optional: Iterable[str] | None
+    ) -> Mapping:
         """Check a table's keys; ``optional=None`` allows any."""
         if not isinstance(value, Mapping):
             raise self.refuse(where, f"expected a table, found {value!r}.")
@@ -210,6 +216,8 @@ class _Reader:
 
     def each(self, value: Any, section: str, read: Any) -> dict[str, Any]:
         self.table(value, f"[{section}]", (), None)
+        if len(value) > _MAX_ENTRIES:
+            raise self.refuse(f"[{section}]", f"{len(value)} entries; at most {_MAX_ENTRIES} are allowed.")
         return {name: read(name, entry, f"[{section}] {name}") for name, entry in value.items()}
 
     def text(self, value: Any, where: str) -> str:
@@ -218,8 +226,8 @@ class _Reader:
         return value
 
     def number(self, value: Any, where: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise self.refuse(where, f"expected a finite number, found {value!r}.")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _HUGE:
+            raise self.refuse(where, f"expected a finite number, found {str(value)[:40]}.")
         return float(value)
 
     def numbers(self, value: Any, where: str) -> tuple[float, ...]:
@@ -265,7 +273,9 @@ class _Reader:
     def output(self, value: Any) -> Output:
         entry = self.table(value, "[output]", ("name", "unit"), ("scale",))
         scale = self.choice(entry.get("scale", "identity"), SCALES, "[output] scale")
-        return Output(self.text(entry["name"], "[output] name"), self.text(entry["unit"], "[output] unit"), scale)
+        return Output(
+            self.text(entry["name"], "[output] name"), self.text(entry["unit"], "[output] unit"), scale
+        )
 
     def derived(self, name: str, value: Any, where: str) -> Derived:
         if isinstance(value, str):
@@ -287,6 +297,12 @@ class _Reader:
             key: self.interval(entry[key], f"{where} {key}", support)
             for key in ("prior_90", "bounds") if key in entry
         }  # fmt: skip
+        if intervals.keys() == {"prior_90", "bounds"}:
+            (low, high), (least, most) = intervals["prior_90"], intervals["bounds"]
+            if not least <= low < high <= most:
+                raise self.refuse(
+                    where, f"prior_90 = [{low:g}, {high:g}] must lie in bounds = [{least:g}, {most:g}]."
+                )
         fixed = None
         if "fixed" in entry:
             fixed = self.number(entry["fixed"], f"{where} fixed")
@@ -353,6 +369,8 @@ def _check_names(spec: Spec, reader: _Reader) -> None:
                 f"{name!r} can't be a symbol: letters, digits and _, not starting with ref_ or _, "
                 f"and not one of {', '.join(FUNCTIONS)}.",
             )
+        if name in _RESERVED:
+            raise reader.refuse("names", f"{name!r} is taken by the fit's own tree; choose another name.")
         if name in seen:
             raise reader.refuse("names", f"{name!r} is defined twice; names are unique in a file.")
         seen.add(name)
@@ -379,6 +397,10 @@ def _check_symbols(spec: Spec, reader: _Reader) -> None:
     if unused:
         raise reader.refuse("law", f"{', '.join(unused)} never used by the law, directly or through [derived]; "
                                    "use them in it or remove them.")  # fmt: skip
+    idle = [n for n in spec.inputs if n in plain and n not in used and f"ref_{n}" not in used]
+    if idle:
+        raise reader.refuse("[inputs]", f"{', '.join(idle)} never used by the law, nor through ref_{idle[0]}; "
+                                        "use it in the law or remove it.")  # fmt: skip
 
 
 def _refuse_odd(odd: set[str], allowed: set[str], where: str, reader: _Reader) -> None:
@@ -394,7 +416,9 @@ def _check_functions(spec: Spec, reader: _Reader) -> None:
     called = set(spec.law.calls).union(*(d.formula.calls for d in spec.derived.values()))
     for name, argument in sorted(called):
         if name not in functions:
-            raise reader.refuse("law", f"unknown function {name!r}{did_you_mean(name, {*FUNCTIONS, *functions})}")
+            raise reader.refuse(
+                "law", f"unknown function {name!r}{did_you_mean(name, {*FUNCTIONS, *functions})}"
+            )
         if argument != functions[name].argument:
             raise reader.refuse("law", f"{name}({argument}): its argument is {functions[name].argument!r}.")
     for name, entry in functions.items():
@@ -419,6 +443,10 @@ def _check_point_fit(spec: Spec, reader: _Reader) -> None:
             raise reader.refuse("[map]", f"unknown parameter {name!r}{did_you_mean(name, natural)}")
     for name, value in spec.map.fix.items():
         parameter = spec.parameters.get(name)
-        low, high = (parameter.bounds or _RANGES[parameter.support]) if parameter and not parameter.names else (1, 0)
+        low, high = (
+            (parameter.bounds or _RANGES[parameter.support]) if parameter and not parameter.names else (1, 0)
+        )
         if not low <= value <= high:
-            raise reader.refuse("[map] fix", f"{name} = {value:g} must be a parameter's value inside its bounds.")
+            raise reader.refuse(
+                "[map] fix", f"{name} = {value:g} must be a parameter's value inside its bounds."
+            )

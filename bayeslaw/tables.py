@@ -110,7 +110,8 @@ def keep(
     frame : pandas.DataFrame
     where : str or iterable of str, optional
         Conditions ``column=value``, with ``= != < <= > >=``; ``column=a|b`` keeps either;
-        ``column!=`` (nothing behind it) keeps rows where the column is not missing.
+        ``column!=`` (nothing behind it) keeps rows where the column is not missing; ``row>5`` goes
+        by the row's number in the table, from 1.
     rename : mapping of str to str, optional
         Renames that were made; a condition may use either name.
 
@@ -130,12 +131,17 @@ def keep(
         column, sign, value = match[1], match[2].replace("==", "="), match[3]
         if column not in frame.columns:
             column = (rename or {}).get(column, column)
-        if column not in frame.columns:
-            raise InputError(f"where {condition!r}: no column {column!r}{did_you_mean(column, frame.columns)}")
-        kept = frame[_meets(frame[column], sign, value, condition)]
+        numbered = frame if column != "row" or "row" in frame.columns else frame.assign(row=frame.index + 1)
+        if column not in numbered.columns:
+            raise InputError(
+                f"where {condition!r}: no column {column!r}{did_you_mean(column, frame.columns)}"
+            )
+        kept = frame[_meets(numbered[column], sign, value, condition)]
         if kept.empty:
-            values = ", ".join(map(str, frame[column].unique()[:8]))
-            raise InputError(f"where {condition!r}: no row is left of {len(frame)}; the column holds {values}, …")
+            values = ", ".join(map(str, numbered[column].unique()[:8]))
+            raise InputError(
+                f"where {condition!r}: no row is left of {len(frame)}; the column holds {values}, …"
+            )
         frame = kept
     return frame
 
@@ -203,7 +209,8 @@ def read_table(
     InputError
         Naming row, column, value found and what is allowed.
     """
-    frame = keep(read_frame(table, rename), where, rename)
+    ours, theirs = _renames(rename, table, join)
+    frame = keep(read_frame(table, ours), where, ours)
     if spec.output.name not in PASS_OUTPUTS and k is not None:
         raise InputError(f"k does not apply: model '{spec.name}' predicts {spec.output.name}.")
     if gold not in GOLD:
@@ -211,7 +218,7 @@ def read_table(
     excluded, checks = Excluded(), []
     rows = _observations(frame, spec, k, excluded)
     if join is not None:
-        rows, checks = _join(rows, frame, read_frame(join, _applicable(rename, join)), on, gold, excluded)
+        rows, checks = _join(rows, frame, read_frame(join, theirs), on, gold, excluded)
     rows = _with_compute(rows, spec)
     columns = [i.column for i in spec.inputs.values() if i.function is None]
     rows = check_columns(rows, columns)
@@ -223,24 +230,36 @@ def read_table(
     return to_dataset(rows, spec, [*excluded.checks(), *checks])
 
 
-def _applicable(rename: Mapping[str, str] | None, join: object) -> Mapping[str, str]:
-    """Return the renames that concern the second table; the first has answered for all of them."""
-    columns = read_frame(join).columns
-    return {a: b for a, b in (rename or {}).items() if a in columns}
+def _renames(
+    rename: Mapping[str, str] | None, *tables: str | Path | pd.DataFrame | None
+) -> list[dict[str, str]]:
+    """Return the renames that concern each table; each must concern one."""
+    if not rename:
+        return [{} for _ in tables]
+    columns = [() if table is None else read_frame(table).columns for table in tables]
+    for name in rename:
+        if not any(name in known for known in columns):
+            raise InputError(
+                f"rename: no column {name!r}{did_you_mean(name, [c for known in columns for c in known])}"
+            )
+    return [{a: b for a, b in rename.items() if a in known} for known in columns]
 
 
 def _observations(frame: pd.DataFrame, spec: Spec, k: int | None, excluded: Excluded) -> pd.DataFrame:
     """Return one row an observation, with the output's column."""
     if "benchmark" in frame and frame["benchmark"].nunique() > 1:
         names = "|".join(map(str, frame["benchmark"].unique()[:5]))
-        raise InputError(f"table: several benchmarks; this law describes one: where=['benchmark=…'] of {names}.")
+        raise InputError(
+            f"table: several benchmarks; this law describes one: where=['benchmark=…'] of {names}."
+        )
+    error = [name for name in ("sampling_error",) if name in frame]
     if spec.output.name not in PASS_OUTPUTS or (spec.output.name in frame and "n" not in frame):
-        return check_columns(frame, [spec.output.name])
+        return check_columns(frame, [spec.output.name, *error])
     if {"n", "c"} <= set(frame.columns):
         frame = _from_counts(frame, 1 if k is None else k, excluded)
     elif "k" in frame:
         frame = keep(frame, f"k={1 if k is None else k}")
-    frame = check_columns(frame, ["pass_at_k"])
+    frame = check_columns(frame, ["pass_at_k", *(name for name in error if "n" not in frame)])
     if spec.output.name == "neg_log_pass_at_k":
         p = frame["pass_at_k"]
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -254,13 +273,15 @@ def _from_counts(frame: pd.DataFrame, k: int, excluded: Excluded) -> pd.DataFram
     """Aggregate counts to pass@k, keeping the columns that are one value a group."""
     by = [key for key in KEYS if key in frame]
     if not by:
-        raise InputError("table of counts: no column 'model'; add it, or rename yours with rename={'yours': 'model'}.")
+        raise InputError(
+            "table of counts: no column 'model'; add it, or rename yours with rename={'yours': 'model'}."
+        )
     table = pass_at_k(frame, k, by)
     short = table["too_few_samples"] > 0
     excluded.add(table.loc[short, by[-1]], f"a problem has fewer than k = {k} samples")
     if short.all():
         raise InputError(f"k = {k}: every model has a problem with fewer than {k} samples; take a smaller k.")
-    rest = [c for c in frame.columns if c not in (*by, *table.columns, "problem", "n", "c")]
+    rest = [c for c in frame.columns if c not in (*by, *table.columns, "problem", "n", "c", "sampling_error")]
     groups = frame.groupby(by, sort=False)
     constant = [c for c in rest if (groups[c].nunique(dropna=False) <= 1).all()]
     others = groups[constant].first().reset_index() if constant else frame[by].drop_duplicates()
@@ -282,7 +303,9 @@ def _join(rows, frame, other, on, gold, excluded) -> tuple[pd.DataFrame, list[Ch
     new = [c for c in other.columns if c == on or c not in rows.columns]
     matched = rows[on].isin(other[on])
     if not matched.any():
-        raise InputError(f"join: no value of {on!r} stands in both tables; the first has {rows[on].iloc[0]!r}.")
+        raise InputError(
+            f"join: no value of {on!r} stands in both tables; the first has {rows[on].iloc[0]!r}."
+        )
     excluded.add(rows.loc[~matched, on], "no partner in the joined table")
     return rows[matched].merge(other[new], on=on), checks
 
@@ -300,7 +323,9 @@ def check_positive_inputs(rows: pd.DataFrame, spec: Spec) -> None:
     for entry in spec.inputs.values():
         if entry.reference == "geometric-mean" and (bad := rows[entry.column] <= 0).any():
             row, value = rows.index[bad][0], rows.loc[bad, entry.column].iloc[0]
-            raise InputError(f"table: column {entry.column!r}, row {row + 1}: found {value:g}, allowed: numbers greater than 0.")
+            raise InputError(
+                f"table: column {entry.column!r}, row {row + 1}: found {value:g}, allowed: numbers greater than 0."
+            )
 
 
 def _usable(rows: pd.DataFrame, spec: Spec, excluded: Excluded) -> pd.DataFrame:
@@ -312,12 +337,17 @@ def _usable(rows: pd.DataFrame, spec: Spec, excluded: Excluded) -> pd.DataFrame:
     key = next((c for c in ("model", "run") if c in rows), None)
     labels = rows[key] if key else pd.Series([f"row {i + 1}" for i in rows.index], index=rows.index)
     if spec.output.name == "neg_log_pass_at_k":
-        excluded.add(labels[np.isinf(y)], "no success in any sample: −log pass@k is infinite (a count likelihood keeps such rows)")
+        excluded.add(
+            labels[np.isinf(y)],
+            "no success in any sample: −log pass@k is infinite (a count likelihood keeps such rows)",
+        )
         excluded.add(labels[y <= 0], "every problem is solved: −log pass@k is 0, which has no logarithm")
     else:
         excluded.add(labels[~fine], f"{spec.output.name} has no value on the {scale} scale")
     if not fine.any():
-        raise InputError(f"table: no row has a usable {spec.output.name}; the {scale} scale needs values in ({low:g}, {high:g}).")
+        raise InputError(
+            f"table: no row has a usable {spec.output.name}; the {scale} scale needs values in ({low:g}, {high:g})."
+        )
     return rows[fine]
 
 
@@ -344,10 +374,14 @@ def to_dataset(rows: pd.DataFrame, spec: Spec, checks: list[Check], **attrs: str
     units["sampling_error"] = spec.output.unit
     data = xr.Dataset(coords={"obs": np.arange(len(rows))}, attrs={"checks": to_json(checks), **attrs})
     for name in rows.columns:
-        if not isinstance(name, str) or "/" in name or name in ("obs", ""):
+        if not isinstance(name, str) or "/" in name or name in ("obs", "node", ""):
             continue
         if pd.api.types.is_numeric_dtype(rows[name]):
-            data[name] = ("obs", rows[name].to_numpy(dtype=float), {"units": units.get(name, "")})
+            data[name] = (
+                "obs",
+                rows[name].to_numpy(dtype=float, na_value=np.nan),
+                {"units": units.get(name, "")},
+            )
         else:
             data = data.assign_coords({name: ("obs", rows[name].astype(str).to_numpy(dtype=object))})
     return data

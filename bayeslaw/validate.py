@@ -22,7 +22,8 @@ SHOWN = 3
 """How many offending rows a message names."""
 
 _FINITE = pa.Check(lambda s: np.isfinite(s), error="finite numbers")
-_WHOLE = pa.Check(lambda s: s == np.floor(s), error="whole numbers")
+# Beyond 2^53 a float cannot tell a whole number from the next.
+_WHOLE = pa.Check(lambda s: (s == np.floor(s)) & (s < 2**53), error="whole numbers below 2^53")
 
 
 def _number(*checks: pa.Check) -> pa.Column:
@@ -52,6 +53,7 @@ COLUMNS: dict[str, tuple[pa.Check, ...]] = {
     "lr": (NOT_NEGATIVE,),
     "loss": (POSITIVE,),
     "sampling_error": (NOT_NEGATIVE,),
+    "neg_log_pass_at_k": (NOT_NEGATIVE,),
 }
 """What the known columns may hold; any other column that a law uses must be finite numbers."""
 
@@ -95,9 +97,7 @@ def check_columns(table: pd.DataFrame, names: Iterable[str], what: str = "table"
     for name in names:
         if name not in _TEXT:
             _check_numeric(table, name, what)
-    schema = pa.DataFrameSchema(
-        {n: _text() if n in _TEXT else _number(*COLUMNS.get(n, ())) for n in names}
-    )
+    schema = pa.DataFrameSchema({n: _text() if n in _TEXT else _number(*COLUMNS.get(n, ())) for n in names})
     return _run(schema, table, what)
 
 
@@ -172,7 +172,9 @@ def _run(schema: pa.DataFrameSchema, table: pd.DataFrame, what: str) -> pd.DataF
 
 def _rows(index: Any) -> str:
     """Name rows as a spreadsheet does: the first data row is 1."""
-    shown = ", ".join(str(int(i) + 1) if isinstance(i, int | np.integer | float) else str(i) for i in list(index)[:SHOWN])
+    shown = ", ".join(
+        str(int(i) + 1) if isinstance(i, int | np.integer | float) else str(i) for i in list(index)[:SHOWN]
+    )
     more = len(index) - SHOWN
     return f"row{'s' if len(index) > 1 else ''} {shown}" + (f" and {more} more" if more > 0 else "")
 

@@ -1,0 +1,67 @@
+"""Tables and checks as plain text, for the terminal and for reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+import xarray as xr
+
+from bayeslaw.check import Check
+
+MAX_ROWS = 12
+"""A longer forecast is shown at this many evenly spaced steps; -o writes all."""
+
+
+def number(value: object) -> str:
+    """Write a number with five significant digits, text as it is."""
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def summary_text(table: pd.DataFrame) -> str:
+    """Lay out a summary: one row a parameter, with its unit.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `diagnostics.summary` returns it.
+
+    Returns
+    -------
+    str
+    """
+    return table.drop(columns="meaning").map(number).to_string()
+
+
+def checks_text(found: Iterable[Check]) -> str:
+    """Lay out checks, one line each, the level first."""
+    return "\n".join(f"[{c.level:4s}] {c.name}: {c.message}" for c in found)
+
+
+def forecast_text(result: xr.Dataset) -> str:
+    """Lay out the headline rows (``run``) of a forecast, then the law alone at the last.
+
+    Parameters
+    ----------
+    result : xarray.Dataset
+        As `forecast` returns it.
+
+    Returns
+    -------
+    str
+    """
+    dim = "step" if "step" in result.dims else "target"
+    size = result.sizes[dim]
+    rows = (
+        sorted({round(i * (size - 1) / (MAX_ROWS - 1)) for i in range(MAX_ROWS)})
+        if size > MAX_ROWS
+        else list(range(size))
+    )
+    table = result.sel(kind="run", drop=True).isel({dim: rows}).to_dataframe().reset_index()
+    first = [c for c in table.columns if c not in ("target", "mean", "median", "lower", "upper")]
+    table = table[[*first, "median", "lower", "upper"]].astype(object).map(number)
+    law = result.sel(kind="law").isel({dim: -1})
+    per = f"{100 * result.attrs['prob']:g} %"
+    head = f"{result.attrs['output']} ({result.attrs['units']}), {per} interval of a run:"
+    alone = f"law alone at the last row: {float(law['median']):.5g} [{float(law['lower']):.5g}, {float(law['upper']):.5g}]"
+    return f"{head}\n{table.to_string(index=False)}\n{alone} {result.attrs['units']}"

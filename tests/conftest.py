@@ -1,0 +1,103 @@
+"""Datasets and fits that the whole suite shares: each model is compiled and sampled once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayeslaw as bl
+
+SHARED = Path(__file__).parents[1].parent / "shared" / "data"
+PUBLISHED_SCHEDULES = {
+    "cosine_20000": "cosine(peak=2e-4, end=0, warmup=500, total=20000, hold=true)",
+    "constant_20000": "constant(peak=2e-4, warmup=500, total=20000, hold=true)",
+}
+TRAINING_SCHEDULES = {
+    "cosine_24000": "cosine(peak=3e-4, end=3e-5, warmup=2160, total=24000)",
+    "constant_24000": "constant(peak=3e-4, warmup=2160, total=24000)",
+    "wsdcon_9": "step(peak=3e-4, at=8000, to=9e-5, warmup=2160, total=16000)",
+}
+
+# One table of (law, true natural parameters, inputs) for every recovery test.
+TRUTHS = {
+    "compute": {"E0": 1.2, "C0": 900.0, "alpha": 0.125},
+    "params-tokens": {"E0": 1.5, "N0": 900.0, "beta": 0.35, "D0": 4000.0, "gamma": 0.34},
+    "gold-likelihood": {"xi0": 2.0, "K0": 0.08, "kappa": 1.1},
+    "chinchilla": {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2100.0, "beta": 0.37},
+    "annealing": {"L0": 2.63, "A": 0.43, "alpha": 0.55, "C": 0.41, "lam": 0.999},
+}
+
+
+def shared(name: str) -> Path:
+    """Return a file of the shared data, or skip the test with the reason."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the third-party data in {SHARED.parent.name}/{SHARED.name} beside the project")
+    return SHARED / name
+
+
+def noiseless(name: str, noise: float = 0.0, seed: int = 0):
+    """Return a law's spec, and data that follow it exactly (or with noise on the scale of errors)."""
+    rng = np.random.default_rng(seed)
+    spec = bl.load_model(name)
+    if name == "annealing":
+        steps = np.tile(np.arange(1000, 20001, 1000), 2)
+        frame = pd.DataFrame({"run": np.repeat(list(PUBLISHED_SCHEDULES), 20), "step": steps, "loss": 3.0})
+        data = bl.read_curves(frame, spec, PUBLISHED_SCHEDULES)
+    else:
+        frame = pd.DataFrame(
+            {
+                "params": np.geomspace(1e7, 1e10, 40),
+                "tokens": 10 ** rng.uniform(9, 11.5, 40),
+                "gold_nll": np.geomspace(20, 150, 40),
+            }
+        )
+        data = bl.read_table(frame.assign(**{spec.output.name: 3.0}), spec)
+    truth = bl.to_sampling(bl.resolve(spec, data), TRUTHS[name])
+    from bayeslaw.law import evaluate_law, law_inputs
+
+    frozen = bl.resolve(spec, data)
+    law = evaluate_law(frozen, truth, law_inputs(frozen, data))
+    values = law * np.exp(noise * rng.standard_normal(len(law)))
+    return spec, data.assign({spec.output.name: ("obs", values)})
+
+
+@pytest.fixture(scope="session")
+def counts() -> pd.DataFrame:
+    """The GSM8K counts."""
+    return pd.read_csv(shared("pythia/gsm8k_counts.csv"))
+
+
+@pytest.fixture(scope="session")
+def chinchilla_runs() -> pd.DataFrame:
+    """The 240 runs without the five outliers."""
+    return pd.read_csv(shared("chinchilla/runs.csv")).iloc[5:]
+
+
+@pytest.fixture(scope="session")
+def published_curves():
+    """The published 20k-step curves, which ship with the package."""
+    path = Path(bl.__file__).parent / "example_data" / "annealing_curves_20k.csv"
+    return bl.read_curves(path, bl.load_model("annealing"), PUBLISHED_SCHEDULES)
+
+
+@pytest.fixture(scope="session")
+def simulated_fit():
+    """A posterior of the compute law on simulated data: no third-party file needed."""
+    spec, data = noiseless("compute", noise=0.05)
+    return bl.fit(spec, data, draws=1000, tune=1000, seed=1)
+
+
+@pytest.fixture(scope="session")
+def point_fit():
+    """A point fit of the compute law on simulated data."""
+    spec, data = noiseless("compute", noise=0.05)
+    return bl.fit(spec, data, "map", bootstrap=200)
+
+
+@pytest.fixture(scope="session")
+def annealing_fit(published_curves):
+    """A posterior of the annealing law on the published curves."""
+    return bl.fit(bl.load_model("annealing"), published_curves)

@@ -1,0 +1,242 @@
+"""Formulas mean the same on every array library, and never run code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from conftest import noiseless
+
+import bayeslaw as bl
+from bayeslaw import expression
+from bayeslaw.catalogue import models_folder
+from bayeslaw.gradient import Traced, TracedOps
+from bayeslaw.law import derive, evaluate_law, law_inputs
+from bayeslaw.priors import draw_priors
+
+LAWS = sorted(path.stem for path in models_folder().glob("*.toml"))
+EVERY_FUNCTION = (
+    "maximum(exp(-x), tanh(y)) + expm1(x) / log1p(y) - minimum(sqrt(x), log(y)) * y**-x + (+x) - 2 * -y**2"
+)
+
+
+def on_pytensor(build):
+    """Evaluate what `build(symbol maker)` returns, without compiling."""
+    import pytensor
+    import pytensor.tensor as pt
+
+    given = {}
+
+    def symbol(value):
+        value = np.asarray(value, dtype=float)
+        variable = pt.TensorType("float64", [1 if n == 1 else None for n in value.shape])()
+        given[variable] = value
+        return variable
+
+    result = build(symbol)
+    mode = pytensor.compile.mode.Mode(linker="py", optimizer=None)
+    function = pytensor.function(list(given), result, mode=mode, on_unused_input="ignore")
+    return function(*given.values())
+
+
+def tensor_ops():
+    from bayeslaw.model import _tensor_ops
+
+    return _tensor_ops()
+
+
+@pytest.fixture(scope="module", params=LAWS)
+def law(request):
+    """A shipped law with its references frozen, inputs and one draw from its priors."""
+    spec, data = noiseless(request.param)
+    spec = bl.resolve(spec, data)
+    values = {n: v[0] for n, v in draw_priors(spec, 1, np.random.default_rng(5)).items()}
+    return spec, {n: values[n] for n in spec.scalar_names}, law_inputs(spec, data)
+
+
+def test_laws_mean_the_same_on_numpy_and_pytensor(law):
+    spec, values, inputs = law
+    expected = evaluate_law(spec, values, inputs)
+    assert np.isfinite(expected).all()
+    found = on_pytensor(
+        lambda symbol: evaluate_law(
+            spec, {n: symbol(v) for n, v in values.items()}, {n: symbol(v) for n, v in inputs.items()}, tensor_ops()
+        )
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_laws_mean_the_same_on_numpy_and_traced(law):
+    spec, values, inputs = law
+    expected = evaluate_law(spec, values, inputs)
+    traced = {n: Traced(np.full((2, 1), v)) for n, v in values.items()}
+    found = evaluate_law(spec, traced, inputs, TracedOps).value
+    np.testing.assert_allclose(found, np.tile(expected, (2, 1)), rtol=1e-12)
+
+
+def test_laws_and_derived_mean_the_same_on_numpy_xarray_and_pytensor(law):
+    """Every formula of a file by itself, function inputs replaced by a simple function."""
+    import pytensor.tensor as pt
+
+    spec, values, _ = law
+    rng = np.random.default_rng(2)
+    rows = {n: rng.uniform(1, 3, 4) for n, i in spec.inputs.items() if i.function is None}
+    calls = {n: lambda x: 0.1 * x for n, i in spec.inputs.items() if i.function}
+    constants = {f"ref_{n}": 1.5 for n in rows}
+    known = {**values, **derive(spec, values)}
+    for formula in (spec.law, *(d.formula for d in spec.derived.values())):
+        plain = {n: v for n, v in {**known, **rows, **constants}.items() if n in formula.symbols}
+        expected = expression.evaluate(formula, plain, np, calls)
+        arrays = {n: xr.DataArray(v, dims=["obs"][: np.ndim(v)]) for n, v in plain.items()}
+        labelled = expression.evaluate(formula, arrays, np, calls)
+        assert isinstance(labelled, xr.DataArray)
+        np.testing.assert_allclose(labelled.values, expected, rtol=1e-13)
+        tensor = on_pytensor(
+            lambda symbol, formula=formula, plain=plain: expression.evaluate(
+                formula, {n: symbol(v) for n, v in plain.items()}, pt, calls
+            )
+        )
+        np.testing.assert_allclose(tensor, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("library", ["float", "xarray", "pytensor", "traced"])
+def test_every_function_means_the_same_on(library):
+    import pytensor.tensor as pt
+
+    formula = expression.parse(EVERY_FUNCTION)
+    x, y = np.array([[0.3], [0.8]]), np.array([1.7, 0.4, 3.0])
+    expected = expression.evaluate(formula, {"x": x, "y": y}, np)
+    by_hand = np.maximum(np.exp(-x), np.tanh(y)) + np.expm1(x) / np.log1p(y) + 2 * y**2 + x
+    by_hand -= np.minimum(np.sqrt(x), np.log(y)) * y**-x
+    np.testing.assert_allclose(expected, by_hand, rtol=1e-14)
+    if library == "float":
+        found = [[expression.evaluate(formula, {"x": float(a), "y": float(b)}, np) for b in y] for a in x[:, 0]]
+    elif library == "xarray":
+        values = {"x": xr.DataArray(x[:, 0], dims="draw"), "y": xr.DataArray(y, dims="obs")}
+        found = expression.evaluate(formula, values, np).transpose("draw", "obs").values
+    elif library == "pytensor":
+        found = on_pytensor(lambda s: expression.evaluate(formula, {"x": s(x), "y": s(y[None])}, pt))
+    else:
+        found = expression.evaluate(formula, {"x": Traced(x), "y": y}, TracedOps).value
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_formula_knows_its_symbols_and_calls():
+    formula = expression.parse(" L0 + A * S1**-alpha - C * S2(lam) + exp(x) ")
+    assert formula.text == "L0 + A * S1**-alpha - C * S2(lam) + exp(x)"
+    assert formula.symbols == {"L0", "A", "S1", "alpha", "C", "lam", "x"}
+    assert formula.calls == {("S2", "lam")}
+
+
+HOSTILE = [
+    "__import__('os').system('touch {}')",
+    "().__class__.__bases__[0].__subclasses__()",
+    "C.real",
+    "exp.__globals__",
+    "(lambda: 1)()",
+    "lambda x: x",
+    "[x for x in C]",
+    "{{x: 1 for x in C}}",
+    "sum(x for x in C)",
+    "C[0]",
+    "C[:, None]",
+    "'text'",
+    "b'bytes'",
+    "f'{{C}}'",
+    "f\"{{__import__('os').system('touch {}')}}\"",
+    "exp(x=C)",
+    "exp(*C)",
+    "exp(**C)",
+    "(y := C)",
+    "C if C else C",
+    "C and C",
+    "not C",
+    "C < 1",
+    "C // 2",
+    "C % 2",
+    "C @ C",
+    "C << 2",
+    "~C",
+    "True",
+    "None",
+    "...",
+    "1j",
+    "1e400",
+    "1" + "0" * 310,
+    "9**9**9**9",
+    "C * 9**9**9**9",
+    "C + 1 / 0",
+    "C + log(0)",
+    "C + sqrt(-1)",
+    "exp(1000)",
+    "import os",
+    "C; C",
+    "C = 1",
+    "C\nC",
+    "await C",
+    "yield",
+    "open('{}', 'w')",
+    "eval('1')",
+    "exec(C)",
+    "unknown(C, C)",
+    "unknown(1)",
+    "unknown()",
+    "exp(C, C)",
+    "exp()",
+    "maximum(C)",
+    "exp(C)(C)",
+    "C" + ".a" * 450,
+    "[" * 150 + "]" * 150,
+    "(" * 450 + "C" + ")" * 450,
+    "-" * 900 + "C",
+    "not " * 200 + "C",
+    "C" + " + C" * 60,
+    "C" + " + C" * 400,
+    "C\0",
+    "\ud800",
+    "",
+    "   ",
+    "#",
+    None,
+    3,
+    ["C"],
+    b"C",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda t: repr(t)[:40])
+def test_a_hostile_formula_is_refused_and_not_run(text, tmp_path):
+    written = tmp_path / "written"
+    if isinstance(text, str):
+        text = text.replace("{{", "\1").replace("}}", "\2").replace("{}", str(written))
+        text = text.replace("\1", "{").replace("\2", "}")
+    with pytest.raises(bl.InputError, match=r"^model 'm', law: "):
+        expression.parse(text, "model 'm', law")
+    assert not written.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [
+        ("C**-lambda", ["'lambda' is a word of Python", "'lam'"]),
+        ("a + in * C", ["'in' is a word of Python", "another name"]),
+        ("C +", ["is not a formula", "E0 + C0 * C**-alpha"]),
+        ("level * C.real", ["'C.real' is not allowed", "names, + - * / **"]),
+        ("ln(C, 2)", ["unknown function 'ln'", "exp, expm1, log"]),
+        ("maximum(C)", ["maximum() takes 2 argument(s), found 1"]),
+        ("C + 9**9**9**9", ["no finite value"]),
+        ("1e999 * C", ["out of range"]),
+        ("C" * 1001, ["1001 characters", "at most 1000"]),
+        ("-" * 60 + "C", ["nested deeper than 40 levels", "[derived]"]),
+    ],
+)
+def test_a_refusal_says_what_was_found_and_what_is_allowed(text, fragments):
+    with pytest.raises(bl.InputError) as caught:
+        expression.parse(text)
+    for fragment in fragments:
+        assert fragment in str(caught.value)
+
+
+def test_references_that_divide_by_zero_are_one_message():
+    with pytest.raises(bl.InputError, match="cannot be evaluated"):
+        expression.evaluate(expression.parse("x / y"), {"x": 1.0, "y": 0.0}, np)
