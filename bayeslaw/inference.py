@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -84,44 +85,49 @@ def fit(
     InputError
         If the data lack what the law needs, or a setting is not allowed.
     """
+    settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed, "bootstrap": bootstrap}
+    _check_arguments(spec, data, method, settings, target_accept)
+    settings = {name: int(value) for name, value in settings.items()} | {"target_accept": target_accept}
+    shown = visible() if progress is None else progress
+    spec = resolve(spec, data)
+    if method == "map":
+        return _point(spec, data, {name: settings[name] for name in ("bootstrap", "seed")}, shown)
+    del settings["bootstrap"]
+    return _posterior(spec, data, settings, shown)
+
+
+_LEAST = {"draws": 4, "tune": 0, "chains": 1, "seed": 0, "bootstrap": 0}
+
+
+def _check_arguments(spec: Any, data: Any, method: Any, settings: dict[str, Any], accept: Any) -> None:
+    """Refuse what `fit` cannot use, before anything is compiled."""
     if method not in METHODS:
         raise InputError(f"method: found {method!r}{did_you_mean(method, METHODS)}")
-    counts = {
-        "draws": (draws, 4),
-        "tune": (tune, 0),
-        "chains": (chains, 1),
-        "seed": (seed, 0),
-        "bootstrap": (bootstrap, 0),
-    }
-    for name, (value, least) in counts.items():
+    for name, value in settings.items():
+        least = _LEAST[name]
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise InputError(f"{name}: found {value!r}, allowed: a whole number, {least} or more.")
-    if not isinstance(target_accept, float) or not 0 < target_accept < 1:
-        raise InputError(f"target_accept: found {target_accept!r}, allowed: a number between 0 and 1.")
+    if not isinstance(accept, float) or not 0 < accept < 1:
+        raise InputError(f"target_accept: found {accept!r}, allowed: a number between 0 and 1.")
     if not isinstance(spec, Spec) or not isinstance(data, xr.Dataset):
         raise InputError("fit(spec, data): spec comes from load_model, data from read_table or read_curves.")
-    spec = resolve(spec, data)
-    shown = visible() if progress is None else progress
-    if method == "map":
-        from bayeslaw.pointfit import point_fit, point_spec
 
-        spec = point_spec(spec)
-        settings = {"bootstrap": int(bootstrap), "seed": int(seed)}
-        return make_fit(spec, data, method, settings, point_fit(spec, data, settings, shown))
+
+def _point(spec: Spec, data: xr.Dataset, settings: dict[str, Any], shown: bool) -> Fit:
+    from bayeslaw.pointfit import point_fit, point_spec
+
+    spec = point_spec(spec)
+    return make_fit(spec, data, "map", settings, point_fit(spec, data, settings, shown))
+
+
+def _posterior(spec: Spec, data: xr.Dataset, settings: dict[str, Any], shown: bool) -> Fit:
     from bayeslaw import nuts
 
-    settings = {
-        "draws": int(draws),
-        "tune": int(tune),
-        "chains": int(chains),
-        "seed": int(seed),
-        "target_accept": target_accept,
-    }
     groups = nuts.sample(spec, data, settings, shown)
-    if groups["posterior"].sizes["draw"] < draws:
+    if groups["posterior"].sizes["draw"] < settings["draws"]:
         raise KeyboardInterrupt("sampling was stopped; nothing was kept")
-    groups |= _predictives(spec, data, groups["posterior"], np.random.default_rng(seed))
-    return make_fit(spec, data, method, settings, groups)
+    groups |= _predictives(spec, data, groups["posterior"], np.random.default_rng(settings["seed"]))
+    return make_fit(spec, data, "nuts", settings, groups)
 
 
 def visible() -> bool:

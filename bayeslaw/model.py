@@ -104,13 +104,14 @@ def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
     import pymc as pm
     import pytensor.tensor as pt
 
+    ops = _tensor_ops()
     with pm.Model() as model:
         given = {name: pm.Data(name, value) for name, value in model_data(spec, data).items()}
         constants = {n.removeprefix("constant_"): v for n, v in given.items() if n.startswith("constant_")}
         inputs = {n.removeprefix("input_"): v for n, v in given.items() if n.startswith("input_")}
-        priors = pymc_priors(spec)
+        priors = pymc_priors(spec, constants, ops)
         noise = {n: priors[n] if n in priors else constants[n] for n in spec.likelihood}
-        law = evaluate_law(spec, priors, inputs, _tensor_ops(), constants)
+        law = evaluate_law(spec, priors, inputs, ops, constants)
         rows = Rows(given["observed"], given["sampling_error"], given["log_slope"])
         mean = to_scale(law, spec.output.scale, pt)
         pm.Potential(_LIKELIHOOD, OBSERVATIONS[spec.family].joint(mean, noise, rows, pt))

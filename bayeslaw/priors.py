@@ -7,10 +7,12 @@ user can defend ("nine times in ten it lies between") state the prior completely
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslaw.expression import evaluate
 from bayeslaw.spec import Parameter, Spec
 
 if TYPE_CHECKING:
@@ -112,12 +114,16 @@ def to_link(parameter: Parameter, values: np.ndarray) -> np.ndarray:
     return _LINK[parameter.support](values)
 
 
-def pymc_priors(spec: Spec) -> dict[str, TensorVariable]:
+def pymc_priors(spec: Spec, constants: Mapping[str, Any], ops: Any) -> dict[str, TensorVariable]:
     """State the priors in the surrounding PyMC model.
 
     Parameters
     ----------
     spec : Spec
+    constants : mapping of str to scalar
+        Fixed values, for formulas of ridges.
+    ops : namespace
+        PyTensor's functions, see `expression.evaluate`.
 
     Returns
     -------
@@ -127,9 +133,12 @@ def pymc_priors(spec: Spec) -> dict[str, TensorVariable]:
     import pymc as pm
 
     out: dict[str, Any] = {}
-    for p in sampled(spec).values():
+    # A ridge's formula uses parameters that have none: those come first.
+    for p in sorted(sampled(spec).values(), key=lambda p: p.ridge is not None):
         if p.support == "simplex":
             out |= _simplex(p)
+        elif p.ridge is not None:
+            out[p.name] = _along_ridge(p, evaluate(p.ridge, {**constants, **out}, ops))
         elif p.prior_90 is None:
             out[p.name] = _uniform(p)
         elif p.bounds is not None or p.support == "unit":
@@ -162,7 +171,7 @@ def _simplex(p: Parameter) -> dict[str, TensorVariable]:
 
 
 def _uniform(p: Parameter) -> TensorVariable:
-    """A uniform share by way of a standard normal, whose tails are short.
+    """State a uniform share by way of a standard normal, whose tails are short.
 
     Shares near 0 or 1 that the data cannot tell apart lie far out on a logit scale; a sampler that
     must walk there mixes half as well.
@@ -175,8 +184,24 @@ def _uniform(p: Parameter) -> TensorVariable:
     return pm.Deterministic(p.name, low + (high - low) * 0.5 * pt.erfc(-normal / np.sqrt(2.0)))
 
 
+def _along_ridge(p: Parameter, ridge: TensorVariable) -> TensorVariable:
+    """State a log-normal parameter, sampled as the logarithm of its product with `ridge`.
+
+    Where the data pin down the product of two parameters, their posterior is a thin curved ridge;
+    the product is a straight coordinate. The shear has a unit Jacobian, so that the prior stays what
+    it is: the normal that the product is given is taken out again.
+    """
+    import pymc as pm
+
+    mean, sd = link_normal(p)
+    product = pm.Normal(f"{p.name}_ridge", mean, sd)
+    link = product - pm.math.log(ridge)
+    pm.Potential(f"{p.name}_prior", ((product - mean) ** 2 - (link - mean) ** 2) / (2 * sd**2))
+    return pm.Deterministic(p.name, pm.math.exp(link))
+
+
 def _on_link_scale(p: Parameter) -> TensorVariable:
-    """A normal on the link scale, truncated by bounds; the parameter itself is its inverse.
+    """State a normal on the link scale, truncated by bounds; the parameter itself is its inverse.
 
     For shares too: the gradient of PyMC's own LogitNormal loses its digits and makes NUTS diverge.
     """

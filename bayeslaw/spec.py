@@ -70,6 +70,7 @@ class Parameter:
     names: tuple[str, ...] = ()
     concentration: float = 1.0
     fixed: float | None = None
+    ridge: Expression | None = None
 
 
 @dataclass(frozen=True)
@@ -285,7 +286,17 @@ class _Reader:
         return Derived(name, self.formula(name, entry["formula"], where), meaning, unit)
 
     def parameter(self, name: str, value: Any, where: str) -> Parameter:
-        keys = ("meaning", "unit", "support", "prior_90", "bounds", "names", "concentration", "fixed")
+        keys = (
+            "meaning",
+            "unit",
+            "support",
+            "prior_90",
+            "bounds",
+            "names",
+            "concentration",
+            "fixed",
+            "ridge",
+        )
         entry = self.table(value, where, (), keys)
         support = self.choice(entry.get("support", "real"), SUPPORTS, f"{where} support")
         if support == "simplex":
@@ -312,10 +323,13 @@ class _Reader:
         elif support != "unit" and "prior_90" not in intervals:
             raise self.refuse(where, "a sampled parameter needs prior_90 = [low, high]; add it, or 'fixed'.")
         meaning, unit = (self.text(entry.get(k, ""), where) for k in ("meaning", "unit"))
-        return Parameter(name, meaning, support, unit, **intervals, fixed=fixed)
+        ridge = self.formula(name, entry["ridge"], f"{where} ridge") if "ridge" in entry else None
+        if ridge is not None and (support != "positive" or "bounds" in entry):
+            raise self.refuse(where, "'ridge' goes with support = \"positive\" and no bounds; remove it.")
+        return Parameter(name, meaning, support, unit, **intervals, fixed=fixed, ridge=ridge)
 
     def simplex(self, name: str, entry: Mapping, where: str) -> Parameter:
-        for key in ("prior_90", "bounds", "fixed"):
+        for key in ("prior_90", "bounds", "fixed", "ridge"):
             if key in entry:
                 raise self.refuse(where, f"a simplex has no '{key}'; its prior is 'concentration'.")
         names = entry.get("names")
@@ -387,6 +401,12 @@ def _check_symbols(spec: Spec, reader: _Reader) -> None:
         _refuse_odd(formula.symbols - allowed, allowed, where, reader)
     for where, formula in {f"[inverse] {n}": f for n, f in spec.inverse.items()}.items():
         _refuse_odd(formula.symbols - (allowed - plain), allowed - plain, where, reader)
+        for name, _ in sorted(formula.calls):
+            raise reader.refuse(where, f"unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
+    steady = {n for p in spec.parameters.values() if p.ridge is None for n in (p.names or (p.name,))}
+    for p in spec.parameters.values():
+        if p.ridge is not None:
+            _refuse_odd(p.ridge.symbols - steady, steady, f"[parameters] {p.name} ridge", reader)
     odd = set(spec.inverse) - scalars
     _refuse_odd(odd, scalars, "[inverse]", reader)
     used: set[str] = set(spec.law.symbols)

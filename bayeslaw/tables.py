@@ -22,7 +22,9 @@ from bayeslaw.validate import check_columns, check_unique
 PASS_OUTPUTS = ("neg_log_pass_at_k", "pass_at_k")
 """Outputs that can be computed from counts or from a column ``pass_at_k``."""
 KEYS = ("benchmark", "model", "run")
-"""Columns that together name a row."""
+"""Columns that name a row."""
+COVARIATES = ("params", "tokens", "compute", "step", "seed")
+"""Columns that tell rows of one name apart, such as a model's checkpoints."""
 _FLOP_PER_PARAMETER_TOKEN = 6.0
 
 
@@ -90,7 +92,8 @@ def _read_file(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: no such file.") from None
     except Exception as error:  # the readers raise many kinds; all mean the same to a user
         kind = "Parquet" if path.suffix == ".parquet" else "CSV"
-        raise InputError(f"{path}: cannot be read as {kind} ({error}).") from None
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as {kind} ({reason}).") from None
 
 
 _COMPARE: dict[str, Callable] = {
@@ -224,9 +227,9 @@ def read_table(
     rows = check_columns(rows, columns)
     check_positive_inputs(rows, spec)
     rows = _usable(rows, spec, excluded)
-    keys = [key for key in KEYS if key in rows]
-    if "model" in keys or "run" in keys:
-        check_unique(rows, keys, "table")
+    if "model" in rows or "run" in rows:
+        keys = [key for key in (*KEYS, *COVARIATES, *columns) if key in rows]
+        check_unique(rows, list(dict.fromkeys(keys)), "table")
     return to_dataset(rows, spec, [*excluded.checks(), *checks])
 
 
@@ -276,9 +279,11 @@ def _from_counts(frame: pd.DataFrame, k: int, excluded: Excluded) -> pd.DataFram
         raise InputError(
             "table of counts: no column 'model'; add it, or rename yours with rename={'yours': 'model'}."
         )
+    label = "model" if "model" in by else by[-1]
+    by = [*by, *(c for c in COVARIATES if c in frame and frame[c].notna().all())]
     table = pass_at_k(frame, k, by)
     short = table["too_few_samples"] > 0
-    excluded.add(table.loc[short, by[-1]], f"a problem has fewer than k = {k} samples")
+    excluded.add(table.loc[short, label], f"a problem has fewer than k = {k} samples")
     if short.all():
         raise InputError(f"k = {k}: every model has a problem with fewer than {k} samples; take a smaller k.")
     rest = [c for c in frame.columns if c not in (*by, *table.columns, "problem", "n", "c", "sampling_error")]
@@ -286,7 +291,7 @@ def _from_counts(frame: pd.DataFrame, k: int, excluded: Excluded) -> pd.DataFram
     constant = [c for c in rest if (groups[c].nunique(dropna=False) <= 1).all()]
     others = groups[constant].first().reset_index() if constant else frame[by].drop_duplicates()
     table = table[~short].rename(columns={"se_these_problems": "sampling_error"})
-    return table.merge(others.astype({c: str for c in by}), on=by)
+    return table.merge(others.astype(table[by].dtypes.to_dict()), on=by)
 
 
 def _join(rows, frame, other, on, gold, excluded) -> tuple[pd.DataFrame, list[Check]]:

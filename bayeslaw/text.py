@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -30,7 +31,8 @@ def summary_text(table: pd.DataFrame) -> str:
     -------
     str
     """
-    return table.drop(columns="meaning").map(number).to_string()
+    head = "parameters: mean, sd, central 90 % interval from lower to upper"
+    return head + "\n" + table.drop(columns="meaning").map(number).to_string()
 
 
 def checks_text(found: Iterable[Check]) -> str:
@@ -59,7 +61,11 @@ def forecast_text(result: xr.Dataset) -> str:
     )
     table = result.sel(kind="run", drop=True).isel({dim: rows}).to_dataframe().reset_index()
     first = [c for c in table.columns if c not in ("target", "mean", "median", "lower", "upper")]
-    table = table[[*first, "median", "lower", "upper"]].astype(object).map(number)
+    table = table[[*first, "median", "lower", "upper"]]
+    if result.attrs["output"] == "neg_log_pass_at_k":
+        shares = {"pass@k": "median", "from": "upper", "to": "lower"}
+        table = table.assign(**{name: np.exp(-table[column]) for name, column in shares.items()})
+    table = table.astype(object).map(number)
     law = result.sel(kind="law").isel({dim: -1})
     per = f"{100 * result.attrs['prob']:g} %"
     head = f"{result.attrs['output']} ({result.attrs['units']}), {per} interval of a run:"

@@ -8,6 +8,7 @@ from conftest import TRAINING_SCHEDULES, TRUTHS, noiseless, shared
 
 import bayeslaw as bl
 from bayeslaw import nuts, priors
+from bayeslaw.expression import evaluate
 from bayeslaw.law import derive, law_inputs
 from bayeslaw.model import build_model
 from bayeslaw.observation import NUMPY, OBSERVATIONS, make_rows
@@ -39,7 +40,12 @@ def test_annealing_point_fit_is_the_published_one(published_curves) -> None:
 
 @pytest.mark.parametrize(
     ("lam", "objective", "C"),
-    [(0.95, 2.4221e-5, None), (0.99, 2.3171e-5, 3.9157), (0.995, 2.1936e-5, None), (0.9995, 1.8369e-5, 0.2207)],
+    [
+        (0.95, 2.4221e-5, None),
+        (0.99, 2.3171e-5, 3.9157),
+        (0.995, 2.1936e-5, None),
+        (0.9995, 1.8369e-5, 0.2207),
+    ],
 )
 def test_annealing_objective_by_lam(published_curves, lam, objective, C) -> None:
     spec = bl.change(bl.load_model("annealing"), fix={"lam": lam})
@@ -140,7 +146,11 @@ def test_chinchilla_point_fit_and_bootstrap(chinchilla_runs) -> None:
 @pytest.mark.parametrize("name", TRUTHS)
 def test_point_fit_recovers_noiseless_truth(name) -> None:
     spec, data = noiseless(name)
-    expect(point(bl.fit(spec, data, "map", bootstrap=0)), {n: v for n, v in TRUTHS[name].items() if n != "lam"}, 2e-3)
+    expect(
+        point(bl.fit(spec, data, "map", bootstrap=0)),
+        {n: v for n, v in TRUTHS[name].items() if n != "lam"},
+        2e-3,
+    )
 
 
 def test_every_shipped_model_has_a_truth() -> None:
@@ -158,9 +168,9 @@ def test_posterior_recovers_truth(simulated_fit) -> None:
 # -- the density ------------------------------------------------------------------------------------
 
 
-def _log_density(model, values: dict[str, float]):
+def _log_density(model, values: dict[str, float], terms=None):
     """Return the model's log density at values of its free variables, without transforms' Jacobians."""
-    function = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
+    function = model.compile_logp(vars=terms, jacobian=False, mode="FAST_COMPILE", **IGNORE_UNUSED)
     inputs = {}
     for rv in model.free_RVs:
         variable = model.rvs_to_values[rv]
@@ -170,6 +180,9 @@ def _log_density(model, values: dict[str, float]):
             value = transform.forward(np.float64(value), *rv.owner.inputs).eval()
         inputs[variable.name] = np.asarray(value, dtype=float)
     return float(function(inputs))
+
+
+IGNORE_UNUSED = {"on_unused_input": "ignore"}
 
 
 def test_density_in_natural_and_sampling_coordinates_agree_through_the_jacobian() -> None:
@@ -196,9 +209,12 @@ def test_density_in_natural_and_sampling_coordinates_agree_through_the_jacobian(
         by_hand += -alpha * np.log(ref) - np.log(level)  # |d (level, floor, alpha) / d (E0, C0, alpha)|
         law = E0 + C0 * data["compute"].values ** -alpha
         by_hand += OBSERVATIONS["StudentT"].joint(np.log(law), s, rows, NUMPY)
-        # The model moves the floor by its normal score: take that density out again.
+        # The model moves the floor by its normal score and alpha by the log of a product (a shear,
+        # so its density is that of log alpha): back to densities of floor and alpha.
         score = float(stats.norm.ppf(s["floor"]))
-        sampled = _log_density(model, {**s, "floor_normal": score}) - stats.norm.logpdf(score)
+        product = np.log(alpha) + np.log(1 - 0.9 * s["floor"])
+        sampled = _log_density(model, {**s, "floor_normal": score, "alpha_ridge": product})
+        sampled += -stats.norm.logpdf(score) - np.log(alpha)
         through_derive = sampled - np.log(abs(np.linalg.det(_jacobian_of_derive(frozen, s))))
         assert through_derive == pytest.approx(by_hand, abs=1e-5)
 
@@ -222,13 +238,61 @@ def test_pymc_priors_are_the_stated_ones(name) -> None:
 
     spec, data = noiseless(name)
     model = build_model(bl.resolve(spec, data), data)
-    names = [n for n in priors.sampled_names(spec)]
+    # A ridge's prior is a density, not a way to draw: the next test has it.
+    ridged = {n for n, p in spec.parameters.items() if p.ridge is not None}
+    names = [n for n in priors.sampled_names(spec) if n not in ridged]
     drawn = pm.draw([model[n] for n in names], draws=4000, random_seed=3, mode="FAST_COMPILE")
     ours = priors.draw_priors(spec, 4000, np.random.default_rng(4))
     for n, theirs in zip(names, drawn, strict=True):
         for q in (0.05, 0.5, 0.95):
             share = np.mean(ours[n] < np.quantile(theirs, q))
             assert abs(share - q) < 5 * np.sqrt(2 * q * (1 - q) / 4000), (n, q)
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_prior_densities_are_the_stated_ones(name) -> None:
+    """The model's prior terms at random points, against densities written by hand."""
+    spec, data = noiseless(name)
+    frozen = bl.resolve(spec, data)
+    model = build_model(frozen, data)
+    terms = [*model.free_RVs, *(p for p in model.potentials if p.name != "likelihood")]
+    draws = priors.draw_priors(frozen, 3, np.random.default_rng(8))
+    for i in range(3):
+        values, by_hand = _coordinates(frozen, {n: float(v[i]) for n, v in draws.items()})
+        assert _log_density(model, values, terms) == pytest.approx(by_hand, abs=1e-6)
+
+
+def _coordinates(spec, s: dict[str, float]) -> tuple[dict[str, float], float]:
+    """Return the model's free variables at sampled parameters, and the log prior density there."""
+    from scipy import stats
+
+    values, total = {}, 0.0
+    for p in priors.sampled(spec).values():
+        if p.names:
+            rest = 1.0
+            for j, share in enumerate(p.names[:-1]):
+                to_come = len(p.names) - 1 - j
+                score = stats.norm.ppf(1 - (1 - s[share] / rest) ** to_come)
+                values[f"{share}_normal"] = score
+                total += stats.norm.logpdf(score)
+                rest -= s[share]
+        elif p.prior_90 is None:
+            values[f"{p.name}_normal"] = stats.norm.ppf(s[p.name])
+            total += stats.norm.logpdf(values[f"{p.name}_normal"])
+        else:
+            mean, sd = priors.link_normal(p)
+            link = float(priors.to_link(p, np.float64(s[p.name])))
+            if p.bounds:
+                ends = (np.array(priors.link_bounds(p)) - mean) / sd
+                values[f"{p.name}_link"] = link
+                total += stats.truncnorm.logpdf(link, *ends, loc=mean, scale=sd)
+            elif p.ridge is not None:
+                values[f"{p.name}_ridge"] = link + np.log(evaluate(p.ridge, s, np))
+                total += stats.norm.logpdf(link, mean, sd)
+            else:
+                values[p.name] = s[p.name]
+                total += stats.norm.logpdf(link, mean, sd) - link
+    return values, total
 
 
 def test_stated_intervals_are_the_priors_central_ninety_percent() -> None:
@@ -318,5 +382,3 @@ def test_chinchilla_posterior_is_the_reference(chinchilla_runs) -> None:
 def test_lone_rows_do_not_break_a_fit(simulated_fit) -> None:
     fit = bl.fit(simulated_fit.spec, simulated_fit.data.isel(obs=[0, 20, 39]), draws=200, tune=400)
     assert np.isfinite(bl.summary(fit)["mean"]).all()
-
-
