@@ -28,7 +28,7 @@ _BINARY = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-_UNARY = {ast.USub: operator.neg, ast.UAdd: operator.pos}
+_UNARY = {ast.USub: operator.neg, ast.UAdd: lambda x: x}  # PyTensor variables have no unary plus
 _TWO_ARGUMENTS = {"maximum", "minimum"}
 _PLAIN = SimpleNamespace(
     exp=math.exp, expm1=math.expm1, log=math.log, log1p=math.log1p, maximum=max, minimum=min,
@@ -110,7 +110,7 @@ def _check_constants(tree: ast.expr, text: str, where: str) -> None:
         if isinstance(node, ast.BinOp | ast.Call):
             try:
                 _walk(node, {}, _PLAIN, {})
-            except (KeyError, AttributeError):  # it has names
+            except KeyError:  # it has names
                 continue
             except (OverflowError, ZeroDivisionError, ValueError) as error:
                 found = ast.get_source_segment(text, node)
@@ -208,6 +208,7 @@ def _walk(node: ast.AST, values: Mapping, ops: Any, calls: Mapping) -> Any:
             a, b = _walk(left, values, ops, calls), _walk(right, values, ops, calls)
             return ops.power(a, b) if isinstance(op, ast.Pow) else _BINARY[type(op)](a, b)
         case ast.Call(func=ast.Name(id=name), args=arguments):
-            function = calls[name] if name in calls else getattr(ops, name)
+            # Never getattr(ops, name) for any other name: a formula reaches what the table lists.
+            function = getattr(ops, name) if name in FUNCTIONS else calls[name]
             return function(*(_walk(argument, values, ops, calls) for argument in arguments))
     raise AssertionError(f"unchecked node {node!r}")

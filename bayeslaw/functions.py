@@ -15,7 +15,8 @@ import numpy as np
 from bayeslaw.schedules import Schedule
 
 NODES = 33
-"""Chebyshev nodes; 33 reproduce the exact recursion to 2e-9 relative on lam in [0.95, 0.9998]."""
+"""Chebyshev nodes; on lam in [0.95, 0.9998], 33 reproduce the exact recursion to 2e-9 relative on cosine
+schedules and to 5e-8 of its largest value behind an abrupt step."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Steps run from 0 to `total` inclusive, and areas count from step 0, as in arXiv:
 from __future__ import annotations
 
 import ast
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -89,19 +90,21 @@ def parse_schedule(text: str, logged: tuple[np.ndarray, np.ndarray] | None = Non
     """
     kind, values = _call(text)
     if kind not in _KINDS:
-        raise InputError(f"schedule {text!r}: unknown kind {kind!r}{did_you_mean(kind, _KINDS)}")
+        raise InputError(f"schedule {_short(text)}: unknown kind {kind!r}{did_you_mean(kind, _KINDS)}")
     build, required, optional = _KINDS[kind]
     allowed = {*required, *optional}
     for name in values:
         if name not in allowed:
-            raise InputError(f"schedule {text!r}: unknown setting {name!r}{did_you_mean(name, allowed)}")
+            raise InputError(
+                f"schedule {_short(text)}: unknown setting {name!r}{did_you_mean(name, allowed)}"
+            )
     for name in required:
         if name not in values:
-            raise InputError(f"schedule {text!r}: {kind} needs {name}=…; add it.")
+            raise InputError(f"schedule {_short(text)}: {kind} needs {name}=…; add it.")
     settings = {**optional, **values}
     if kind == "logged":
         if logged is None:
-            raise InputError(f"schedule {text!r}: there is no table with an 'lr' column to read from.")
+            raise InputError(f"schedule {_short(text)}: there is no table with an 'lr' column to read from.")
         settings |= {"steps": list(map(float, logged[0])), "lr": list(map(float, logged[1]))}
     _check_settings(text, settings)
     lr = build(settings)
@@ -109,14 +112,22 @@ def parse_schedule(text: str, logged: tuple[np.ndarray, np.ndarray] | None = Non
     if not settings.get("hold", True) and warmup:
         lr[:warmup] = np.linspace(0.0, lr[warmup], warmup)
     if not (np.isfinite(lr).all() and (lr >= 0).all() and lr.max() > 0):
-        raise InputError(f"schedule {text!r}: learning rates must be finite, not negative, and not all zero.")
+        raise InputError(
+            f"schedule {_short(text)}: learning rates must be finite, not negative, and not all zero."
+        )
     return Schedule(text, lr, warmup)
+
+
+def _short(text: Any) -> str:
+    """Quote a schedule's text in a message, its beginning if it is long."""
+    shown = repr(text)
+    return shown if len(shown) <= 200 else f"{shown[:200]}…"
 
 
 def _call(text: str) -> tuple[str, dict[str, Any]]:
     """Read ``kind(name=value, …)``; values are numbers, lists of numbers, words, true or false."""
     problem = InputError(
-        f"schedule {text!r}: expected kind(name=value, …), as in "
+        f"schedule {_short(text)}: expected kind(name=value, …), as in "
         f"'cosine(peak=3e-4, end=3e-5, warmup=2160, total=24000)'; kinds: {', '.join(_KINDS)}."
     )
     if not isinstance(text, str) or len(text) > 100_000:
@@ -168,25 +179,25 @@ def _check_settings(text: str, settings: Mapping[str, Any]) -> None:
         elif name in ("peak", "end"):
             wanted, fine = "a number, 0 or more", fine and value >= 0
         if not fine:
-            raise InputError(f"schedule {text!r}: {name}={value!r}, expected {wanted}.")
+            raise InputError(f"schedule {_short(text)}: {name}={value!r}, expected {wanted}.")
     steps = settings.get("steps")
     total = settings["total"] if steps is None else steps[-1]
     order = [settings["warmup"], settings.get("stable", settings["warmup"]), total]
     if order != sorted(order) or settings["warmup"] >= total:
         raise InputError(
-            f"schedule {text!r}: steps must be in the order warmup ≤ stable ≤ total, warmup < total."
+            f"schedule {_short(text)}: steps must be in the order warmup ≤ stable ≤ total, warmup < total."
         )
     if steps is not None and (
         len(steps) != len(settings["lr"])
-        or not all(a < b for a, b in zip(steps, steps[1:]))
+        or not all(a < b for a, b in itertools.pairwise(steps))
         or steps[0] < 0
         or steps[-1] > MAX_STEPS
     ):
-        raise InputError(f"schedule {text!r}: 'steps' must rise and have as many entries as 'lr'.")
+        raise InputError(f"schedule {_short(text)}: 'steps' must rise and have as many entries as 'lr'.")
     at, to = _list(settings.get("at", [])), _list(settings.get("to", []))
     if len(at) != len(to) or at != sorted(at) or any(not 0 <= a <= total for a in at):
         raise InputError(
-            f"schedule {text!r}: 'at' must rise, lie in 0 … total, and have as many entries as 'to'."
+            f"schedule {_short(text)}: 'at' must rise, lie in 0 … total, and have as many entries as 'to'."
         )
 
 

@@ -180,7 +180,7 @@ def _rows(index: Any) -> str:
 
 
 def _refuse(what: str, column: str, index: Any, values: pd.Series, allowed: str) -> None:
-    first = list(index)[0]
+    first = next(iter(index))
     raise InputError(
         f"{what}: column {column!r}, {_rows(index)}: found {values.loc[first]!s}, "
         f"allowed: {allowed}. Correct the table, or leave the row out with where=[…] / --where."
