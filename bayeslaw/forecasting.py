@@ -12,7 +12,7 @@ import xarray as xr
 from bayeslaw.check import Check, to_json
 from bayeslaw.curves import needs_schedule, schedule_inputs
 from bayeslaw.errors import InputError, did_you_mean
-from bayeslaw.law import law_inputs
+from bayeslaw.law import law_inputs, used_inputs
 from bayeslaw.observation import OBSERVATIONS, error_on_scale, make_rows, to_output
 from bayeslaw.result import Fit, fitted_mean, flat_values, law_on_scale, noise_values
 from bayeslaw.schedules import parse_schedule
@@ -72,6 +72,12 @@ def forecast(
     """
     if isinstance(prob, bool) or not isinstance(prob, float | int) or not 0 < prob < 1:
         raise InputError(f"prob: found {prob!r}, allowed: a number between 0 and 1, such as 0.9.")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed: found {seed!r}, allowed: a whole number, 0 or more.")
+    if not fit.draws.sizes["draw"]:
+        raise InputError(
+            "forecast: this point fit has no bootstrap, so no interval; fit with bootstrap=1000 (--bootstrap 1000)."
+        )
     if needs_schedule(fit.spec):
         if schedule is None or targets is not None:
             raise InputError(
@@ -104,21 +110,27 @@ def _at_targets(fit: Fit, targets: Any) -> tuple[dict[str, np.ndarray], dict[str
     """Read targets: the law's inputs, coordinates to show, and how far they lie from the data."""
     columns = _zip_columns(targets)
     spec = fit.spec
-    allowed = {n for i in spec.inputs.values() if not i.function for n in (i.name, i.column)}
-    if any(i.column == "compute" for i in spec.inputs.values()):
-        allowed |= {"params", "tokens"}
-    for name in columns:
-        if name not in allowed | {"sampling_error"}:
-            raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, allowed)}")
-    if {"params", "tokens"} <= set(columns) and not {"compute", "C"} & set(columns):
-        columns["compute"] = 6.0 * columns["params"] * columns["tokens"]
+    _check_names(spec, columns)
+    if (
+        "params" in columns
+        and "tokens" in columns
+        and any(i.column == "compute" for i in spec.inputs.values())
+    ):
+        for name in ("params", "tokens"):
+            _refuse_not_positive(name, columns[name], name)
+        columns.setdefault("compute", 6.0 * columns["params"] * columns["tokens"])
+    error = columns.get("sampling_error", np.zeros(len(next(iter(columns.values())))))
+    if (error < 0).any():
+        raise InputError(f"targets: sampling_error = {error.min():g}, allowed: numbers, 0 or more.")
     inputs = law_inputs(spec, columns)
     beyond = np.zeros(len(next(iter(columns.values()))))
     for name, values in inputs.items():
-        _refuse_not_positive(spec, name, values)
-        if spec.inputs[name].reference == "geometric-mean" or (values > 0).all():
-            beyond = np.maximum(beyond, _orders_beyond(fit.data[spec.inputs[name].column].values, values))
-    error = columns.get("sampling_error", np.zeros(len(beyond)))
+        entry = spec.inputs[name]
+        # A reference that was a geometric mean is a number by now; the data behind it were positive.
+        if entry.reference is not None:
+            _refuse_not_positive(name, values, entry.unit)
+        if (values > 0).all():
+            beyond = np.maximum(beyond, _orders_beyond(fit.data[entry.column].values, values))
     coords = {**{n: inputs[n] for n in inputs}, "orders_beyond": beyond}
     return {**inputs, "sampling_error": error}, coords, _distance_checks(beyond)
 
@@ -142,11 +154,31 @@ def _zip_columns(targets: Any) -> dict[str, np.ndarray]:
     return {n: np.broadcast_to(v, length) for n, v in columns.items()}
 
 
-def _refuse_not_positive(spec: Spec, name: str, values: np.ndarray) -> None:
-    # A reference that was a geometric mean is a number by now; the data behind it were positive.
-    if spec.inputs[name].reference is not None and (values <= 0).any():
+def _check_names(spec: Spec, columns: Mapping[str, np.ndarray]) -> None:
+    """Refuse targets that no input has, that are given twice, or that are missing."""
+    used = [spec.inputs[name] for name in used_inputs(spec)]
+    aliases = {i.name: [i.name, *([i.column] if i.column != i.name else [])] for i in used}
+    allowed = {alias for names in aliases.values() for alias in names} | {"sampling_error"}
+    product = [i.name for i in used if i.column == "compute"]
+    if product:
+        allowed |= {"params", "tokens"}
+    for name in columns:
+        if name not in allowed:
+            raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, allowed)}")
+    for name, names in aliases.items():
+        given = [n for n in names if n in columns]
+        if name in product and {"params", "tokens"} <= columns.keys():
+            given.append("params and tokens")
+        if len(given) != 1:
+            ways = " or ".join(names) + (" or params and tokens" if name in product else "")
+            found = " and ".join(given) if given else "nothing"
+            raise InputError(f"targets: {name} needs one of {ways}, found {found}.")
+
+
+def _refuse_not_positive(name: str, values: np.ndarray, unit: str) -> None:
+    if (values <= 0).any():
         raise InputError(
-            f"targets: {name} = {values[values <= 0][0]:g}, allowed: numbers greater than 0 ({spec.inputs[name].unit})."
+            f"targets: {name} = {values[values <= 0][0]:g}, allowed: numbers greater than 0 ({unit})."
         )
 
 

@@ -25,7 +25,9 @@ def table(tmp_path):
     compute = [10.0**e for e in range(18, 24)]
     y = [9.0, 7.1, 5.9, 4.9, 4.1, 3.6]
     path = tmp_path / "runs.csv"
-    pd.DataFrame({"model": list("abcdef"), "compute": compute, "neg_log_pass_at_k": y}).to_csv(path, index=False)
+    pd.DataFrame({"model": list("abcdef"), "compute": compute, "neg_log_pass_at_k": y}).to_csv(
+        path, index=False
+    )
     return path
 
 
@@ -47,11 +49,25 @@ def test_models_lists_the_shipped_laws() -> None:
 
 def test_fit_forecast_and_figures(table, tmp_path) -> None:
     out = tmp_path / "fit.nc"
-    result = call("fit", "compute", table, "-o", out, "--method", "map", "--bootstrap", 50, "--plots", tmp_path / "figures")
+    result = call(
+        "fit",
+        "compute",
+        table,
+        "-o",
+        out,
+        "--method",
+        "map",
+        "--bootstrap",
+        50,
+        "--plots",
+        tmp_path / "figures",
+    )
     assert result.exit_code == 0, result.output
     assert "starts reached the optimum" in result.output
     assert list((tmp_path / "figures").glob("*.png"))
-    result = call("forecast", out, "--at", "C=1e24,1e25", "-o", tmp_path / "fc.csv", "--plot", tmp_path / "fc.png")
+    result = call(
+        "forecast", out, "--at", "C=1e24,1e25", "-o", tmp_path / "fc.csv", "--plot", tmp_path / "fc.png"
+    )
     assert result.exit_code == 0, result.output
     assert "90 % interval of a run" in result.output
     assert "orders of magnitude beyond the data" in result.output
@@ -120,7 +136,10 @@ BAD = [
     (("fit", "compute", "{table}", "-o", "{out}", "--rename", "x"), "theirs=ours"),
     (("fit", "compute", "{table}", "-o", "{out}", "--fix", "alpha=much"), "expected a number"),
     (("fit", "compute", "{table}", "-o", "{out}", "--prior", "alpha=2,1"), "low < high"),
-    (("fit", "compute", "{table}", "-o", "{out}", "--schedule", "constant(peak=1,total=2)"), "does not apply"),
+    (
+        ("fit", "compute", "{table}", "-o", "{out}", "--schedule", "constant(peak=1,total=2)"),
+        "does not apply",
+    ),
     (("fit", "compute", "{table}", "-o", "{out}", "--method", "mcmc"), "allowed: map, nuts"),
     (("fit", "compute", "{table}", "-o", "{out}", "--draws", "-5"), "whole number"),
     (("fit", "annealing", "{table}", "-o", "{out}"), "needs schedules"),

@@ -38,7 +38,9 @@ def main() -> None:
     bl.compile(spec, cases[0][2])
     print(f"compile: {time.perf_counter() - started:.1f} s")
     ours = [fit_one(spec, *case) for case in cases]
-    print(f"bayeslaw: {np.mean(ours):.3f} s a fit (median {np.median(ours):.3f}), {nuts.compile_count} compile(s)")
+    print(
+        f"bayeslaw: {np.mean(ours):.3f} s a fit (median {np.median(ours):.3f}), {nuts.compile_count} compile(s)"
+    )
     for sampler in ("pymc", "nutpie"):
         plain = time_pm_sample(spec, [case[2] for case in cases], sampler)
         print(
