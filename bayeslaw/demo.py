@@ -126,6 +126,8 @@ def _annealing(folder: Path, say: Callable[[str], None]) -> list[Section]:
 
 def _verdict(posterior: Fit, point: Fit, found: list, found_point: list) -> tuple[str, ...]:
     """Compare posterior and point fit in words; every number is this fit's."""
+    from bayeslaw.diagnostics import outlying_rows
+
     low, high = _interval(posterior, "L0")
     published = float(point.tree["point"]["L0"])
     interval = f"{100 * PROB:g} % interval of L0, [{low:.4f}, {high:.4f}] nat/token,"
@@ -142,7 +144,7 @@ def _verdict(posterior: Fit, point: Fit, found: list, found_point: list) -> tupl
         f"The i.i.d. posterior {passed}. And its {interval} EXCLUDES the published point fit's "
         f"{published:.4f}: {max(low - published, published - high) / (high - low):.1f} times its width away.",
         f"Its nu is {nu:.2g}, where the prior expected {usual[0]:g} to {usual[1]:g}: tails so heavy that "
-        f"{_worst_rows(posterior)} count as outliers, and the rest is fitted to {100 * sigma:.2g} %. The point fit keeps "
+        f"{' and '.join(outlying_rows(posterior)) or 'some rows'} count as outliers, and the rest is fitted to {100 * sigma:.2g} %. The point fit keeps "
         f"those steps, and its residuals show a law that is a little wrong: correlated, lag-1 {correlated:.2f}.",
         "What that teaches: points of one curve err together. A likelihood of independent errors counts each as news "
         "of its own, or calls it an outlier, and so becomes sure. Passing the sampler's checks says that the posterior was "
@@ -159,19 +161,6 @@ def _passed(found: list) -> str:
     if any(c.level == "fail" for c in found):
         return f"FAILS checks of the sampler ({', '.join(odd)})"
     return f"passes every check of the sampler (to be known: {', '.join(odd)})"
-
-
-def _worst_rows(fit: Fit) -> str:
-    """Name the rows whose residuals are far outside the fit's own noise."""
-    from bayeslaw.law import to_scale
-    from bayeslaw.result import fitted_mean
-
-    data = fit.data
-    residual = to_scale(data["loss"].values, fit.spec.output.scale) - np.median(fitted_mean(fit, 10), axis=0)
-    far = np.flatnonzero(np.abs(residual) > 10 * float(fit.draws["sigma"].median()))
-    if not len(far):
-        far = np.array([int(np.argmax(np.abs(residual)))])
-    return " and ".join(f"{data['run'].values[i]} at step {data['step'].values[i]:.0f}" for i in far)
 
 
 def _annealing_figures(
@@ -310,8 +299,8 @@ def _ladder(folder: Path, say: Callable[[str], None]) -> list[Section]:
     counts.to_csv(folder / "simulated-counts.csv", index=False)
     spec = load_model("compute")
     data = read_table(counts, spec, k=1)
-    with _timed("posterior by NUTS, 4 x (1000 + 2000) draws", say):
-        posterior = fit(spec, data, draws=2000, seed=0, progress=False)
+    with _timed("posterior by NUTS, 4 x (1000 + 1000) draws", say):
+        posterior = fit(spec, data, seed=0, progress=False)
     found = checks(posterior)
     fc = forecast(posterior, {"C": BEYOND}, PROB)
     posterior.save(folder / "simulated-ladder.nc")

@@ -127,6 +127,7 @@ def checks(fit: Fit) -> list[Check]:
             *_identified(fit),
             *_prior_sensitivity(fit),
             *_residuals(fit),
+            *_tails(fit),
             *_predictive(fit),
         ]
     return [*found, *_optimiser(fit), *_residuals(fit)]
@@ -265,7 +266,7 @@ def _residuals(fit: Fit) -> list[Check]:
     spec, data = fit.spec, fit.data
     y = to_scale(data[spec.output.name].values, spec.output.scale)
     if fit.method == "nuts":
-        residual = y - np.median(fitted_mean(fit, max(1, fit.draws.sizes["draw"] // 100)), axis=0)
+        residual = y - np.median(_thinned_mean(fit), axis=0)
     else:
         residual = fit.tree["point"]["residual"].values
     along = (
@@ -301,6 +302,58 @@ def _residuals(fit: Fit) -> list[Check]:
             f"Neighbouring residuals {where} are correlated (lag-1 {value:.2f}): the rows say less than this fit of independent errors believes, so its intervals are too narrow, above all beyond the data; do not decide on their width.",
         )
     ]
+
+
+def _tails(fit: Fit) -> list[Check]:
+    """Say when the noise has heavier tails than the prior expected: the fit calls rows outliers."""
+    nu = fit.spec.likelihood.get("nu")
+    if nu is None or nu.fixed is not None:
+        return []
+    value, expected = float(fit.draws["nu"].median()), nu.prior_90
+    if value >= expected[0]:
+        return [
+            Check("tails", "ok", value, f"The noise has no heavier tails than expected (nu {value:.1f}).")
+        ]
+    rows = outlying_rows(fit)
+    named = ", ".join(rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    message = (
+        f"nu is {value:.2g}, below the prior's {expected[0]:g} to {expected[1]:g}: the fit takes {named or 'some rows'} "
+        "for outliers and is sure of the rest. Look at the residuals: if those rows are sound, the law or the "
+        "independence of errors is not, and the intervals are too narrow; compare with method='map'."
+    )
+    return [Check("tails", "warn", value, message)]
+
+
+def outlying_rows(fit: Fit, factor: float = 10.0) -> list[str]:
+    """Name the rows whose residuals are far outside the fit's own noise, the farthest first.
+
+    Parameters
+    ----------
+    fit : Fit
+        With method "nuts".
+    factor : float
+        How many times the noise's scale is far.
+
+    Returns
+    -------
+    list of str
+    """
+    spec, data = fit.spec, fit.data
+    scale = np.median(noise_values(spec, flat_values(fit.draws))["sigma"])
+    residual = to_scale(data[spec.output.name].values, spec.output.scale) - np.median(
+        _thinned_mean(fit), axis=0
+    )
+    far = [i for i in np.argsort(-np.abs(residual)) if abs(residual[i]) > factor * scale]
+    key = next((k for k in ("run", "model") if k in data.coords), None)
+    names = [str(data[key].values[i]) if key else f"row {i + 1}" for i in far]
+    if "step" in data.coords:
+        names = [f"{n} at step {data['step'].values[i]:.0f}" for n, i in zip(names, far, strict=True)]
+    return names
+
+
+def _thinned_mean(fit: Fit) -> np.ndarray:
+    """Evaluate the law at the fit's rows for some hundred draws: enough for a median."""
+    return fitted_mean(fit, max(1, fit.draws.sizes["draw"] // 100))
 
 
 def _predictive(fit: Fit) -> list[Check]:

@@ -216,7 +216,7 @@ def test_data_that_do_not_fit_the_law_are_refused(edit, fragments):
 
 
 TARGETS = [
-    ({"X": [1e24]}, ["unknown input 'X'", "C, compute, params, tokens"]),
+    ({"X": [1e24]}, ["unknown input 'X'", "C, compute, params, sampling_error, tokens"]),
     ({"comput": [1e24]}, ["did you mean 'compute'"]),
     ({"C": [1e24, np.nan]}, ["'C' holds a value that is not finite"]),
     ({"C": [np.inf]}, ["not finite"]),
@@ -230,7 +230,11 @@ TARGETS = [
     ({}, ["targets: empty"]),
     ("C=1e24", ["expected {'input': [numbers]}"]),
     (None, ["forecasts at targets", "--at"]),
-    ({"params": [1e9]}, ["needs C", "column 'compute'"]),
+    ({"params": [1e9]}, ["C needs one of C or compute or params and tokens", "found nothing"]),
+    ({"C": [1e24], "compute": [1e24]}, ["found C and compute"]),
+    ({"C": [1e24], "params": [1e9], "tokens": [1e12]}, ["found C and params and tokens"]),
+    ({"params": [-1e9], "tokens": [-1e12]}, ["params = -1e+09", "greater than 0"]),
+    ({"C": [1e24], "sampling_error": [-0.1]}, ["sampling_error = -0.1", "0 or more"]),
 ]
 
 
@@ -464,3 +468,14 @@ def test_data_without_sampling_errors_can_be_fitted_and_forecast():
     spec, data = noiseless("compute")
     fit = bl.fit(spec, data.drop_vars("sampling_error"), "map", bootstrap=4)
     assert np.isfinite(bl.forecast(fit, {"C": [1e24]})["upper"]).all()
+
+
+@pytest.mark.parametrize("seed", ["a", -1, 1.5, True])
+def test_forecast_refuses_a_seed_that_is_none(fit, seed) -> None:
+    refuses(lambda: bl.forecast(fit, {"C": [1e24]}, seed=seed), ["seed", "whole number"])
+
+
+def test_point_fit_without_bootstrap_has_no_interval() -> None:
+    spec, data = noiseless("compute", noise=0.05)
+    bare = bl.fit(spec, data, "map", bootstrap=0)
+    refuses(lambda: bl.forecast(bare, {"C": [1e24]}), ["no bootstrap", "bootstrap=1000"])
