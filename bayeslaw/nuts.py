@@ -75,8 +75,11 @@ def compile_model(spec: Spec, data: xr.Dataset) -> CompiledPyMCModel:
     values = model_data(spec, data)
     if key not in _compiled:
         import nutpie
+        import pytensor
 
-        with warnings.catch_warnings():
+        # Code that comes from the cache on disk differs in the last bits from code that was just
+        # compiled: with the cache on, the first fit on a machine is not the second one's twin.
+        with warnings.catch_warnings(), pytensor.config.change_flags(numba__cache=False):
             warnings.simplefilter("ignore")
             _compiled[key] = nutpie.compile_pymc_model(build_model(spec, data))
         compile_count += 1
