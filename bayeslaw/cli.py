@@ -125,9 +125,12 @@ def _schedules(values: Sequence[str]) -> str | dict[str, str]:
 def fit(model: str, table: Path, output: Path, method: str, **options: Any) -> None:
     """Fit MODEL (a shipped name or a .toml file) to TABLE (CSV or Parquet)."""
     from bayeslaw.catalogue import load_model
+    from bayeslaw.files import check_folder
     from bayeslaw.inference import fit as run
 
     _refuse_missing_folder(output)
+    if options["plots"] is not None:
+        check_folder(options["plots"])
     spec = _changed(load_model(model), options["fix"], options["prior"])
     data = _read(spec, table, options)
     settings = {n: options[n] for n in ("draws", "tune", "chains", "seed", "target_accept", "bootstrap")}

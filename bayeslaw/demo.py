@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import InputError
+from bayeslaw.files import make_folder
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,15 +61,7 @@ def run(folder: Path, say: Callable[[str], None]) -> Path:
     InputError
         If the folder is a file, or cannot be written to.
     """
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; give a folder's name.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be made a folder ({error.strerror}); choose another place."
-        ) from None
+    folder = make_folder(folder)
     start = time.perf_counter()
     from bayeslaw.page import write_page
 

@@ -54,3 +54,54 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def check_folder(folder: Path) -> Path:
+    """Refuse a path that cannot become a folder, before any work is done.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If a file stands there or above it.
+    """
+    folder = Path(folder)
+    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        raise InputError(
+            f"{folder}: cannot be made a folder, {nearest} is a file; give another folder's name."
+        )
+    return folder
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder, and those above it, where they are missing.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If it cannot be made.
+    """
+    folder = check_folder(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made a folder ({error.strerror}); choose another place."
+        ) from None
+    return folder

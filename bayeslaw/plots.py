@@ -27,7 +27,7 @@ from bayeslaw.axes import (
 from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
 from bayeslaw.errors import InputError, did_you_mean
-from bayeslaw.files import written_whole
+from bayeslaw.files import make_folder, written_whole
 from bayeslaw.panels import (
     draw_curves,
     draw_data,
@@ -346,13 +346,7 @@ def save_all(fit: Fit, folder: str | Path) -> list[Path]:
     InputError
         If the folder cannot be made or written to.
     """
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be made a folder ({error.strerror}); choose another place."
-        ) from None
+    folder = make_folder(folder)
     found = _checks(fit, None)
     figures = {
         "fit": lambda: plot_fit(fit, found=found),

@@ -132,6 +132,7 @@ BAD = [
     (("fit", "compite", "{table}", "-o", "{out}"), "did you mean 'compute'"),
     (("fit", "compute", "nothing.csv", "-o", "{out}"), "no such file"),
     (("fit", "compute", "{table}", "-o", "nowhere/fit.nc"), "folder that exists"),
+    (("fit", "compute", "{table}", "-o", "{out}", "--plots", "{table}"), "cannot be made a folder"),
     (("fit", "compute", "{table}", "-o", "{out}", "--where", "modle=a"), "did you mean 'model'"),
     (("fit", "compute", "{table}", "-o", "{out}", "--rename", "x"), "theirs=ours"),
     (("fit", "compute", "{table}", "-o", "{out}", "--fix", "alpha=much"), "expected a number"),
