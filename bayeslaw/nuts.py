@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -55,7 +56,7 @@ def structure(spec: Spec) -> str:
     return tomli_w.dumps(document)
 
 
-def compile_model(spec: Spec, data: xr.Dataset) -> CompiledPyMCModel:
+def compile_model(spec: Spec, data: xr.Dataset, announce: bool = False) -> CompiledPyMCModel:
     """Compile a law's log density and gradient, or return the compiled one of the same structure.
 
     Parameters
@@ -64,6 +65,8 @@ def compile_model(spec: Spec, data: xr.Dataset) -> CompiledPyMCModel:
         Resolved.
     data : xarray.Dataset
         Its values do not matter, only its columns.
+    announce : bool
+        Say on standard error that it compiles, for it takes a while.
 
     Returns
     -------
@@ -77,6 +80,8 @@ def compile_model(spec: Spec, data: xr.Dataset) -> CompiledPyMCModel:
         import nutpie
         import pytensor
 
+        if announce:
+            print(f"compiling the law '{spec.name}', once a process (10-20 s)", file=sys.stderr, flush=True)
         # Code that comes from the cache on disk differs in the last bits from code that was just
         # compiled: with the cache on, the first fit on a machine is not the second one's twin.
         with warnings.catch_warnings(), pytensor.config.change_flags(numba__cache=False):
@@ -111,7 +116,7 @@ def sample(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: boo
     """
     import nutpie
 
-    model = compile_model(spec, data)
+    model = compile_model(spec, data, announce=progress)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # The raw trace: turning it into a tree by ourselves takes a tenth of the time.
