@@ -331,7 +331,7 @@ def test_saved_fit_forecasts_the_same(simulated_fit, tmp_path) -> None:
 
 
 def test_iid_fit_of_published_curves_passes_the_sampler_and_excludes_the_point_fit(annealing_fit) -> None:
-    """DESIGN fact 7: sure, clean, and wrong; the lesson of the demo."""
+    """Sure, clean, and wrong: the lesson of the demo."""
     assert [c for c in bl.checks(annealing_fit) if c.level == "fail"] == []
     low, high = np.quantile(annealing_fit.draws["L0"].values, [0.025, 0.975])
     assert 2.56 < low < high < 2.60 < 2.6278
