@@ -10,10 +10,10 @@ import xarray as xr
 
 from bayeslaw.check import LEVELS, Check, from_json
 from bayeslaw.law import law_inputs, to_scale
-from bayeslaw.observation import OBSERVATIONS, make_rows
+from bayeslaw.observation import OBSERVATIONS, observed_rows
 from bayeslaw.pointfit import SAME_OPTIMUM
 from bayeslaw.priors import log_priors, prior_sd, sampled, to_link
-from bayeslaw.result import Fit, fitted_mean, flat_values, law_on_scale, noise_values
+from bayeslaw.result import Fit, fitted_mean, flat_values, law_on_scale, noise_values, residuals
 from bayeslaw.spec import Parameter
 
 MAX_RHAT = 1.01
@@ -37,8 +37,8 @@ def log_likelihood(fit: Fit) -> xr.DataArray:
     xarray.DataArray
         Dims (chain, draw, obs); densities of the output in its own unit.
     """
-    spec, data, draws = fit.spec, fit.data, fit.draws
-    rows = make_rows(spec, data[spec.output.name].values, data["sampling_error"].values)
+    spec, draws = fit.spec, fit.draws
+    rows = observed_rows(spec, fit.data)
     density = OBSERVATIONS[spec.family].leave_one_out(
         fitted_mean(fit), noise_values(spec, flat_values(draws)), rows
     )
@@ -264,19 +264,17 @@ def _prior_sensitivity(fit: Fit) -> list[Check]:
 def _residuals(fit: Fit) -> list[Check]:
     """Measure the correlation of neighbouring residuals: along a run, or along the first input."""
     spec, data = fit.spec, fit.data
-    y = to_scale(data[spec.output.name].values, spec.output.scale)
-    if fit.method == "nuts":
-        residual = y - np.median(_thinned_mean(fit), axis=0)
-    else:
-        residual = fit.tree["point"]["residual"].values
+    residual = residuals(fit)
     along = (
         "step"
         if "step" in data.coords
         else next((i.column for i in spec.inputs.values() if i.column in data), None)
     )
-    if along is None or len(y) < 10:
+    if along is None or len(residual) < 10:
         return []
-    groups = data["run"].values if "run" in data.coords and along == "step" else np.zeros(len(y), dtype=int)
+    groups = (
+        data["run"].values if "run" in data.coords and along == "step" else np.zeros(len(residual), dtype=int)
+    )
     order = np.argsort(data[along].values, kind="stable")
     pairs = [residual[order[groups[order] == g]] for g in dict.fromkeys(groups)]
     scale = np.median(np.abs(residual)) * 5 + 1e-300  # outliers must not decide
@@ -285,7 +283,7 @@ def _residuals(fit: Fit) -> list[Check]:
     square = sum((r[1:] ** 2).sum() + (r[:-1] ** 2).sum() for r in pairs) / 2
     value = float(product / max(square, 1e-300))
     where = "along each run" if along == "step" else f"along {along}"
-    if value < max(CORRELATED, 2 / np.sqrt(len(y))):
+    if value < max(CORRELATED, 2 / np.sqrt(len(residual))):
         return [
             Check(
                 "residual-correlation",
@@ -340,20 +338,13 @@ def outlying_rows(fit: Fit, factor: float = 10.0) -> list[str]:
     """
     spec, data = fit.spec, fit.data
     scale = np.median(noise_values(spec, flat_values(fit.draws))["sigma"])
-    residual = to_scale(data[spec.output.name].values, spec.output.scale) - np.median(
-        _thinned_mean(fit), axis=0
-    )
+    residual = residuals(fit)
     far = [i for i in np.argsort(-np.abs(residual)) if abs(residual[i]) > factor * scale]
     key = next((k for k in ("run", "model") if k in data.coords), None)
     names = [str(data[key].values[i]) if key else f"row {i + 1}" for i in far]
     if "step" in data.coords:
         names = [f"{n} at step {data['step'].values[i]:.0f}" for n, i in zip(names, far, strict=True)]
     return names
-
-
-def _thinned_mean(fit: Fit) -> np.ndarray:
-    """Evaluate the law at the fit's rows for some hundred draws: enough for a median."""
-    return fitted_mean(fit, max(1, fit.draws.sizes["draw"] // 100))
 
 
 def _predictive(fit: Fit) -> list[Check]:

@@ -11,12 +11,13 @@ import xarray as xr
 
 from bayeslaw.check import Check, to_json
 from bayeslaw.curves import needs_schedule, schedule_inputs
-from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.errors import InputError, check_probability, check_whole, did_you_mean
 from bayeslaw.law import law_inputs, used_inputs
-from bayeslaw.observation import OBSERVATIONS, error_on_scale, make_rows, to_output
+from bayeslaw.observation import OBSERVATIONS, error_on_scale, observed_rows, to_output
 from bayeslaw.result import Fit, fitted_mean, flat_values, law_on_scale, noise_values
 from bayeslaw.schedules import parse_schedule
 from bayeslaw.spec import Spec
+from bayeslaw.tables import training_compute
 
 KINDS = ("law", "curve", "run")
 FAR = 1.0
@@ -70,10 +71,8 @@ def forecast(
     -----
     A point fit's intervals come from its bootstrap and the quantiles of its residuals.
     """
-    if isinstance(prob, bool) or not isinstance(prob, float | int) or not 0 < prob < 1:
-        raise InputError(f"prob: found {prob!r}, allowed: a number between 0 and 1, such as 0.9.")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed: found {seed!r}, allowed: a whole number, 0 or more.")
+    check_probability("prob", prob)
+    check_whole("seed", seed, 0)
     if not fit.draws.sizes["draw"]:
         raise InputError(
             "forecast: this point fit has no bootstrap, so no interval; fit with bootstrap=1000 (--bootstrap 1000)."
@@ -118,7 +117,7 @@ def _at_targets(fit: Fit, targets: Any) -> tuple[dict[str, np.ndarray], dict[str
     ):
         for name in ("params", "tokens"):
             _refuse_not_positive(name, columns[name], name)
-        columns.setdefault("compute", 6.0 * columns["params"] * columns["tokens"])
+        columns.setdefault("compute", training_compute(columns["params"], columns["tokens"]))
     error = columns.get("sampling_error", np.zeros(len(next(iter(columns.values())))))
     if (error < 0).any():
         raise InputError(f"targets: sampling_error = {error.min():g}, allowed: numbers, 0 or more.")
@@ -303,8 +302,7 @@ def predictor(fit: Fit, thin: int = 1):
         (values, inputs, rng) -> dict of kind to draws on the scale of errors, shape (draws, targets).
     """
     spec = fit.spec
-    data = fit.data
-    rows = make_rows(spec, data[spec.output.name].values, data["sampling_error"].values)
+    rows = observed_rows(spec, fit.data)
     seen = fitted_mean(fit, thin) if fit.method == "nuts" else None
     residual = fit.tree["point"]["residual"].values if fit.method == "map" else None
 

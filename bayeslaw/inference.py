@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.catalogue import resolve
-from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.errors import InputError, check_whole, did_you_mean
 from bayeslaw.law import derive, law_inputs
-from bayeslaw.observation import OBSERVATIONS, to_output
+from bayeslaw.observation import OBSERVATIONS, observed_rows, to_output
 from bayeslaw.priors import draw_priors
 from bayeslaw.result import Fit, flat_values, law_on_scale, make_fit, noise_values
 from bayeslaw.spec import Spec
@@ -104,9 +104,7 @@ def _check_arguments(spec: Any, data: Any, method: Any, settings: dict[str, Any]
     if method not in METHODS:
         raise InputError(f"method: found {method!r}{did_you_mean(method, METHODS)}")
     for name, value in settings.items():
-        least = _LEAST[name]
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise InputError(f"{name}: found {value!r}, allowed: a whole number, {least} or more.")
+        check_whole(name, value, _LEAST[name])
     if not isinstance(accept, float) or not 0 < accept < 1:
         raise InputError(f"target_accept: found {accept!r}, allowed: a number between 0 and 1.")
     if not isinstance(spec, Spec) or not isinstance(data, xr.Dataset):
@@ -157,8 +155,6 @@ def _predictives(
 
 def _predict(spec: Spec, data: xr.Dataset, draws: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
     """Draw new runs at the fit's own inputs, in the output's unit."""
-    from bayeslaw.model import observed_rows
-
     values, rows = flat_values(draws), observed_rows(spec, data)
     mean = law_on_scale(spec, values, law_inputs(spec, data))
     # The rows' own inputs again, as if run anew: unseen by design, so nothing to condition on.

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.expression import FUNCTIONS
 from bayeslaw.law import evaluate_law, fixed_values, law_inputs, references, to_scale
-from bayeslaw.observation import OBSERVATIONS, Rows, make_rows
+from bayeslaw.observation import OBSERVATIONS, Rows, observed_rows
 from bayeslaw.priors import pymc_priors
 from bayeslaw.spec import Spec
 
@@ -19,47 +18,6 @@ if TYPE_CHECKING:
     import pymc as pm
 
 _LIKELIHOOD = "likelihood"
-
-
-def observed_rows(spec: Spec, data: xr.Dataset) -> Rows:
-    """Take the output from a dataset, on the scale of errors.
-
-    Parameters
-    ----------
-    spec : Spec
-    data : xarray.Dataset
-
-    Returns
-    -------
-    Rows
-
-    Raises
-    ------
-    InputError
-        If the output is missing, empty, or has a value the scale does not admit.
-    """
-    name = spec.output.name
-    if name not in data:
-        raise InputError(
-            f"model '{spec.name}' predicts {name!r}, which the data lack{did_you_mean(name, data.data_vars)}"
-        )
-    y = np.asarray(data[name].values, dtype=float)
-    error = (
-        np.asarray(data["sampling_error"].values, dtype=float)
-        if "sampling_error" in data
-        else np.zeros_like(y)
-    )
-    if y.ndim != 1 or not len(y):
-        raise InputError(
-            f"column {name!r}: expected one value a row and at least one row, found shape {y.shape}."
-        )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rows = make_rows(spec, y, error)
-    if not (np.isfinite(rows.y).all() and np.isfinite(rows.error).all()):
-        raise InputError(
-            f"column {name!r}: a value has no place on the {spec.output.scale} scale; read the table with read_table, which leaves such rows out and says so."
-        )
-    return rows
 
 
 def model_data(spec: Spec, data: xr.Dataset) -> dict[str, np.ndarray]:

@@ -21,7 +21,6 @@ from bayeslaw.spec import Spec
 if TYPE_CHECKING:
     from nutpie.compile_pymc import CompiledPyMCModel
 
-SAMPLER = "nutpie NUTS, low-rank mass matrix"
 _KEPT_STATS = ("diverging", "energy", "n_steps", "depth", "step_size", "mean_tree_accept", "logp")
 _MAX_COMPILED = 32
 _compiled: OrderedDict[str, CompiledPyMCModel] = OrderedDict()

@@ -16,8 +16,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from scipy.special import gammaln
 
+from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.law import from_scale, log_slope, to_scale
 from bayeslaw.spec import Spec
 
@@ -84,6 +86,47 @@ def make_rows(spec: Spec, output: np.ndarray, sampling_error: np.ndarray) -> Row
     """
     slope = log_slope(output, spec.output.scale)
     return Rows(to_scale(output, spec.output.scale), sampling_error * np.exp(slope), slope)
+
+
+def observed_rows(spec: Spec, data: xr.Dataset) -> Rows:
+    """Take the output from a dataset, on the scale of errors.
+
+    Parameters
+    ----------
+    spec : Spec
+    data : xarray.Dataset
+
+    Returns
+    -------
+    Rows
+
+    Raises
+    ------
+    InputError
+        If the output is missing, empty, or has a value the scale does not admit.
+    """
+    name = spec.output.name
+    if name not in data:
+        raise InputError(
+            f"model '{spec.name}' predicts {name!r}, which the data lack{did_you_mean(name, data.data_vars)}"
+        )
+    y = np.asarray(data[name].values, dtype=float)
+    error = (
+        np.asarray(data["sampling_error"].values, dtype=float)
+        if "sampling_error" in data
+        else np.zeros_like(y)
+    )
+    if y.ndim != 1 or not len(y):
+        raise InputError(
+            f"column {name!r}: expected one value a row and at least one row, found shape {y.shape}."
+        )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rows = make_rows(spec, y, error)
+    if not (np.isfinite(rows.y).all() and np.isfinite(rows.error).all()):
+        raise InputError(
+            f"column {name!r}: a value has no place on the {spec.output.scale} scale; read the table with read_table, which leaves such rows out and says so."
+        )
+    return rows
 
 
 def error_on_scale(spec: Spec, output: np.ndarray, sampling_error: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ from bayeslaw.axes import (
 )
 from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
-from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.errors import InputError, check_probability, did_you_mean
 from bayeslaw.files import make_folder, written_whole
 from bayeslaw.panels import (
     draw_curves,
@@ -79,7 +79,7 @@ def plot_fit(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None = Non
     InputError
         If `prob` is not a probability.
     """
-    _check_prob(prob)
+    check_probability("prob", prob)
     inputs = plain_inputs(fit.spec)
     with mpl.rc_context(STYLE):
         if needs_schedule(fit.spec):
@@ -125,7 +125,7 @@ def plot_residuals(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None
     InputError
         If `prob` is not a probability.
     """
-    _check_prob(prob)
+    check_probability("prob", prob)
     residual, expected = residuals_of(fit)
     with mpl.rc_context(STYLE):
         figure, axes = new_figure(2, width=(1.7, 1.0))
@@ -199,7 +199,7 @@ def plot_posterior(
         If the fit has no posterior, not a parameter of that name, or `prob` is no probability.
     """
     _need_posterior(fit, "plot_posterior")
-    _check_prob(prob)
+    check_probability("prob", prob)
     names = natural_names(fit.spec, fit.draws) if names is None else _known(fit, names, "plot_posterior")
     with mpl.rc_context(STYLE):
         figure, axes = panel_grid(len(names))
@@ -363,11 +363,6 @@ def _checks(fit: Fit, found: Iterable[Check] | None) -> list[Check]:
     from bayeslaw.diagnostics import checks
 
     return checks(fit)
-
-
-def _check_prob(prob: float) -> None:
-    if isinstance(prob, bool) or not isinstance(prob, float | int) or not 0 < prob < 1:
-        raise InputError(f"prob: found {prob!r}, allowed: a number between 0 and 1, such as 0.9.")
 
 
 def _known(fit: Fit, names: Iterable[str], what: str) -> list[str]:

@@ -21,9 +21,10 @@ from bayeslaw.catalogue import change
 from bayeslaw.errors import InputError
 from bayeslaw.gradient import Traced, TracedOps, pull_back
 from bayeslaw.law import derive, evaluate_law, law_inputs, to_sampling, to_scale
-from bayeslaw.model import observed_rows
+from bayeslaw.observation import observed_rows
 from bayeslaw.optimize import minimize_many
 from bayeslaw.priors import draw_priors
+from bayeslaw.progress import bar
 from bayeslaw.spec import Spec
 
 SAME_OPTIMUM = 1e-6
@@ -68,7 +69,7 @@ def point_fit(
     """
     problem = _Problem(spec, data)
     starts = problem.starts()
-    with problem.progress(progress, "point fit", len(starts)) as on_step:
+    with bar("point fit", len(starts), progress) as on_step:
         found = minimize_many(problem.objective(None), starts, *problem.bounds, on_step=on_step)
     if not np.isfinite(found.value).any():
         raise InputError(
@@ -78,7 +79,7 @@ def point_fit(
     rng = np.random.default_rng(settings["seed"])
     rows, resamples = problem.rows, settings["bootstrap"]
     weights = rng.multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype(float)
-    with problem.progress(progress, "bootstrap", resamples) as on_step:
+    with bar("bootstrap", resamples, progress) as on_step:
         again = minimize_many(
             problem.objective(weights), np.tile(best, (resamples, 1)), *problem.bounds, on_step=on_step
         )
@@ -229,11 +230,6 @@ class _Problem:
         ends = [(float(r.fun), r.x) for r in done] + [(float(value[i]), x[i]) for i in best]
         value, point = min(ends, key=lambda end: end[0])
         return point, value
-
-    def progress(self, shown: bool, what: str, total: int):
-        from bayeslaw.progress import bar
-
-        return bar(what, total, shown)
 
 
 _POOL = ThreadPoolExecutor(os.cpu_count())

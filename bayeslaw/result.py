@@ -253,6 +253,24 @@ def fitted_mean(fit: Fit, thin: int = 1) -> np.ndarray:
     return law_on_scale(fit.spec, flat_values(fit.draws, thin), law_inputs(fit.spec, fit.data))
 
 
+def residuals(fit: Fit) -> np.ndarray:
+    """Return the data minus the fit on the scale of errors, shape (rows,).
+
+    Parameters
+    ----------
+    fit : Fit
+        A posterior is represented by the median law of some hundred draws.
+
+    Returns
+    -------
+    numpy.ndarray
+    """
+    if fit.method == "map":
+        return fit.tree["point"]["residual"].values
+    y = to_scale(fit.data[fit.spec.output.name].values, fit.spec.output.scale)
+    return y - np.median(fitted_mean(fit, max(1, fit.draws.sizes["draw"] // 100)), axis=0)
+
+
 def noise_values(spec: Spec, values: Mapping[str, Any]) -> dict[str, Any]:
     """Add the likelihood's fixed parameters to draws."""
     return {**{p.name: p.fixed for p in spec.likelihood.values() if p.fixed is not None}, **values}

@@ -222,7 +222,7 @@ def read_table(
     rows = _observations(frame, spec, k, excluded)
     if join is not None:
         rows, checks = _join(rows, frame, read_frame(join, theirs), on, gold, excluded)
-    rows = _with_compute(rows, spec)
+    rows = _with_compute(rows)
     columns = [i.column for i in spec.inputs.values() if i.function is None]
     rows = check_columns(rows, columns)
     check_positive_inputs(rows, spec)
@@ -315,12 +315,19 @@ def _join(rows, frame, other, on, gold, excluded) -> tuple[pd.DataFrame, list[Ch
     return rows[matched].merge(other[new], on=on), checks
 
 
-def _with_compute(rows: pd.DataFrame, spec: Spec) -> pd.DataFrame:
-    """Add compute = 6·N·D where it is wanted and missing; in float64, for it overflows integers."""
+def _with_compute(rows: pd.DataFrame) -> pd.DataFrame:
+    """Add compute = 6·N·D where it is missing."""
     if "compute" in rows or not {"params", "tokens"} <= set(rows.columns):
         return rows
     rows = check_columns(rows, ["params", "tokens"])
-    return rows.assign(compute=_FLOP_PER_PARAMETER_TOKEN * rows["params"] * rows["tokens"])
+    return rows.assign(compute=training_compute(rows["params"], rows["tokens"]))
+
+
+def training_compute(
+    params: pd.Series | np.ndarray, tokens: pd.Series | np.ndarray
+) -> pd.Series | np.ndarray:
+    """Return 6·N·D in FLOP, for float64 parameters and tokens; integers would overflow."""
+    return _FLOP_PER_PARAMETER_TOKEN * params * tokens
 
 
 def check_positive_inputs(rows: pd.DataFrame, spec: Spec) -> None:
