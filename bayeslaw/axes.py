@@ -105,7 +105,7 @@ def unit_of(spec: Spec, name: str) -> str:
     """Return a parameter's unit; 1 where it has none."""
     if any(name in p.names for p in spec.parameters.values()):
         return "share"
-    entry = spec.derived.get(name) or spec.parameters.get(name) or spec.likelihood.get(name)
+    entry = spec.derived.get(name) or spec.parameters.get(name) or spec.noise.get(name)
     share = getattr(entry, "support", None) == "unit" and "share" in entry.meaning
     return (entry.unit if entry else "") or ("share" if share else "1")
 

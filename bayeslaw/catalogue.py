@@ -6,10 +6,12 @@ import copy
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from bayeslaw.errors import InputError, did_you_mean
-from bayeslaw.spec import SCALES, Spec, parse_spec
+from bayeslaw.reading import parse_spec
+from bayeslaw.spec import FAMILIES, SCALES, Spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +117,8 @@ def change(
     fix: Mapping[str, float] | None = None,
     prior: Mapping[str, tuple[float, float]] | None = None,
     likelihood: Mapping[str, Any] | None = None,
-    discrepancy: None = None,
+    discrepancy: Mapping[str, Any] | EllipsisType | None = ...,
+    pool: Mapping[str, str | None] | None = None,
     scale: str | None = None,
 ) -> Spec:
     """Return a new law that differs from this one in what is named.
@@ -128,9 +131,14 @@ def change(
     prior : mapping of str to (float, float), optional
         New central 90 % intervals of priors, in each parameter's own unit; noise parameters too.
     likelihood : mapping, optional
-        Entries of ``[likelihood]`` to replace.
-    discrepancy : None
-        No discrepancy: errors around the law are independent.
+        Entries of ``[likelihood]`` to replace; a new ``family`` keeps the parameters that both have.
+    discrepancy : None or mapping, optional
+        ``None``: no discrepancy, so that errors around the law are independent. A mapping replaces
+        entries of ``[discrepancy]``, ``{"kernel": "brownian", "length": None}``; an entry that is
+        ``None`` goes.
+    pool : mapping of str to str, optional
+        Parameters to pool partially over the groups of a column, ``{"level": "family"}``; ``None``
+        as the column undoes it.
     scale : str, optional
         New scale of errors: identity, log or logit.
 
@@ -144,11 +152,9 @@ def change(
     InputError
         If a name is unknown or a value not allowed.
     """
-    if discrepancy is not None:
-        raise InputError(
-            f"discrepancy: found {discrepancy!r}, allowed: None (independent errors around the law)."
-        )
     document = copy.deepcopy(dict(spec.document))
+    if discrepancy is not ...:
+        _change_discrepancy(document, discrepancy)
     for name, value in (fix or {}).items():
         entry = _parameter_entry(spec, document, name)
         entry.pop("fixed", None)
@@ -160,10 +166,15 @@ def change(
         entry = _parameter_entry(spec, document, name)
         entry.pop("fixed", None)
         entry["prior_90"] = list(interval) if isinstance(interval, list | tuple) else interval
+    for name, column in (pool or {}).items():
+        entry = _parameter_entry(spec, document, name)
+        entry.pop("pool", None)
+        if column is not None:
+            entry["pool"] = column
+        else:
+            entry.pop("spread", None)
     for key, value in (likelihood or {}).items():
-        old = document["likelihood"].get(key)
-        merge = isinstance(old, dict) and isinstance(value, Mapping)
-        document["likelihood"][key] = {**old, **value} if merge else value
+        _change_likelihood(document["likelihood"], key, value)
     if scale is not None:
         if scale not in SCALES:
             raise InputError(f"scale: found {scale!r}{did_you_mean(scale, SCALES)}")
@@ -171,11 +182,32 @@ def change(
     return parse_spec(document, spec.name)
 
 
+def _change_likelihood(entries: dict, key: str, value: Any) -> None:
+    old = entries.get(key)
+    if key == "family" and value in FAMILIES:
+        for name in set(FAMILIES.get(old, ())) - set(FAMILIES[value]):
+            entries.pop(name, None)
+    merge = isinstance(old, dict) and isinstance(value, Mapping)
+    entries[key] = {**old, **value} if merge else value
+
+
+def _change_discrepancy(document: dict, value: Mapping[str, Any] | None) -> None:
+    if value is None:
+        document.pop("discrepancy", None)
+        return
+    if not isinstance(value, Mapping):
+        raise InputError(f"discrepancy: found {value!r}, allowed: None, or a table as in a model file.")
+    entries = {**document.get("discrepancy", {}), **value}
+    document["discrepancy"] = {k: v for k, v in entries.items() if v is not None}
+
+
 def _parameter_entry(spec: Spec, document: dict, name: str) -> dict:
     """Return the table of a parameter in the document, or refuse with the way to go."""
     for section in ("parameters", "likelihood"):
         if name in document[section] and isinstance(document[section][name], dict):
             return document[section][name]
+    if name.startswith("discrepancy_") and name in spec.noise:
+        return document["discrepancy"][name.removeprefix("discrepancy_")]
     where = f"model '{spec.name}', change"
     if name in spec.derived:
         formula = spec.derived[name].formula
@@ -187,7 +219,7 @@ def _parameter_entry(spec: Spec, document: dict, name: str) -> dict:
             raise InputError(
                 f"{where}: {name!r} is one share of {parameter.name!r} and cannot be changed alone; write a law without it as a .toml file."
             )
-    allowed = {*spec.parameters, *spec.likelihood}
+    allowed = {*spec.parameters, *spec.likelihood, *(n for n in spec.noise if n.startswith("discrepancy_"))}
     raise InputError(f"{where}: unknown parameter {name!r}{did_you_mean(name, allowed)}")
 
 

@@ -9,11 +9,12 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.check import LEVELS, Check, from_json
-from bayeslaw.law import law_inputs, to_scale
-from bayeslaw.observation import OBSERVATIONS, observed_rows
+from bayeslaw.families import observation_of
+from bayeslaw.law import to_scale
+from bayeslaw.observation import observed_rows
 from bayeslaw.pointfit import SAME_OPTIMUM
 from bayeslaw.priors import log_priors, prior_sd, sampled, to_link
-from bayeslaw.result import Fit, fitted_mean, flat_values, law_on_scale, noise_values, residuals
+from bayeslaw.result import Fit, fit_values, fitted_mean, flat_values, residuals
 from bayeslaw.spec import Parameter
 
 MAX_RHAT = 1.01
@@ -39,9 +40,7 @@ def log_likelihood(fit: Fit) -> xr.DataArray:
     """
     spec, draws = fit.spec, fit.draws
     rows = observed_rows(spec, fit.data)
-    density = OBSERVATIONS[spec.family].leave_one_out(
-        fitted_mean(fit), noise_values(spec, flat_values(draws)), rows
-    )
+    density = observation_of(spec).leave_one_out(fitted_mean(fit), fit_values(fit), rows)
     shape = draws.sizes["chain"], draws.sizes["draw"], len(rows.y)
     return xr.DataArray(density.reshape(shape), dims=("chain", "draw", "obs"), coords=dict(draws.coords))
 
@@ -85,7 +84,7 @@ def _describe(fit: Fit, name: str) -> dict[str, str]:
     owner = next((p for p in spec.parameters.values() if name in p.names), None)
     if owner is not None:
         return {"unit": "share", "meaning": f"{owner.meaning}: {name}"}
-    entry = spec.derived.get(name) or spec.parameters.get(name) or spec.likelihood[name]
+    entry = spec.derived.get(name) or spec.parameters.get(name) or spec.noise[name]
     share = isinstance(entry, Parameter) and entry.support == "unit"
     unit = entry.unit or ("share" if share else "1")  # "1": a pure number
     return {"unit": unit, "meaning": entry.meaning}
@@ -304,7 +303,7 @@ def _residuals(fit: Fit) -> list[Check]:
 
 def _tails(fit: Fit) -> list[Check]:
     """Say when the noise has heavier tails than the prior expected: the fit calls rows outliers."""
-    nu = fit.spec.likelihood.get("nu")
+    nu = fit.spec.noise.get("nu")
     if nu is None or nu.fixed is not None:
         return []
     value, expected = float(fit.draws["nu"].median()), nu.prior_90
@@ -337,7 +336,7 @@ def outlying_rows(fit: Fit, factor: float = 10.0) -> list[str]:
     list of str
     """
     spec, data = fit.spec, fit.data
-    scale = np.median(noise_values(spec, flat_values(fit.draws))["sigma"])
+    scale = np.median(fit_values(fit)["sigma"])
     residual = residuals(fit)
     far = [i for i in np.argsort(-np.abs(residual)) if abs(residual[i]) > factor * scale]
     key = next((k for k in ("run", "model") if k in data.coords), None)
@@ -352,8 +351,8 @@ def _predictive(fit: Fit) -> list[Check]:
     spec, data = fit.spec, fit.data
     replicated = fit.tree["posterior_predictive"][spec.output.name].values
     thin = fit.draws.sizes["draw"] // replicated.shape[1]
-    values = flat_values(fit.draws.isel(draw=slice(None, None, max(1, thin))))
-    mean = law_on_scale(spec, values, law_inputs(spec, data))
+    mean = fitted_mean(fit).reshape(*fit.draws.sizes.values(), -1)[:, :: max(1, thin)]
+    mean = mean.reshape(-1, mean.shape[-1])
     with np.errstate(all="ignore"):
         again = to_scale(replicated.reshape(mean.shape), spec.output.scale) - mean
     seen = to_scale(data[spec.output.name].values, spec.output.scale) - mean

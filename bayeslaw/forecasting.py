@@ -12,9 +12,10 @@ import xarray as xr
 from bayeslaw.check import Check, to_json
 from bayeslaw.curves import needs_schedule, schedule_inputs
 from bayeslaw.errors import InputError, check_probability, check_whole, did_you_mean
-from bayeslaw.law import law_inputs, used_inputs
-from bayeslaw.observation import OBSERVATIONS, error_on_scale, observed_rows, to_output
-from bayeslaw.result import Fit, fitted_mean, flat_values, law_on_scale, noise_values
+from bayeslaw.families import observation_of
+from bayeslaw.law import law_inputs, log_slope, used_inputs
+from bayeslaw.observation import Rows, error_on_scale, observed_rows, to_output
+from bayeslaw.result import Fit, fit_values, fitted_mean, law_by_row, law_on_scale
 from bayeslaw.schedules import parse_schedule
 from bayeslaw.spec import Spec
 from bayeslaw.tables import training_compute
@@ -262,10 +263,9 @@ def _rate_checks(fit: Fit, lr: np.ndarray, first: int) -> list[Check]:
 def _quantiles(fit: Fit, inputs: Mapping[str, np.ndarray], prob: float, seed: int) -> dict[str, np.ndarray]:
     """Summarise draws of every kind at every target, a block of targets at a time."""
     rng = np.random.default_rng(seed)
-    values = flat_values(fit.draws)
-    draws, targets = len(next(iter(values.values()))), len(inputs["sampling_error"])
+    draws, targets = fit.draws.sizes["chain"] * fit.draws.sizes["draw"], len(inputs["sampling_error"])
     thin = max(1, draws * targets // _VALUES)
-    values = {n: v[::thin] for n, v in values.items()}
+    values = fit_values(fit, thin)
     block = max(1, _BLOCK // (draws // thin))
     predict = predictor(fit, thin)
     pieces = []
@@ -299,22 +299,38 @@ def predictor(fit: Fit, thin: int = 1):
     Returns
     -------
     callable
-        (values, inputs, rng) -> dict of kind to draws on the scale of errors, shape (draws, targets).
+        (values, inputs, rng, together=False) -> dict of kind to draws on the scale of errors, shape
+        (draws, targets). ``values`` is what `fit_values` returned for the same `thin`. Not
+        ``together``, each target is drawn for itself.
     """
     spec = fit.spec
-    rows = observed_rows(spec, fit.data)
     seen = fitted_mean(fit, thin) if fit.method == "nuts" else None
+    rows = observed_rows(spec, fit.data) if fit.method == "nuts" else None
     residual = fit.tree["point"]["residual"].values if fit.method == "map" else None
 
-    def draw(values: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray], rng: np.random.Generator):
-        law = law_on_scale(spec, values, {n: v for n, v in inputs.items() if n != "sampling_error"})
+    def draw(
+        values: Mapping[str, np.ndarray],
+        inputs: Mapping[str, np.ndarray],
+        rng: np.random.Generator,
+        together: bool = False,
+    ):
+        law = law_on_scale(spec, values, inputs)
         law = np.broadcast_to(law, (len(next(iter(values.values()))), len(inputs["sampling_error"])))
-        with np.errstate(all="ignore"):
-            error = error_on_scale(spec, to_output(spec, np.median(law, axis=0)), inputs["sampling_error"])
+        new = new_rows(spec, inputs, law)
         if residual is not None:
-            noise = rng.choice(residual, size=law.shape) + error * rng.standard_normal(law.shape)
+            noise = rng.choice(residual, size=law.shape) + new.error * rng.standard_normal(law.shape)
             return {"law": law, "curve": law, "run": law + noise}
-        predicted = OBSERVATIONS[spec.family].predict(seen, noise_values(spec, values), rows, law, error, rng)
+        centre = law_by_row(spec, values, inputs, rows.columns, rng) if spec.pooled else law
+        predicted = observation_of(spec).predict(seen, values, rows, centre, new, rng, together)
         return {"law": law, **predicted}
 
     return draw
+
+
+def new_rows(spec: Spec, inputs: Mapping[str, np.ndarray], law: np.ndarray) -> Rows:
+    """Describe rows that are not seen yet; their errors are taken at the law's median."""
+    with np.errstate(all="ignore"):
+        middle = to_output(spec, np.median(law, axis=0))
+        error = error_on_scale(spec, middle, inputs["sampling_error"])
+        slope = log_slope(middle, spec.output.scale)
+    return Rows(np.zeros(law.shape[1]), error, slope, inputs)

@@ -10,10 +10,12 @@ import xarray as xr
 
 from bayeslaw.catalogue import resolve
 from bayeslaw.errors import InputError, check_whole, did_you_mean
-from bayeslaw.law import derive, law_inputs
-from bayeslaw.observation import OBSERVATIONS, observed_rows, to_output
+from bayeslaw.families import observation_of
+from bayeslaw.groups import group_labels, score_sizes
+from bayeslaw.law import derive
+from bayeslaw.observation import observed_rows, to_output
 from bayeslaw.priors import draw_priors
-from bayeslaw.result import Fit, flat_values, law_on_scale, make_fit, noise_values
+from bayeslaw.result import Fit, flat_values, law_by_row, make_fit, noise_values
 from bayeslaw.spec import Spec
 
 METHODS = ("nuts", "map")
@@ -124,7 +126,7 @@ def _posterior(spec: Spec, data: xr.Dataset, settings: dict[str, Any], shown: bo
     groups = nuts.sample(spec, data, settings, shown)
     if groups["posterior"].sizes["draw"] < settings["draws"]:
         raise KeyboardInterrupt("sampling was stopped; nothing was kept")
-    groups |= _predictives(spec, data, groups["posterior"], np.random.default_rng(settings["seed"]))
+    groups |= _predictives(spec, data, groups, np.random.default_rng(settings["seed"]))
     return make_fit(spec, data, "nuts", settings, groups)
 
 
@@ -134,36 +136,44 @@ def visible() -> bool:
 
 
 def _predictives(
-    spec: Spec, data: xr.Dataset, posterior: xr.Dataset, rng: np.random.Generator
+    spec: Spec, data: xr.Dataset, groups: dict[str, xr.Dataset], rng: np.random.Generator
 ) -> dict[str, xr.Dataset]:
     """Draw the prior, the prior predictive and the posterior predictive at the fit's own rows."""
+    posterior, latent = groups["posterior"], groups.get("latent", xr.Dataset())
     prior = draw_priors(spec, PRIOR_DRAWS, rng)
     with np.errstate(all="ignore"):
         prior |= {n: np.broadcast_to(v, PRIOR_DRAWS) for n, v in derive(spec, prior).items()}
     thin = max(
         1, -(-posterior.sizes["chain"] * posterior.sizes["draw"] * data.sizes["obs"] // PREDICTIVE_VALUES)
     )
-    kept = posterior.isel(draw=slice(None, None, thin))
+    kept, vectors = (g.isel(draw=slice(None, None, thin), missing_dims="ignore") for g in (posterior, latent))
     kept = kept.assign_coords(draw=np.arange(kept.sizes["draw"]))
     prior_set = xr.Dataset({n: (("chain", "draw"), v[None]) for n, v in prior.items()})
     return {
         "prior": prior_set,
-        "prior_predictive": _predict(spec, data, prior_set, rng),
-        "posterior_predictive": _predict(spec, data, kept, rng),
+        "prior_predictive": _predict(spec, data, prior_set, None, rng),
+        "posterior_predictive": _predict(spec, data, kept, vectors, rng),
     }
 
 
-def _predict(spec: Spec, data: xr.Dataset, draws: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
+def _predict(
+    spec: Spec, data: xr.Dataset, draws: xr.Dataset, latent: xr.Dataset | None, rng: np.random.Generator
+) -> xr.Dataset:
     """Draw new runs at the fit's own inputs, in the output's unit."""
-    values, rows = flat_values(draws), observed_rows(spec, data)
-    mean = law_on_scale(spec, values, law_inputs(spec, data))
+    rows = observed_rows(spec, data)
+    values = noise_values(spec, flat_values(draws))
+    size = len(next(iter(flat_values(draws).values())))
+    if latent is not None:
+        values |= {str(n): v.values.reshape(size, -1) for n, v in latent.data_vars.items()}
+    else:  # the prior: groups are as spread as it says
+        sizes = score_sizes(spec, group_labels(spec, rows.columns))
+        values |= {n: rng.standard_normal((size, length)) for n, length in sizes.items()}
+    mean = law_by_row(spec, values, rows.columns, rows.columns)
     # The rows' own inputs again, as if run anew: unseen by design, so nothing to condition on.
     with np.errstate(all="ignore"):
-        run = OBSERVATIONS[spec.family].predict(
-            mean, noise_values(spec, values), None, mean, rows.error, rng
-        )["run"]
+        run = observation_of(spec).predict(mean, values, None, mean, rows, rng)["run"]
         run = to_output(spec, run)
-    shape = draws.sizes["chain"], draws.sizes["draw"], len(rows.y)
+    shape = draws.sizes["chain"], draws.sizes["draw"], len(rows)
     name = spec.output.name
     return xr.Dataset(
         {name: (("chain", "draw", "obs"), run.reshape(shape))}, attrs={"units": spec.output.unit}

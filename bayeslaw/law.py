@@ -96,6 +96,34 @@ def law_inputs(spec: Spec, data: xr.Dataset | Mapping[str, Any]) -> dict[str, np
     return out
 
 
+def row_columns(spec: Spec, data: xr.Dataset | Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Take from a dataset or a mapping of columns all that a law and its observation model may use.
+
+    Parameters
+    ----------
+    spec : Spec
+    data : xarray.Dataset or mapping
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        The law's inputs by symbol; those of sampling_error, the columns of the discrepancy and of
+        pooled parameters, and the counts n and c that there are, by column.
+
+    Raises
+    ------
+    InputError
+        If an input of the law is missing or not finite.
+    """
+    out = law_inputs(spec, data)
+    curves = (*spec.discrepancy.over, spec.discrepancy.within) if spec.discrepancy else ()
+    for name in ("sampling_error", "n", "c", *curves, *spec.pooled.values()):
+        if name not in out and name is not None and name in data:
+            values = np.asarray(data[name])
+            out[name] = values.astype(float) if values.dtype.kind in "iufb" else values.astype(str)
+    return out
+
+
 def derive(spec: Spec, values: Mapping[str, Any], ops: Any = np) -> dict[str, Any]:
     """Compute the derived quantities that are one number a law.
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from bayeslaw.expression import FUNCTIONS
+from bayeslaw.families import observation_of
+from bayeslaw.groups import by_row, group_index, group_labels, score_name, score_sizes
 from bayeslaw.law import evaluate_law, fixed_values, law_inputs, references, to_scale
-from bayeslaw.observation import OBSERVATIONS, Rows, observed_rows
+from bayeslaw.observation import observed_rows
 from bayeslaw.priors import pymc_priors
 from bayeslaw.spec import Spec
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     import pymc as pm
 
 _LIKELIHOOD = "likelihood"
+_MORE = ("cos", "arccos", "erfc", "gammaln")
+"""Functions beyond those of formulas that laws' inputs and observation models use."""
 
 
 def model_data(spec: Spec, data: xr.Dataset) -> dict[str, np.ndarray]:
@@ -32,17 +36,37 @@ def model_data(spec: Spec, data: xr.Dataset) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of str to numpy.ndarray
-        Inputs and the output's rows, references, fixed values.
+        Inputs, references, fixed values, groups, and what the observation model prepares.
     """
     rows = observed_rows(spec, data)
     inputs = law_inputs(spec, data)
-    fixed = {p.name: p.fixed for p in spec.likelihood.values() if p.fixed is not None}
+    fixed = {p.name: p.fixed for p in spec.noise.values() if p.fixed is not None}
     scalars = {**references(spec), **fixed_values(spec), **fixed}
+    labels = group_labels(spec, rows.columns)
     return {
         **{f"input_{name}": values for name, values in inputs.items()},
         **{f"constant_{name}": np.float64(value) for name, value in scalars.items()},
-        "observed": rows.y, "sampling_error": rows.error, "log_slope": rows.log_slope,
-    }  # fmt: skip
+        **{f"group_{n}": group_index(labels[c], rows.columns[c]) for n, c in spec.pooled.items()},
+        **{f"term_{n}": v for n, v in observation_of(spec).prepare(rows).items()},
+    }
+
+
+def latent_sizes(spec: Spec, data: xr.Dataset) -> dict[str, int]:
+    """Return the lengths of the latent vectors that data need, by name.
+
+    Parameters
+    ----------
+    spec : Spec
+        Resolved.
+    data : xarray.Dataset
+
+    Returns
+    -------
+    dict of str to int
+        Padded, so that data of similar size share one compiled model.
+    """
+    rows = observed_rows(spec, data)
+    return {**observation_of(spec).latents(rows), **score_sizes(spec, group_labels(spec, rows.columns))}
 
 
 def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
@@ -65,15 +89,24 @@ def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
     ops = _tensor_ops()
     with pm.Model() as model:
         given = {name: pm.Data(name, value) for name, value in model_data(spec, data).items()}
-        constants = {n.removeprefix("constant_"): v for n, v in given.items() if n.startswith("constant_")}
-        inputs = {n.removeprefix("input_"): v for n, v in given.items() if n.startswith("input_")}
-        priors = pymc_priors(spec, constants, ops)
-        noise = {n: priors[n] if n in priors else constants[n] for n in spec.likelihood}
-        law = evaluate_law(spec, priors, inputs, ops, constants)
-        rows = Rows(given["observed"], given["sampling_error"], given["log_slope"])
+        constants, inputs, groups, terms = (
+            _named(given, kind) for kind in ("constant", "input", "group", "term")
+        )
+        values = pymc_priors(spec, constants, ops)
+        latent = {n: pm.Normal(n, shape=size) for n, size in latent_sizes(spec, data).items()}
+        noise = {
+            n: values[n] if n in values else constants[n] for n in spec.noise if n in {**values, **constants}
+        }
+        scores = {n: latent[score_name(n)][index] for n, index in groups.items()}
+        law = evaluate_law(spec, by_row(spec, {**values, **noise}, scores, ops), inputs, ops, constants)
         mean = to_scale(law, spec.output.scale, pt)
-        pm.Potential(_LIKELIHOOD, OBSERVATIONS[spec.family].joint(mean, noise, rows, pt))
+        pm.Potential(_LIKELIHOOD, observation_of(spec).joint(mean, {**noise, **latent}, terms, ops))
     return model
+
+
+def _named(given: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Return the data of one kind by their own names."""
+    return {n.removeprefix(f"{kind}_"): v for n, v in given.items() if n.startswith(f"{kind}_")}
 
 
 def _tensor_ops() -> SimpleNamespace:
@@ -83,11 +116,13 @@ def _tensor_ops() -> SimpleNamespace:
     """
     import pytensor.tensor as pt
 
+    from bayeslaw.sloped import sloped_log_density
+
     def power(x, y):
         return pt.power(x, y) if isinstance(y, float) else pt.exp(y * pt.log(x))
 
     def dot(a, b):  # a sum compiles in a third of the time of a matrix product, and runs as fast
         return (a[:, None] * b).sum(axis=0)
 
-    functions = {name: getattr(pt, name) for name in (*FUNCTIONS, "cos", "arccos")}
-    return SimpleNamespace(**functions, power=power, dot=dot)
+    functions = {name: getattr(pt, name) for name in (*FUNCTIONS, *_MORE)}
+    return SimpleNamespace(**functions, power=power, dot=dot, sloped=sloped_log_density)

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from bayeslaw.families import observation_of
 from bayeslaw.law import derive
-from bayeslaw.model import build_model, model_data
-from bayeslaw.priors import sampled_names
+from bayeslaw.model import build_model, latent_sizes, model_data
+from bayeslaw.observation import observed_rows
+from bayeslaw.priors import sampled_names, walked
+from bayeslaw.result import law_by_row, noise_values
 from bayeslaw.spec import Spec
 
 if TYPE_CHECKING:
@@ -28,12 +31,14 @@ compile_count = 0
 """How many models this process has compiled."""
 
 
-def structure(spec: Spec) -> str:
+def structure(spec: Spec, sizes: Mapping[str, int]) -> str:
     """Return what decides the compiled code: the spec without references and fixed values.
 
     Parameters
     ----------
     spec : Spec
+    sizes : mapping of str to int
+        Lengths of the latent vectors.
 
     Returns
     -------
@@ -48,11 +53,11 @@ def structure(spec: Spec) -> str:
         entry.pop("meaning", None)
         if "reference" in entry:
             entry["reference"] = 0.0
-    for section in ("parameters", "likelihood"):
-        for entry in document[section].values():
+    for section in ("parameters", "likelihood", "discrepancy"):
+        for entry in document.get(section, {}).values():
             if isinstance(entry, dict) and "fixed" in entry:
                 entry["fixed"] = 0.0
-    return tomli_w.dumps(document)
+    return tomli_w.dumps({**document, "sizes": dict(sizes)})
 
 
 def compile_model(spec: Spec, data: xr.Dataset, announce: bool = False) -> CompiledPyMCModel:
@@ -73,7 +78,7 @@ def compile_model(spec: Spec, data: xr.Dataset, announce: bool = False) -> Compi
         Holding `data`.
     """
     global compile_count
-    key = structure(spec)
+    key = structure(spec, latent_sizes(spec, data))
     values = model_data(spec, data)
     if key not in _compiled:
         import nutpie
@@ -111,7 +116,8 @@ def sample(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: boo
     Returns
     -------
     dict of str to xarray.Dataset
-        ``posterior`` (parameters, then the paper's; dims chain, draw) and ``sample_stats``.
+        ``posterior`` (parameters, then the paper's; dims chain, draw), ``sample_stats``, and
+        ``latent`` if the observation model has vectors.
     """
     import nutpie
 
@@ -125,15 +131,37 @@ def sample(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: boo
             cores=min(settings["chains"], os.cpu_count() or 1), progress_bar=progress, save_warmup=False,
             target_accept=settings["target_accept"], adaptation="low_rank", return_raw_trace=True,
         )  # fmt: skip
-    drawn, stats = _read_trace(trace, sampled_names(spec))
+    sizes = latent_sizes(spec, data)
+    drawn, stats = _read_trace(
+        trace, [n for p in walked(spec).values() for n in (p.names or (p.name,))], sizes
+    )
     coords = {
         name: np.arange(size) for name, size in zip(("chain", "draw"), stats["diverging"].shape, strict=True)
     }
     stats = xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords)
-    return {"posterior": posterior(spec, drawn, coords), "sample_stats": stats}
+    drawn |= _completed(spec, data, drawn, settings["seed"])
+    groups = {"posterior": posterior(spec, drawn, coords), "sample_stats": stats}
+    if sizes:
+        dims = ("chain", "draw")
+        groups["latent"] = xr.Dataset({n: ((*dims, f"{n}_dim"), drawn[n]) for n in sizes}, coords)
+    return groups
 
 
-def _read_trace(trace: Any, names: Iterable[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _completed(
+    spec: Spec, data: xr.Dataset, drawn: Mapping[str, np.ndarray], seed: int
+) -> dict[str, np.ndarray]:
+    """Draw what the density summed out, such as a discrepancy's length, given what was sampled."""
+    shape = next(iter(drawn.values())).shape[:2]
+    values = noise_values(spec, {n: v.reshape(shape[0] * shape[1], -1) for n, v in drawn.items()})
+    rows = observed_rows(spec, data)
+    mean = law_by_row(spec, values, rows.columns, rows.columns)
+    extra = observation_of(spec).complete(mean, values, rows, np.random.default_rng(seed))
+    return {name: v.reshape(shape) for name, v in extra.items()}
+
+
+def _read_trace(
+    trace: Any, names: Iterable[str], vectors: Iterable[str]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Read nutpie's Arrow batches, one a chain: draws and statistics behind the warm-up."""
     import pyarrow as pa
 
@@ -146,11 +174,15 @@ def _read_trace(trace: Any, names: Iterable[str]) -> tuple[dict[str, np.ndarray]
     def read(batches: Any, name: str) -> np.ndarray:
         columns = []
         for batch, rows in zip(batches, kept, strict=True):
-            values = pa.array(batch.column(name)).to_numpy(zero_copy_only=False)
+            column = pa.array(batch.column(name))
+            if name in vectors:
+                values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
+            else:
+                values = column.to_numpy(zero_copy_only=False)
             columns.append(values[rows][:shortest])
         return np.stack(columns)
 
-    draws = {name: read(draw_batches, name) for name in names}
+    draws = {name: read(draw_batches, name) for name in (*names, *vectors)}
     return draws, {
         name: read(stat_batches, name) for name in _KEPT_STATS if name in stat_batches[0].column_names
     }

@@ -27,9 +27,9 @@ from bayeslaw.axes import (
 )
 from bayeslaw.curves import needs_schedule
 from bayeslaw.forecasting import predictor
-from bayeslaw.law import law_inputs, to_scale, used_inputs
+from bayeslaw.law import row_columns, to_scale, used_inputs
 from bayeslaw.observation import to_output
-from bayeslaw.result import Fit, flat_values, law_on_scale
+from bayeslaw.result import Fit, fit_values, law_on_scale
 from bayeslaw.spec import Spec
 
 _GRID = 120
@@ -39,10 +39,10 @@ _FAN_VALUES = 4_000_000
 
 @dataclass(frozen=True)
 class Fan:
-    """A line and the intervals of ``law`` and ``run`` around it, in the output's unit, shape (rows,)."""
+    """A line and the intervals of ``curve`` and ``run`` around it, in the output's unit, shape (rows,)."""
 
     line: np.ndarray
-    law: tuple[np.ndarray, np.ndarray]
+    curve: tuple[np.ndarray, np.ndarray]
     run: tuple[np.ndarray, np.ndarray]
 
 
@@ -51,24 +51,24 @@ def fan_of(fit: Fit, inputs: Mapping[str, np.ndarray], prob: float, seed: int = 
     rows = len(next(iter(inputs.values())))
     size = fit.draws.sizes.get("chain", 1) * fit.draws.sizes[list(fit.draws.dims)[-1]]
     thin = max(1, size * rows // _FAN_VALUES)
-    values = flat_values(fit.draws, thin)
+    values = fit_values(fit, thin)
     if not size:  # a point fit without a bootstrap: the law is one line
         thin, values = 1, {n: np.full((1, 1), v) for n, v in point_values(fit).items()}
     if fit.method == "map":  # few resamples: repeated, so that the residuals' quantiles are smooth
         repeats = min(_REPEATED // max(size, 1) + 1, _FAN_VALUES // max(size * rows, 1) + 1)
-        values = {n: np.tile(v, (repeats, 1)) for n, v in values.items()}
+        values = {n: np.tile(v, (repeats, 1)) for n, v in values.items() if np.ndim(v)}
     draw = predictor(fit, thin)(
         values, {**inputs, "sampling_error": np.zeros(rows)}, np.random.default_rng(seed)
     )
     ends = [(1 - prob) / 2, (1 + prob) / 2]
     with np.errstate(all="ignore"):
-        law = to_output(fit.spec, np.quantile(draw["law"], ends, axis=0))
+        curve = to_output(fit.spec, np.quantile(draw["curve"], ends, axis=0))
         run = to_output(fit.spec, np.quantile(draw["run"], ends, axis=0))
-        line = np.median(draw["law"], axis=0)
+        line = np.median(draw["curve"], axis=0)
         if fit.method == "map":
             line = law_on_scale(fit.spec, point_values(fit), inputs)
         line = to_output(fit.spec, np.broadcast_to(line, rows))
-    return Fan(line, (law[0], law[1]), (run[0], run[1]))
+    return Fan(line, (curve[0], curve[1]), (run[0], run[1]))
 
 
 def point_values(fit: Fit) -> dict[str, float]:
@@ -86,10 +86,9 @@ def residuals_of(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
         return residual, residual.std() * rng.standard_normal((500, len(residual)))
     size = fit.draws.sizes["chain"] * fit.draws.sizes["draw"]
     thin = max(1, size * data.sizes["obs"] // _FAN_VALUES)
-    inputs = {**law_inputs(spec, data), "sampling_error": data["sampling_error"].values}
-    draw = predictor(fit, thin)(flat_values(fit.draws, thin), inputs, rng)
+    draw = predictor(fit, thin)(fit_values(fit, thin), row_columns(spec, data), rng)
     y = to_scale(data[spec.output.name].values, spec.output.scale)
-    return y - np.median(draw["law"], axis=0), draw["run"] - draw["curve"]
+    return y - np.median(draw["curve"], axis=0), draw["run"] - draw["curve"]
 
 
 def plain_inputs(spec: Spec) -> list[str]:
@@ -140,7 +139,7 @@ def draw_fan(
         "law: median", f"law, {per}", f"run, {per}")  # fmt: skip
     labels = what if label else (None, None, None)
     ax.fill_between(x, *fan.run, color=colour, alpha=0.14, lw=0, label=labels[2])
-    ax.fill_between(x, *fan.law, color=colour, alpha=0.32, lw=0, label=labels[1])
+    ax.fill_between(x, *fan.curve, color=colour, alpha=0.32, lw=0, label=labels[1])
     ax.plot(x, fan.line, color=colour, label=name or labels[0])
 
 
@@ -163,7 +162,7 @@ def draw_data(ax: Axes, fit: Fit, name: str, colour: Any = INK, label: str = "da
 def draw_curves(ax: Axes, fit: Fit, prob: float) -> None:
     """Draw every run's data and fan against the step."""
     data = fit.data
-    inputs = law_inputs(fit.spec, data)
+    inputs = row_columns(fit.spec, data)
     for i, (run, rows) in enumerate(runs_of(data).items()):
         colour, step = COLOURS[i % len(COLOURS)], data["step"].values[rows]
         fan = fan_of(fit, {n: v[rows] for n, v in inputs.items()}, prob)
@@ -212,7 +211,7 @@ def draw_levels(ax: Axes, fit: Fit, inputs: list[str], prob: float) -> None:
 
 def draw_observed_fitted(ax: Axes, fit: Fit, prob: float) -> None:
     """Draw the data against the law's median at the same inputs, with each row's interval."""
-    fan = fan_of(fit, law_inputs(fit.spec, fit.data), prob)
+    fan = fan_of(fit, row_columns(fit.spec, fit.data), prob)
     observed = fit.data[fit.spec.output.name].values
     ax.vlines(fan.line, *fan.run, color=COLOURS[0], alpha=0.22, lw=2, label=f"run, {100 * prob:g} %")
     ax.scatter(fan.line, observed, s=12, color=INK, lw=0, zorder=4, label="data")
@@ -284,7 +283,7 @@ def draw_quantiles(ax: Axes, fit: Fit, residual: np.ndarray, expected: np.ndarra
 
 def draw_densities(ax: Axes, spec: Spec, name: str, prior: np.ndarray, posterior: np.ndarray) -> None:
     """Draw two histograms, each scaled to its peak; positive parameters on a log axis."""
-    parameter = spec.parameters.get(name) or spec.likelihood.get(name)
+    parameter = spec.parameters.get(name) or spec.noise.get(name)
     bounded = (parameter is not None and parameter.support == "unit") or any(
         name in p.names for p in spec.parameters.values()
     )

@@ -159,7 +159,7 @@ def plot_prior_posterior(fit: Fit, names: Iterable[str] | None = None) -> Figure
     """
     _need_posterior(fit, "plot_prior_posterior")
     prior = fit.tree["prior"].to_dataset()
-    sampled = [n for n in (*fit.spec.scalar_names, *fit.spec.likelihood) if n in fit.draws]
+    sampled = [n for n in (*fit.spec.scalar_names, *fit.spec.noise) if n in fit.draws]
     names = sampled if names is None else _known(fit, names, "plot_prior_posterior")
     with mpl.rc_context(STYLE):
         figure, axes = panel_grid(len(names))

@@ -29,9 +29,15 @@ _LOG_SLOPE = {  # log |d link(x) / dx|
 
 
 def sampled(spec: Spec) -> dict[str, Parameter]:
-    """Return the parameters that have a prior, the likelihood's included."""
-    both = {**spec.parameters, **spec.likelihood}
+    """Return the parameters that have a prior, the observation model's included."""
+    both = {**spec.parameters, **spec.noise}
     return {name: p for name, p in both.items() if p.fixed is None}
+
+
+def walked(spec: Spec) -> dict[str, Parameter]:
+    """Return the parameters that NUTS moves: those of `sampled` but a length that is summed out."""
+    summed = spec.discrepancy is not None and spec.discrepancy.kernel != "exponential"
+    return {n: p for n, p in sampled(spec).items() if not (summed and n == "discrepancy_length")}
 
 
 def sampled_names(spec: Spec) -> list[str]:
@@ -128,13 +134,13 @@ def pymc_priors(spec: Spec, constants: Mapping[str, Any], ops: Any) -> dict[str,
     Returns
     -------
     dict of str to TensorVariable
-        A scalar for each of `sampled_names`.
+        A scalar for each name of `walked`.
     """
     import pymc as pm
 
     out: dict[str, Any] = {}
     # A ridge's formula uses parameters that have none: those come first.
-    for p in sorted(sampled(spec).values(), key=lambda p: p.ridge is not None):
+    for p in sorted(walked(spec).values(), key=lambda p: p.ridge is not None):
         if p.support == "simplex":
             out |= _simplex(p)
         elif p.ridge is not None:

@@ -19,8 +19,11 @@ import xarray as xr
 from bayeslaw.catalogue import parse_toml
 from bayeslaw.check import from_json
 from bayeslaw.errors import InputError
+from bayeslaw.families import observation_of
 from bayeslaw.files import written_whole
-from bayeslaw.law import evaluate_law, law_inputs, to_scale
+from bayeslaw.groups import by_row, group_labels, row_scores
+from bayeslaw.law import evaluate_law, law_inputs, row_columns, to_scale
+from bayeslaw.observation import observed_rows
 from bayeslaw.spec import Spec
 
 FORMAT = 1
@@ -151,7 +154,7 @@ def _check_contents(fit: Fit) -> None:
     from_json(fit.data.attrs.get("checks", "[]"))
     if not isinstance(fit.settings, dict):
         raise TypeError("its settings are no table")
-    noise = spec.likelihood.values() if fit.method == "nuts" else ()
+    noise = spec.noise.values() if fit.method == "nuts" else ()
     free = [n for p in (*spec.parameters.values(), *noise) if p.fixed is None for n in (p.names or (p.name,))]
     for name in (*free, *spec.constants):
         values = fit.draws[name]
@@ -248,9 +251,58 @@ def law_on_scale(
         return to_scale(evaluate_law(spec, kept, inputs), spec.output.scale)
 
 
+def law_by_row(
+    spec: Spec,
+    values: Mapping[str, np.ndarray],
+    columns: Mapping[str, np.ndarray],
+    seen: Mapping[str, np.ndarray],
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Evaluate the law for many draws with each row's group's own parameters.
+
+    Parameters
+    ----------
+    spec : Spec
+    values : mapping of str to numpy.ndarray
+        Draws, with the scores of pooled parameters.
+    columns : mapping of str to numpy.ndarray
+        The rows, see `row_columns`.
+    seen : mapping of str to numpy.ndarray
+        The fit's rows: whose groups have scores.
+    rng : numpy.random.Generator, optional
+        For groups that were not seen.
+
+    Returns
+    -------
+    numpy.ndarray, shape (draws, rows)
+        On the scale of errors.
+    """
+    if spec.pooled:
+        scores = row_scores(spec, values, group_labels(spec, seen), columns, rng)
+        values = by_row(spec, values, scores, np)
+    return law_on_scale(spec, values, columns)
+
+
+def fit_values(fit: Fit, thin: int = 1) -> dict[str, np.ndarray]:
+    """Return a fit's draws: scalars as (draws, 1), latent vectors as (draws, size), fixed values too."""
+    values = flat_values(fit.draws, thin)
+    if "latent" in fit.tree.children:
+        for name, v in fit.tree["latent"].to_dataset().data_vars.items():
+            values[str(name)] = v.values.reshape(-1, v.shape[-1])[::thin]
+    return noise_values(fit.spec, values)
+
+
 def fitted_mean(fit: Fit, thin: int = 1) -> np.ndarray:
     """Evaluate the law at the fit's own rows, on the scale of errors; shape (draws, rows)."""
-    return law_on_scale(fit.spec, flat_values(fit.draws, thin), law_inputs(fit.spec, fit.data))
+    columns = row_columns(fit.spec, fit.data)
+    if fit.method == "map":
+        return law_on_scale(fit.spec, flat_values(fit.draws, thin), columns)
+    return law_by_row(fit.spec, fit_values(fit, thin), columns, columns)
+
+
+def noise_values(spec: Spec, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the observation model's fixed parameters to draws."""
+    return {**values, **{p.name: p.fixed for p in spec.noise.values() if p.fixed is not None}}
 
 
 def residuals(fit: Fit) -> np.ndarray:
@@ -259,7 +311,8 @@ def residuals(fit: Fit) -> np.ndarray:
     Parameters
     ----------
     fit : Fit
-        A posterior is represented by the median law of some hundred draws.
+        A posterior is represented by the median of some hundred draws of its curve: the law, and the
+        discrepancy that the data show.
 
     Returns
     -------
@@ -267,10 +320,7 @@ def residuals(fit: Fit) -> np.ndarray:
     """
     if fit.method == "map":
         return fit.tree["point"]["residual"].values
-    y = to_scale(fit.data[fit.spec.output.name].values, fit.spec.output.scale)
-    return y - np.median(fitted_mean(fit, max(1, fit.draws.sizes["draw"] // 100)), axis=0)
-
-
-def noise_values(spec: Spec, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the likelihood's fixed parameters to draws."""
-    return {**{p.name: p.fixed for p in spec.likelihood.values() if p.fixed is not None}, **values}
+    thin = max(1, fit.draws.sizes["draw"] // 100)
+    rows = observed_rows(fit.spec, fit.data)
+    curve = observation_of(fit.spec).fitted(fitted_mean(fit, thin), fit_values(fit, thin), rows)
+    return rows.y - np.median(curve, axis=0)

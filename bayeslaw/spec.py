@@ -1,37 +1,30 @@
-"""A law as data: what a model file says, read and checked.
+"""A law as data: what a model file says, as frozen dataclasses.
 
-`parse_spec` turns the plain tables of a TOML file into frozen dataclasses, or refuses them with one
-message that says where. Nothing here knows about priors' densities, PyMC or data frames.
+`bayeslaw.reading` makes them from the plain tables of a TOML file. Nothing here knows about priors'
+densities, PyMC or data frames.
 """
 
 from __future__ import annotations
 
 import copy
-import keyword
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import tomli_w
 
-from bayeslaw import expression
-from bayeslaw.errors import InputError, did_you_mean
-from bayeslaw.expression import FUNCTIONS, Expression
+from bayeslaw.expression import Expression
 
 SUPPORTS = ("real", "positive", "unit", "simplex")
 SCALES = ("identity", "log", "logit")
 REFERENCES = ("geometric-mean", "mean", "median", "minimum", "maximum")
-FAMILIES = {"StudentT": ("sigma", "nu")}
-"""Observation models, and the parameters each needs in ``[likelihood]``."""
+FAMILIES = {"StudentT": ("sigma", "nu"), "Normal": ("sigma",), "Binomial": ("sigma",)}
+"""How rows scatter, and the parameters each needs in ``[likelihood]``."""
+KERNELS = ("matern32", "matern52", "brownian", "exponential")
+"""How a discrepancy is correlated; ``exponential`` is for curves, each wandering on its own."""
+OUTLIERS = ("auto", True, False)
 INPUT_FUNCTIONS = ("annealing_area",)
 """Inputs that are functions of a parameter; `bayeslaw.functions` has their formulas."""
-
-_MAX_ENTRIES = 200
-_HUGE = 1e300
-_RESERVED = ("chain", "draw", "obs", "objective", "residual")
-"""Names that the tree of a fit has for something else."""
-_RANGES = {"real": (-math.inf, math.inf), "positive": (0.0, math.inf), "unit": (0.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -71,6 +64,7 @@ class Parameter:
     concentration: float = 1.0
     fixed: float | None = None
     ridge: Expression | None = None
+    pool: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +75,28 @@ class Derived:
     formula: Expression
     meaning: str
     unit: str
+
+
+@dataclass(frozen=True)
+class Discrepancy:
+    """How the true curve wanders around the law.
+
+    Attributes
+    ----------
+    kernel : str
+        One of `KERNELS`.
+    over : tuple of str
+        The inputs along which it wanders, in e-folds; for ``exponential`` one column of the curves.
+    within : str or None
+        For ``exponential``: the column that names the curves.
+    relative : bool
+        Whether its scale counts in units of the run noise (``unit = "sigma"``).
+    """
+
+    kernel: str
+    over: tuple[str, ...]
+    within: str | None = None
+    relative: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +113,9 @@ class Spec:
     """A law with its inputs, priors and observation model.
 
     Made by `load_model`; changed by `change`, which returns a new one. `document` holds the plain
-    tables it was read from, `to_toml` writes them.
+    tables it was read from, `to_toml` writes them. `likelihood` is what the file says of the rows'
+    scatter, `noise` the parameters that its observation model has: those, the discrepancy's, the
+    spreads of pooled parameters.
     """
 
     name: str
@@ -111,6 +129,9 @@ class Spec:
     inverse: Mapping[str, Expression]
     family: str
     likelihood: Mapping[str, Parameter]
+    discrepancy: Discrepancy | None
+    outliers: str | bool
+    noise: Mapping[str, Parameter]
     map: PointFit
     document: Mapping[str, Any] = field(repr=False, compare=False)
 
@@ -118,6 +139,11 @@ class Spec:
     def scalar_names(self) -> tuple[str, ...]:
         """Names of the law's scalar parameters in order, shares of a simplex one by one."""
         return tuple(n for p in self.parameters.values() for n in (p.names or (p.name,)))
+
+    @property
+    def pooled(self) -> dict[str, str]:
+        """Columns over which parameters are partially pooled, by parameter."""
+        return {p.name: p.pool for p in self.parameters.values() if p.pool is not None}
 
     @property
     def constants(self) -> tuple[str, ...]:
@@ -131,342 +157,3 @@ class Spec:
     def to_toml(self) -> str:
         """Return the text of a model file that says the same."""
         return tomli_w.dumps(copy.deepcopy(dict(self.document)))
-
-
-def parse_spec(document: Mapping[str, Any], name: str) -> Spec:
-    """Read the tables of a model file.
-
-    Parameters
-    ----------
-    document : mapping
-        As a TOML reader returns it.
-    name : str
-        The model's name, used in messages.
-
-    Returns
-    -------
-    Spec
-
-    Raises
-    ------
-    InputError
-        Naming the section and the key, what was found, and what is allowed.
-    """
-    reader = _Reader(f"model '{name}'")
-    sections = reader.table(
-        document,
-        "file",
-        required=("law", "inputs", "output", "parameters", "likelihood"),
-        optional=("name", "title", "source", "notes", "derived", "inverse", "map"),
-    )
-    for key in ("name", "title", "source", "notes"):
-        reader.text(sections.get(key, ""), key)
-    likelihood = dict(reader.table(sections["likelihood"], "[likelihood]", ("family",), None))
-    family = reader.choice(likelihood.pop("family"), FAMILIES, "[likelihood] family")
-    reader.table(likelihood, "[likelihood]", FAMILIES[family], ())
-    spec = Spec(
-        name=sections.get("name", name),
-        title=sections.get("title", name),
-        source=sections.get("source", ""),
-        law=expression.parse(sections["law"], reader.at("law")),
-        inputs=reader.each(sections["inputs"], "inputs", reader.input),
-        output=reader.output(sections["output"]),
-        parameters=reader.each(sections["parameters"], "parameters", reader.parameter),
-        derived=_in_order(reader.each(sections.get("derived", {}), "derived", reader.derived), reader),
-        inverse=reader.each(sections.get("inverse", {}), "inverse", reader.formula),
-        family=family,
-        likelihood=reader.each(likelihood, "likelihood", reader.noise),
-        map=reader.point_fit(sections.get("map", {})),
-        document=copy.deepcopy(dict(document)),
-    )
-    _check_names(spec, reader)
-    _check_symbols(spec, reader)
-    _check_functions(spec, reader)
-    _check_point_fit(spec, reader)
-    return spec
-
-
-class _Reader:
-    """Reads pieces of a document; every complaint names the model and the place."""
-
-    def __init__(self, model: str) -> None:
-        self.model = model
-
-    def at(self, where: str) -> str:
-        return f"{self.model}, {where}"
-
-    def refuse(self, where: str, what: str) -> InputError:
-        return InputError(f"{self.at(where)}: {what}")
-
-    def table(
-        self, value: Any, where: str, required: Iterable[str], optional: Iterable[str] | None
-    ) -> Mapping:
-        """Check a table's keys; ``optional=None`` allows any."""
-        if not isinstance(value, Mapping):
-            raise self.refuse(where, f"expected a table, found {value!r}.")
-        required = tuple(required)
-        if optional is not None:
-            allowed = {*required, *optional}
-            for key in value:
-                if key not in allowed:
-                    raise self.refuse(where, f"unknown key {key!r}{did_you_mean(key, allowed)}")
-        for key in required:
-            if key not in value:
-                raise self.refuse(where, f"the key '{key}' is missing; add it.")
-        return value
-
-    def each(self, value: Any, section: str, read: Any) -> dict[str, Any]:
-        self.table(value, f"[{section}]", (), None)
-        if len(value) > _MAX_ENTRIES:
-            raise self.refuse(f"[{section}]", f"{len(value)} entries; at most {_MAX_ENTRIES} are allowed.")
-        return {name: read(name, entry, f"[{section}] {name}") for name, entry in value.items()}
-
-    def text(self, value: Any, where: str) -> str:
-        if not isinstance(value, str):
-            raise self.refuse(where, f"expected text in quotes, found {value!r}.")
-        return value
-
-    def number(self, value: Any, where: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _HUGE:
-            raise self.refuse(where, f"expected a finite number, found {str(value)[:40]}.")
-        return float(value)
-
-    def numbers(self, value: Any, where: str) -> tuple[float, ...]:
-        if not isinstance(value, list | tuple) or not value:
-            raise self.refuse(where, f"expected a list of numbers, found {value!r}.")
-        return tuple(self.number(v, where) for v in value)
-
-    def choice(self, value: Any, allowed: Iterable[str], where: str) -> str:
-        if value not in tuple(allowed):
-            raise self.refuse(where, f"found {value!r}{did_you_mean(value, allowed)}")
-        return value
-
-    def interval(self, value: Any, where: str, support: str) -> tuple[float, float]:
-        pair = self.numbers(value, where)
-        low, high = _RANGES[support]
-        if len(pair) != 2 or not pair[0] < pair[1]:
-            raise self.refuse(where, f"expected [low, high] with low < high, found {value!r}.")
-        if support != "real" and not (low < pair[0] and pair[1] < high):
-            raise self.refuse(where, f"{list(pair)} must lie strictly inside ({low:g}, {high:g}).")
-        return pair[0], pair[1]
-
-    def formula(self, name: str, value: Any, where: str) -> Expression:
-        return expression.parse(value, self.at(where))
-
-    def input(self, name: str, value: Any, where: str) -> Input:
-        if isinstance(value, Mapping) and "function" in value:
-            entry = self.table(value, where, ("function", "argument", "range"), ("meaning", "unit"))
-            self.choice(entry["function"], INPUT_FUNCTIONS, f"{where} function")
-            return Input(
-                name, entry["function"], self.text(entry.get("meaning", ""), where),
-                self.text(entry.get("unit", ""), where), None, entry["function"],
-                self.text(entry["argument"], where), self.interval(entry["range"], f"{where} range", "unit"),
-            )  # fmt: skip
-        entry = self.table(value, where, ("column",), ("meaning", "unit", "reference"))
-        reference = entry.get("reference")
-        if isinstance(reference, str):
-            self.choice(reference, REFERENCES, f"{where} reference")
-        elif reference is not None:
-            reference = self.number(reference, f"{where} reference")
-        meaning, unit = (self.text(entry.get(k, ""), where) for k in ("meaning", "unit"))
-        return Input(name, self.text(entry["column"], where), meaning, unit, reference)
-
-    def output(self, value: Any) -> Output:
-        entry = self.table(value, "[output]", ("name", "unit"), ("scale",))
-        scale = self.choice(entry.get("scale", "identity"), SCALES, "[output] scale")
-        return Output(
-            self.text(entry["name"], "[output] name"), self.text(entry["unit"], "[output] unit"), scale
-        )
-
-    def derived(self, name: str, value: Any, where: str) -> Derived:
-        if isinstance(value, str):
-            value = {"formula": value}
-        entry = self.table(value, where, ("formula",), ("meaning", "unit"))
-        meaning, unit = (self.text(entry.get(k, ""), where) for k in ("meaning", "unit"))
-        return Derived(name, self.formula(name, entry["formula"], where), meaning, unit)
-
-    def parameter(self, name: str, value: Any, where: str) -> Parameter:
-        keys = (
-            "meaning",
-            "unit",
-            "support",
-            "prior_90",
-            "bounds",
-            "names",
-            "concentration",
-            "fixed",
-            "ridge",
-        )
-        entry = self.table(value, where, (), keys)
-        support = self.choice(entry.get("support", "real"), SUPPORTS, f"{where} support")
-        if support == "simplex":
-            return self.simplex(name, entry, where)
-        for key in ("names", "concentration"):
-            if key in entry:
-                raise self.refuse(where, f"'{key}' belongs to support = \"simplex\" alone; remove it.")
-        intervals = {
-            key: self.interval(entry[key], f"{where} {key}", support)
-            for key in ("prior_90", "bounds") if key in entry
-        }  # fmt: skip
-        if intervals.keys() == {"prior_90", "bounds"}:
-            (low, high), (least, most) = intervals["prior_90"], intervals["bounds"]
-            if not least <= low < high <= most:
-                raise self.refuse(
-                    where, f"prior_90 = [{low:g}, {high:g}] must lie in bounds = [{least:g}, {most:g}]."
-                )
-        fixed = None
-        if "fixed" in entry:
-            fixed = self.number(entry["fixed"], f"{where} fixed")
-            low, high = intervals.get("bounds", _RANGES[support])
-            if not low <= fixed <= high:
-                raise self.refuse(where, f"fixed = {fixed:g} lies outside [{low:g}, {high:g}].")
-        elif support != "unit" and "prior_90" not in intervals:
-            raise self.refuse(where, "a sampled parameter needs prior_90 = [low, high]; add it, or 'fixed'.")
-        meaning, unit = (self.text(entry.get(k, ""), where) for k in ("meaning", "unit"))
-        ridge = self.formula(name, entry["ridge"], f"{where} ridge") if "ridge" in entry else None
-        if ridge is not None and (support != "positive" or "bounds" in entry):
-            raise self.refuse(where, "'ridge' goes with support = \"positive\" and no bounds; remove it.")
-        return Parameter(name, meaning, support, unit, **intervals, fixed=fixed, ridge=ridge)
-
-    def simplex(self, name: str, entry: Mapping, where: str) -> Parameter:
-        for key in ("prior_90", "bounds", "fixed", "ridge"):
-            if key in entry:
-                raise self.refuse(where, f"a simplex has no '{key}'; its prior is 'concentration'.")
-        names = entry.get("names")
-        if not isinstance(names, list | tuple) or len(names) < 2:
-            raise self.refuse(where, f"a simplex needs names = [two or more], found {names!r}.")
-        concentration = self.number(entry.get("concentration", 1.0), f"{where} concentration")
-        if concentration <= 0:
-            raise self.refuse(where, f"concentration = {concentration:g} must be positive.")
-        names = tuple(self.text(n, f"{where} names") for n in names)
-        return Parameter(name, self.text(entry.get("meaning", ""), where), "simplex",
-                         names=names, concentration=concentration)  # fmt: skip
-
-    def noise(self, name: str, value: Any, where: str) -> Parameter:
-        entry = self.table(value, where, (), ("meaning", "unit", "prior_90", "fixed"))
-        return self.parameter(name, {**entry, "support": "positive"}, where)
-
-    def point_fit(self, value: Any) -> PointFit:
-        entry = self.table(value, "[map]", (), ("delta", "starts", "fix"))
-        delta = self.number(entry.get("delta", 1e-3), "[map] delta")
-        if delta <= 0:
-            raise self.refuse("[map] delta", f"{delta:g} must be positive.")
-        starts = self.each(entry.get("starts", {}), "map.starts", lambda n, v, w: self.numbers(v, w))
-        fix = self.each(entry.get("fix", {}), "map.fix", lambda n, v, w: self.number(v, w))
-        return PointFit(delta, starts, fix)
-
-
-def _in_order(derived: dict[str, Derived], reader: _Reader) -> dict[str, Derived]:
-    """Sort derived quantities so that each comes after those it uses."""
-    ordered: dict[str, Derived] = {}
-    waiting = dict(derived)
-    while waiting:
-        ready = [n for n, d in waiting.items() if not (d.formula.symbols & waiting.keys())]
-        if not ready:
-            raise reader.refuse("[derived]", f"{', '.join(waiting)} use each other in a circle.")
-        for name in ready:
-            ordered[name] = waiting.pop(name)
-    return ordered
-
-
-def _check_names(spec: Spec, reader: _Reader) -> None:
-    """Refuse names that are no symbols, clash, or mean something else already."""
-    seen: set[str] = set()
-    simplexes = [p.name for p in spec.parameters.values() if p.names]
-    for name in (*spec.inputs, *spec.scalar_names, *simplexes, *spec.derived, *spec.likelihood):
-        if keyword.iskeyword(name):
-            hint = " (call it 'lam')" if name == "lambda" else ""
-            raise reader.refuse("names", f"{name!r} is a word of Python and can't be a symbol{hint}.")
-        if not name.isidentifier() or name.startswith(("ref_", "_")) or name in FUNCTIONS:
-            raise reader.refuse(
-                "names",
-                f"{name!r} can't be a symbol: letters, digits and _, not starting with ref_ or _, "
-                f"and not one of {', '.join(FUNCTIONS)}.",
-            )
-        if name in _RESERVED:
-            raise reader.refuse("names", f"{name!r} is taken by the fit's own tree; choose another name.")
-        if name in seen:
-            raise reader.refuse("names", f"{name!r} is defined twice; names are unique in a file.")
-        seen.add(name)
-
-
-def _check_symbols(spec: Spec, reader: _Reader) -> None:
-    """Hold every formula's symbols against what exists, and every parameter against the formulas."""
-    scalars = set(spec.scalar_names)
-    references = {f"ref_{i.name}" for i in spec.inputs.values() if i.reference is not None}
-    plain = {i.name for i in spec.inputs.values() if i.function is None}
-    allowed = scalars | references | plain | set(spec.derived)
-    formulas = {"law": spec.law} | {f"[derived] {n}": d.formula for n, d in spec.derived.items()}
-    for where, formula in formulas.items():
-        _refuse_odd(formula.symbols - allowed, allowed, where, reader)
-    for where, formula in {f"[inverse] {n}": f for n, f in spec.inverse.items()}.items():
-        _refuse_odd(formula.symbols - (allowed - plain), allowed - plain, where, reader)
-        for name, _ in sorted(formula.calls):
-            raise reader.refuse(where, f"unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
-    steady = {n for p in spec.parameters.values() if p.ridge is None for n in (p.names or (p.name,))}
-    for p in spec.parameters.values():
-        if p.ridge is not None:
-            _refuse_odd(p.ridge.symbols - steady, steady, f"[parameters] {p.name} ridge", reader)
-    odd = set(spec.inverse) - scalars
-    _refuse_odd(odd, scalars, "[inverse]", reader)
-    used: set[str] = set(spec.law.symbols)
-    for derived in reversed(spec.derived.values()):
-        if derived.name in used:
-            used |= derived.formula.symbols
-    unused = [n for n in (*spec.scalar_names, *spec.derived) if n not in used]
-    if unused:
-        raise reader.refuse("law", f"{', '.join(unused)} never used by the law, directly or through [derived]; "
-                                   "use them in it or remove them.")  # fmt: skip
-    idle = [n for n in spec.inputs if n in plain and n not in used and f"ref_{n}" not in used]
-    if idle:
-        raise reader.refuse("[inputs]", f"{', '.join(idle)} never used by the law, nor through ref_{idle[0]}; "
-                                        "use it in the law or remove it.")  # fmt: skip
-
-
-def _refuse_odd(odd: set[str], allowed: set[str], where: str, reader: _Reader) -> None:
-    if odd:
-        name = sorted(odd)[0]
-        raise reader.refuse(where, f"unknown symbol(s) {', '.join(sorted(odd))}{did_you_mean(name, allowed)} "
-                                   "ref_<input> exists for an input that has a 'reference'.")  # fmt: skip
-
-
-def _check_functions(spec: Spec, reader: _Reader) -> None:
-    """Check calls of function inputs, and that their argument's prior stays in their range."""
-    functions = {i.name: i for i in spec.inputs.values() if i.function}
-    called = set(spec.law.calls).union(*(d.formula.calls for d in spec.derived.values()))
-    for name, argument in sorted(called):
-        if name not in functions:
-            raise reader.refuse(
-                "law", f"unknown function {name!r}{did_you_mean(name, {*FUNCTIONS, *functions})}"
-            )
-        if argument != functions[name].argument:
-            raise reader.refuse("law", f"{name}({argument}): its argument is {functions[name].argument!r}.")
-    for name, entry in functions.items():
-        where = f"[inputs] {name}"
-        if (name, entry.argument) not in called:
-            raise reader.refuse(where, f"is never called; write {name}({entry.argument}) in the law.")
-        parameter = spec.parameters.get(entry.argument)
-        if parameter is None:
-            raise reader.refuse(where, f"its argument {entry.argument!r} is no parameter; it must be one.")
-        low, high = entry.range
-        fixed = parameter.fixed
-        reach = (fixed, fixed) if fixed is not None else parameter.bounds
-        if reach is None or reach[0] < low or reach[1] > high:
-            raise reader.refuse(where, f"the prior of {entry.argument!r} leaves the range [{low:g}, {high:g}]; "
-                                       "give it bounds = [low, high] inside.")  # fmt: skip
-
-
-def _check_point_fit(spec: Spec, reader: _Reader) -> None:
-    natural = set(spec.scalar_names) | set(spec.derived)
-    for name in (*spec.map.starts, *spec.map.fix):
-        if name not in natural:
-            raise reader.refuse("[map]", f"unknown parameter {name!r}{did_you_mean(name, natural)}")
-    for name, value in spec.map.fix.items():
-        parameter = spec.parameters.get(name)
-        low, high = (
-            (parameter.bounds or _RANGES[parameter.support]) if parameter and not parameter.names else (1, 0)
-        )
-        if not low <= value <= high:
-            raise reader.refuse(
-                "[map] fix", f"{name} = {value:g} must be a parameter's value inside its bounds."
-            )

@@ -28,6 +28,9 @@ TRUTHS = {
     "gold-likelihood": {"xi0": 2.0, "K0": 0.08, "kappa": 1.1},
     "chinchilla": {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2100.0, "beta": 0.37},
     "annealing": {"L0": 2.63, "A": 0.43, "alpha": 0.55, "C": 0.41, "lam": 0.999},
+    "power": {"E": 1.7, "A": 9.0, "alpha": 0.3},
+    "broken-power": {"E": 0.4, "A": 4.0, "before": 0.1, "after": 0.4, "x_b": 3e4, "f": 0.4},
+    "sigmoid-power": {"e_0": 4.0, "e_inf": 0.6, "a": 1.4, "b": 150.0, "alpha": 0.5},
 }
 
 
@@ -52,6 +55,7 @@ def noiseless(name: str, noise: float = 0.0, seed: int = 0):
                 "params": np.geomspace(1e7, 1e10, 40),
                 "tokens": 10 ** rng.uniform(9, 11.5, 40),
                 "gold_nll": np.geomspace(20, 150, 40),
+                "x": np.geomspace(1e2, 1e6, 40),
             }
         )
         data = bl.read_table(frame.assign(**{spec.output.name: 3.0}), spec)

@@ -14,13 +14,13 @@ import bayeslaw as bl
 PACKAGE = Path(bl.__file__).parent
 # In order: a module imports only those before it.
 MODULES = (
-    "errors", "check", "progress", "files", "expression", "spec", "catalogue",
+    "errors", "check", "progress", "files", "expression", "spec", "reading", "catalogue",
     "schedules", "functions", "law", "validate", "counts", "gold", "tables", "curves",
-    "observation", "priors", "model", "result", "gradient", "optimize", "pointfit", "nuts", "inference",
+    "observation", "priors", "forest", "forest_op", "model", "result", "gradient", "optimize", "pointfit", "nuts", "inference",
     "diagnostics", "forecasting", "text", "axes", "panels", "plots", "page", "demo", "cli", "__main__",
 )  # fmt: skip
 SAMPLERS = {"pymc", "pytensor", "nutpie"}
-MAY_SAMPLE = {"priors", "model", "nuts"}
+MAY_SAMPLE = {"priors", "forest_op", "model", "nuts"}
 MAY_RUN_NO_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "runpy", "code"}
 CALLS_THAT_RUN_CODE = {"eval", "exec", "compile", "__import__"}
 
@@ -79,14 +79,14 @@ def test_the_command_line_is_imported_by_nobody():
     assert "cli" not in (PACKAGE / "__init__.py").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("module", ["expression", "spec"])
+@pytest.mark.parametrize("module", ["expression", "spec", "reading"])
 def test_what_reads_formulas_needs_no_more_than_numpy(module):
     reached, waiting = set(), [module]
     while waiting:
         at = waiting.pop()
         reached.add(at)
         waiting += siblings(at) - reached
-    assert reached <= {"errors", "expression", "spec"}
+    assert reached <= {"errors", "expression", "spec", "reading"}
     assert set().union(*map(thirds, reached)) <= {"numpy", "tomli_w"}
 
 

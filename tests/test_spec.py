@@ -13,7 +13,7 @@ import bayeslaw as bl
 from bayeslaw.catalogue import MAX_BYTES, models_folder, parse_toml
 from bayeslaw.law import derive
 from bayeslaw.priors import draw_priors
-from bayeslaw.spec import parse_spec
+from bayeslaw.reading import parse_spec
 
 FILES = sorted(models_folder().glob("*.toml"))
 MINE = """

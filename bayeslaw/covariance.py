@@ -1,0 +1,322 @@
+"""A discrepancy that wanders around the law, beside run noise and sampling error: a Gaussian process.
+
+The covariance of the rows is scale² K(length) + sigma² I + diag(error²). K is decomposed once for each
+length on a grid and the length is summed out, so that a gradient costs a matrix-vector product and its
+transpose. Rows with known sampling errors are weighted first, which makes the noise nearly a multiple
+of the identity: V_j = scale² d_j + sigma² a_j + (1 − a_j) v, where a_j is the share of run noise in
+direction j. That is exact where the errors are equal, and where sigma² = v (a middle value of the
+prior); in between it neglects how directions mix, a second-order term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+
+from bayeslaw.kernels import kernel, length_grid, variance
+from bayeslaw.observation import NUMPY, Observation, Rows
+from bayeslaw.priors import link_normal
+from bayeslaw.shifts import SHIFT, pad, shift_noise, shift_scales, shifted
+from bayeslaw.spec import Spec
+
+_CUT = 3e-3
+"""Eigenvalues below it (of K, whose diagonal is near 1) are replaced by their mean."""
+_TINY = 1e-12
+_TERMS = (
+    "weight", "basis", "eigen", "share", "rest", "first",
+    "left_eigen", "left_share", "left_rest", "left_count", "log_weights",
+)  # fmt: skip
+"""What the compiled density takes, in its order."""
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """K decomposed at one length, in the weighted rows' space."""
+
+    length: float
+    vectors: np.ndarray  # (n, n), one column a direction
+    eigen: np.ndarray  # (n,)
+    share: np.ndarray  # (n,), of run noise in a direction's noise
+    rest: np.ndarray  # (n,), noise that does not depend on sigma
+
+    def variance(self, scale: Any, sigma: Any) -> np.ndarray:
+        """Return the variance along each direction, shape (draws, n)."""
+        return scale**2 * self.eigen + sigma**2 * self.share + self.rest
+
+
+class _Places:
+    """Where rows lie in e-folds, their weights, and the bases at every length."""
+
+    def __init__(self, spec: Spec, rows: Rows) -> None:
+        self.spec = spec
+        self.place = places(spec, rows)
+        middle = _middle_variance(spec)
+        self.share = middle / (middle + rows.error**2)
+        self.weight = np.sqrt(self.share)
+        self.middle = middle
+        self.lengths, self.log_weights = lengths(spec)
+
+    def bases(self) -> list[_Basis]:
+        return [self._basis(length) for length in self.lengths]
+
+    def _basis(self, length: float) -> _Basis:
+        K = kernel(self.spec.discrepancy.kernel, self.place, self.place, length)
+        eigen, vectors = np.linalg.eigh(self.weight[:, None] * K * self.weight)
+        share = self.share @ vectors**2
+        return _Basis(length, vectors, np.maximum(eigen, 0.0), share, self.middle * (1 - share))
+
+
+def places(spec: Spec, rows: Rows) -> np.ndarray:
+    """Return where rows lie: log(input / reference), shape (rows, inputs)."""
+    over = spec.discrepancy.over
+    return np.stack(
+        [np.log(np.asarray(rows.columns[n], dtype=float) / spec.inputs[n].reference) for n in over], axis=1
+    )
+
+
+def lengths(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+    """Return the grid of lengths and its log weights; one length where there is no choice."""
+    length = spec.noise.get("discrepancy_length")
+    if length is None or length.fixed is not None:
+        return np.array([1.0 if length is None else length.fixed]), np.zeros(1)
+    return length_grid(*link_normal(length))
+
+
+def discrepancy_scale(spec: Spec, values: Mapping[str, Any]) -> Any:
+    """Return the discrepancy's standard deviation on the scale of errors."""
+    scale = values["discrepancy_scale"]
+    return scale * values["sigma"] if spec.discrepancy.relative else scale
+
+
+def _middle_variance(spec: Spec) -> float:
+    sigma = spec.noise["sigma"]
+    return sigma.fixed**2 if sigma.fixed is not None else float(np.exp(2 * link_normal(sigma)[0]))
+
+
+def covariance(spec: Spec) -> Observation:
+    """Return the observation model of a law with a discrepancy over its inputs.
+
+    Parameters
+    ----------
+    spec : Spec
+        Resolved, with a ``[discrepancy]`` of kernel matern32, matern52 or brownian.
+
+    Returns
+    -------
+    Observation
+    """
+    model = _Covariance(spec)
+    return Observation(
+        model.prepare, model.joint, model.leave_one_out, model.predict, model.density, model.fitted,
+        model.latents, model.complete,
+    )  # fmt: skip
+
+
+class _Covariance:
+    """The functions of the interface for one spec; holds nothing but the spec and the last rows' bases."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.robust = "shift_scale" in spec.noise
+        self._last: tuple[Rows, _Places, list[_Basis]] | None = None
+
+    def _of(self, rows: Rows) -> tuple[_Places, list[_Basis]]:
+        if self._last is None or self._last[0] is not rows:
+            where = _Places(self.spec, rows)
+            self._last = rows, where, where.bases()
+        return self._last[1:]
+
+    def latents(self, rows: Rows) -> dict[str, int]:
+        return {SHIFT: pad(len(rows))} if self.robust else {}
+
+    def prepare(self, rows: Rows) -> dict[str, np.ndarray]:
+        """Stack the bases of all lengths, small eigenvalues left out."""
+        where, bases = self._of(rows)
+        n = len(rows)
+        kept = [b.eigen > _CUT for b in bases]
+
+        def mean_of_rest(values: str) -> np.ndarray:
+            parts = [getattr(b, values)[~k] for b, k in zip(bases, kept, strict=True)]
+            return np.array([p.mean() if len(p) else 1.0 for p in parts])
+
+        def stack(values: str) -> np.ndarray:
+            return np.concatenate([getattr(b, values)[k] for b, k in zip(bases, kept, strict=True)])
+
+        vectors = np.concatenate([b.vectors[:, k].T for b, k in zip(bases, kept, strict=True)])
+        parts = ("eigen", "share", "rest")
+        return {
+            "observed": np.asarray(rows.y, dtype=float), "weight": where.weight, "log_weights": where.log_weights,
+            "basis": np.ascontiguousarray(vectors),
+            **{part: stack(part) for part in parts},
+            "first": np.concatenate([[0], np.cumsum([k.sum() for k in kept])]).astype(np.int64),
+            **{f"left_{part}": mean_of_rest(part) for part in parts},
+            "left_count": np.array([float(n - k.sum()) for k in kept]),
+            "constant": np.float64(
+                np.sum(rows.log_slope) + np.log(where.weight).sum() - n / 2 * np.log(2 * np.pi)
+            ),
+        }  # fmt: skip
+
+    def joint(self, mean: Any, values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
+        shift = shifted(values, terms["observed"].shape[0], ops) if self.robust else 0.0
+        residual = terms["observed"] - mean - shift
+        varying = residual, discrepancy_scale(self.spec, values), values["sigma"]
+        return ops.sloped("covariance", *varying, *(terms[n] for n in _TERMS)) + terms["constant"]
+
+    # -- from here on NumPy, many draws at once ---------------------------------------------------
+
+    def _residual(self, mean: np.ndarray, values: Mapping[str, Any], rows: Rows) -> np.ndarray:
+        shift = shifted(values, len(rows), NUMPY) if self.robust else 0.0
+        return rows.y - mean - shift
+
+    def _groups(self, values: Mapping[str, Any], draws: int):
+        """Yield each length's place on the grid, the draws that have it, their scale and sigma."""
+        grid, _ = lengths(self.spec)
+        scale, sigma = discrepancy_scale(self.spec, values), values["sigma"]
+        scale, sigma = (np.broadcast_to(v, (draws, 1)) for v in (scale, sigma))
+        nearest = np.zeros(draws, dtype=int)
+        if len(grid) > 1:
+            at = np.broadcast_to(values["discrepancy_length"], (draws, 1))[:, 0]
+            nearest = np.abs(np.log(at)[:, None] - np.log(grid)).argmin(axis=1)
+        for j in np.unique(nearest):
+            at = np.flatnonzero(nearest == j)
+            yield int(j), at, scale[at], sigma[at]
+
+    def complete(self, mean, values, rows, rng) -> dict[str, np.ndarray]:
+        """Draw the length that the joint density summed out."""
+        where, bases = self._of(rows)
+        if "discrepancy_length" not in self.spec.noise or len(bases) == 1:
+            return {}
+        weighted = self._residual(mean, values, rows) * where.weight
+        scale = discrepancy_scale(self.spec, values)
+        each = np.stack([
+            -0.5 * (np.log(v := b.variance(scale, values["sigma"])) + (weighted @ b.vectors) ** 2 / v).sum(axis=1)
+            for b in bases
+        ], axis=1) + where.log_weights  # fmt: skip
+        chance = np.exp(each - logsumexp(each, axis=1, keepdims=True)).cumsum(axis=1)
+        index = (chance < rng.random((len(each), 1))).sum(axis=1)
+        return {"discrepancy_length": where.lengths[np.minimum(index, len(bases) - 1)]}
+
+    def leave_one_out(self, mean, values, rows) -> np.ndarray:
+        where, bases = self._of(rows)
+        residual = self._residual(mean, values, rows)
+        centre, spread = np.empty_like(residual), np.empty_like(residual)
+        for j, at, scale, sigma in self._groups(values, len(residual)):
+            inverse = 1 / bases[j].variance(scale, sigma)
+            precision = (inverse @ bases[j].vectors.T ** 2) * where.weight**2
+            z = (
+                ((residual[at] * where.weight) @ bases[j].vectors * inverse)
+                @ bases[j].vectors.T
+                * where.weight
+            )
+            spread[at], centre[at] = 1 / precision, residual[at] - z / precision
+        own = rows.y - mean - centre
+        return self._log_noise(own, spread, values) + rows.log_slope
+
+    def _log_noise(self, own: np.ndarray, spread: np.ndarray, values: Mapping[str, Any]) -> np.ndarray:
+        """Log density of rows with a normal spread, and a shift where there are shifts."""
+        if not self.robust:
+            return -0.5 * (np.log(2 * np.pi * spread) + own**2 / spread)
+        each = [
+            -0.5 * (np.log(2 * np.pi * v) + own**2 / v)
+            for v in (spread + extra for extra in shift_scales(values))
+        ]
+        return logsumexp(np.stack(each), axis=0) - np.log(len(each))
+
+    def fitted(self, mean, values, rows) -> np.ndarray:
+        where, bases = self._of(rows)
+        residual = self._residual(mean, values, rows) * where.weight
+        out = np.array(np.broadcast_to(mean, residual.shape))
+        for j, at, scale, sigma in self._groups(values, len(residual)):
+            signal = scale**2 * bases[j].eigen / bases[j].variance(scale, sigma)
+            out[at] += (residual[at] @ bases[j].vectors * signal) @ bases[j].vectors.T / where.weight
+        return out
+
+    def _conditional(self, mean, values, rows, new_rows, draws: int):
+        """Yield draws' indices, and mean and covariance factors of the discrepancy at new rows."""
+        name, new = self.spec.discrepancy.kernel, places(self.spec, new_rows)
+        grid, _ = lengths(self.spec)
+        if rows is not None:
+            where, bases = self._of(rows)
+            residual = self._residual(mean, values, rows) * where.weight
+        for j, at, scale, sigma in self._groups(values, draws):
+            if rows is None:
+                yield at, scale**2, np.zeros((len(at), len(new))), None, None, grid[j]
+                continue
+            cross = (kernel(name, new, where.place, grid[j]) * where.weight) @ bases[j].vectors
+            inverse = 1 / bases[j].variance(scale, sigma)
+            centre = scale**2 * ((residual[at] @ bases[j].vectors * inverse) @ cross.T)
+            yield at, scale**2, centre, cross, inverse, grid[j]
+
+    def predict(self, mean, values, rows, new_mean, new_rows, rng, together=False) -> dict[str, np.ndarray]:
+        name, new = self.spec.discrepancy.kernel, places(self.spec, new_rows)
+        curve = np.array(np.broadcast_to(new_mean, (_draws(values), len(new))))
+        for at, scale, centre, cross, inverse, length in self._conditional(
+            mean, values, rows, new_rows, len(curve)
+        ):
+            noise = rng.standard_normal((len(at), len(new)))
+            if together:
+                prior = kernel(name, new, new, length)
+                noise = _correlated(prior, cross, inverse, scale, noise)
+            else:
+                spread = scale * variance(name, new)
+                if cross is not None:
+                    spread = spread - scale**2 * (inverse @ cross.T**2)
+                noise = np.sqrt(np.maximum(spread, 0.0)) * noise
+            curve[at] += centre + noise
+        scatter = np.sqrt(values["sigma"] ** 2 + new_rows.error**2) * rng.standard_normal(curve.shape)
+        if self.robust:
+            scatter = scatter + shift_noise(values, curve.shape, rng)
+        return {"curve": curve, "run": curve + scatter}
+
+    def density(self, mean, values, rows, new_mean, new_rows, rng) -> tuple[np.ndarray, np.ndarray]:
+        name, new = self.spec.discrepancy.kernel, places(self.spec, new_rows)
+        draws = _draws(values)
+        own = np.array(np.broadcast_to(new_rows.y - new_mean, (draws, len(new))))
+        spread = np.broadcast_to(values["sigma"] ** 2 + new_rows.error**2, own.shape).copy()
+        apart, joint = np.empty_like(own), np.empty(draws)
+        extra = shift_noise(values, own.shape, rng, variances=True) if self.robust else 0.0
+        for at, scale, centre, cross, inverse, length in self._conditional(
+            mean, values, rows, new_rows, draws
+        ):
+            own[at] -= centre
+            prior = kernel(name, new, new, length)
+            wander = scale[:, :, None] * prior
+            if cross is not None:
+                wander = wander - scale[:, :, None] ** 2 * np.einsum(
+                    "ij,dj,kj->dik", cross, inverse, cross, optimize=True
+                )
+            apart[at] = np.maximum(np.diagonal(wander, axis1=1, axis2=2), 0.0) + spread[at]
+            noise = spread[at] + (extra[at] if self.robust else 0.0)
+            joint[at] = _log_normal_together(own[at], wander, noise)
+        slope = new_rows.log_slope
+        return joint + np.sum(slope), self._log_noise(own, apart, values) + slope
+
+
+def _draws(values: Mapping[str, Any]) -> int:
+    return len(values["discrepancy_scale"]) if np.ndim(values["discrepancy_scale"]) else len(values["sigma"])
+
+
+def _correlated(prior, cross, inverse, scale, noise: np.ndarray) -> np.ndarray:
+    """Turn independent normals into draws of the discrepancy at all new rows together."""
+    out = np.empty_like(noise)
+    for i, white in enumerate(noise):
+        wander = scale[i] * prior
+        if cross is not None:
+            wander = wander - scale[i] ** 2 * (cross * inverse[i]) @ cross.T
+        eigen, vectors = np.linalg.eigh(wander)
+        out[i] = vectors @ (np.sqrt(np.maximum(eigen, 0.0)) * white)
+    return out
+
+
+def _log_normal_together(own: np.ndarray, wander: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Log density of each draw's residuals under a normal with full covariance; shape (draws,)."""
+    n = own.shape[1]
+    total = wander + np.eye(n) * (noise + _TINY)[:, :, None]
+    factor = np.linalg.cholesky(total)
+    white = np.linalg.solve(factor, own[:, :, None])[:, :, 0]
+    log_det = np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+    return -0.5 * (white**2).sum(axis=1) - log_det - n / 2 * np.log(2 * np.pi)

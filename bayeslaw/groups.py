@@ -1,0 +1,130 @@
+"""Partially pooled parameters: one value a group, spread around the law's own on its link scale.
+
+Groups deviate as spread × score with standard normal scores, one a group: where groups have few rows,
+as families of models do, that is the geometry a sampler copes with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.spec import Spec
+
+_STEP = 16
+
+
+def score_name(parameter: str) -> str:
+    """Return the name of the latent vector of a pooled parameter's scores."""
+    return f"{parameter}_score"
+
+
+def group_labels(spec: Spec, columns: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+    """Return the groups of every pooled parameter's column, in the order of the table.
+
+    Parameters
+    ----------
+    spec : Spec
+    columns : mapping
+        Holds the columns' labels, one a row.
+
+    Returns
+    -------
+    dict of str to list of str
+        By column.
+
+    Raises
+    ------
+    InputError
+        If a column is missing.
+    """
+    for name, column in spec.pooled.items():
+        if column not in columns:
+            raise InputError(f"model '{spec.name}' pools {name!r} over the column {column!r}, which the data "
+                             f"lack{did_you_mean(column, columns)}")  # fmt: skip
+    return {c: list(dict.fromkeys(map(str, columns[c]))) for c in dict.fromkeys(spec.pooled.values())}
+
+
+def group_index(labels: list[str], column: np.ndarray) -> np.ndarray:
+    """Return each row's group as its place in `labels`; −1 for a group that is not there."""
+    place = {label: i for i, label in enumerate(labels)}
+    return np.array([place.get(str(v), -1) for v in column], dtype=np.int64)
+
+
+def score_sizes(spec: Spec, labels: Mapping[str, list[str]]) -> dict[str, int]:
+    """Return the padded lengths of the latent vectors, by name."""
+    return {score_name(n): -(-len(labels[c]) // _STEP) * _STEP for n, c in spec.pooled.items()}
+
+
+def by_row(spec: Spec, values: Mapping[str, Any], scores: Mapping[str, Any], ops: Any) -> dict[str, Any]:
+    """Return parameters with the pooled ones replaced by each row's own.
+
+    Parameters
+    ----------
+    spec : Spec
+    values : mapping
+        Scalars, or (draws, 1).
+    scores : mapping
+        By parameter, each row's group's score, shape (rows,) or (draws, rows).
+    ops : namespace
+        numpy, or PyTensor's.
+
+    Returns
+    -------
+    dict
+    """
+    out = dict(values)
+    for name in scores:
+        deviation = values[f"{name}_spread"] * scores[name]
+        support = spec.parameters[name].support
+        if support == "positive":
+            out[name] = values[name] * ops.exp(deviation)
+        elif support == "unit":
+            odds = values[name] / (1 - values[name]) * ops.exp(deviation)
+            out[name] = odds / (1 + odds)
+        else:
+            out[name] = values[name] + deviation
+    return out
+
+
+def row_scores(
+    spec: Spec,
+    values: Mapping[str, np.ndarray],
+    labels: Mapping[str, list[str]],
+    columns: Mapping[str, np.ndarray],
+    rng: np.random.Generator | None = None,
+) -> dict[str, np.ndarray]:
+    """Take each row's group's score from the draws; a new group's is drawn from its prior.
+
+    Parameters
+    ----------
+    spec : Spec
+    values : mapping
+        Draws with the latent vectors, (draws, groups).
+    labels : mapping
+        The groups that were seen, by column.
+    columns : mapping
+        The rows' labels; a column that is missing means one new group.
+    rng : numpy.random.Generator, optional
+        For new groups.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape (draws, rows)
+    """
+    out = {}
+    rows = max(len(v) for v in columns.values())
+    for name, column in spec.pooled.items():
+        given = np.asarray(columns.get(column, np.full(rows, "a new one"))).astype(str)
+        seen = values[score_name(name)]
+        index = group_index(labels[column], given)
+        fresh = list(dict.fromkeys(given[index < 0]))
+        if fresh:
+            index = np.where(index < 0, len(labels[column]) + group_index(fresh, given), index)
+            new = (rng or np.random.default_rng(0)).standard_normal((len(seen), len(fresh)))
+            seen = np.concatenate([seen[:, : len(labels[column])], new], axis=1)
+        out[name] = seen[:, index]
+    return out

@@ -1,0 +1,109 @@
+"""What a fit says of rows that it did not see, and how likely it finds what they turned out to be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from scipy.special import logsumexp
+
+from bayeslaw.families import observation_of
+from bayeslaw.forecasting import new_rows, predictor
+from bayeslaw.law import row_columns
+from bayeslaw.observation import Rows, observed_rows, to_output
+from bayeslaw.result import Fit, fit_values, fitted_mean, law_by_row, law_on_scale
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out rows and a fit's forecast of them.
+
+    Attributes
+    ----------
+    observed : numpy.ndarray, shape (rows,)
+        What the rows turned out to be, in the output's unit; a share of successes for counts.
+    draws : numpy.ndarray, shape (draws, rows)
+        Joint draws of the rows (kind ``run``), in the same unit.
+    log_joint : float
+        Log predictive density of all rows together; higher is better.
+    log_rows : numpy.ndarray, shape (rows,)
+        Log predictive density of each row by itself.
+    unit : str
+    """
+
+    observed: np.ndarray
+    draws: np.ndarray
+    log_joint: float
+    log_rows: np.ndarray
+    unit: str
+
+
+def held_out(fit: Fit, data: xr.Dataset, draws: int = 1000, seed: int = 0) -> HeldOut:
+    """Forecast rows and hold the forecast against what they are.
+
+    Parameters
+    ----------
+    fit : Fit
+    data : xarray.Dataset
+        The held-out rows, with the columns of the fit's own data.
+    draws : int
+        At most so many draws are used.
+    seed : int
+
+    Returns
+    -------
+    HeldOut
+
+    Raises
+    ------
+    InputError
+        If the rows lack a column, or an output has no place on the scale of errors.
+    """
+    rng = np.random.default_rng(seed)
+    spec = fit.spec
+    size = fit.draws.sizes["chain"] * fit.draws.sizes["draw"]
+    thin = max(1, size // draws)
+    values, columns = fit_values(fit, thin), row_columns(spec, data)
+    columns = {"sampling_error": np.zeros(data.sizes["obs"]), **columns}
+    rows = observed_rows(spec, data)
+    with np.errstate(all="ignore"):
+        run = predictor(fit, thin)(values, columns, rng, together=True)["run"]
+        unseen, observed, unit = to_output(spec, run), data[spec.output.name].values, spec.output.unit
+        if spec.family == "Binomial" and fit.method == "nuts":
+            unseen, observed, unit = np.exp(-unseen), columns["c"] / columns["n"], "share"
+        joint, each = _densities(fit, values, columns, rows, thin, rng)
+    count = np.log(len(each))
+    return HeldOut(observed, unseen, float(logsumexp(joint) - count), logsumexp(each, axis=0) - count, unit)
+
+
+def _densities(
+    fit: Fit, values: Mapping, columns: Mapping, rows: Rows, thin: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each draw's log density of all held-out rows together, and of each."""
+    spec = fit.spec
+    if fit.method == "map":
+        law = law_on_scale(spec, values, columns)
+        each = (
+            _residual_density(rows.y - law, fit.tree["point"]["residual"].values, rows.error) + rows.log_slope
+        )
+        return each.sum(axis=1), each
+    seen = observed_rows(spec, fit.data)
+    law = law_on_scale(spec, values, columns)
+    centre = law_by_row(spec, values, columns, seen.columns, rng) if spec.pooled else law
+    size = len(next(iter(values.values())))
+    # Errors as a forecast knows them: at the law's median, not at what was observed.
+    error = new_rows(spec, columns, np.broadcast_to(law, (size, len(rows)))).error
+    held = Rows(rows.y, error, rows.log_slope, rows.columns, rows.attrs)
+    return observation_of(spec).density(fitted_mean(fit, thin), values, seen, centre, held, rng)
+
+
+def _residual_density(own: np.ndarray, residual: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Log density of a point fit's noise: its residuals, smoothed by a normal kernel (Silverman's width)."""
+    spread = min(residual.std(), np.subtract(*np.quantile(residual, [0.75, 0.25])) / 1.34) or residual.std()
+    width = np.sqrt((0.9 * max(spread, 1e-12) * len(residual) ** -0.2) ** 2 + error**2)
+    out = np.full(own.shape, -np.inf)
+    for r in residual:
+        out = np.logaddexp(out, -0.5 * ((own - r) / width) ** 2 - np.log(width))
+    return out - np.log(len(residual)) - 0.5 * np.log(2 * np.pi)

@@ -1,0 +1,119 @@
+"""Windows of a table: what a fit sees and what it must foretell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.errors import InputError, did_you_mean
+
+HALF_ORDER = 10**0.5
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows to fit and rows held out.
+
+    Attributes
+    ----------
+    label : str
+    end : float
+        Largest value of the column that is seen; NaN for a group that is left out.
+    seen, held : numpy.ndarray of int
+        Rows of the table.
+    """
+
+    label: str
+    end: float
+    seen: np.ndarray
+    held: np.ndarray
+
+
+def growing_windows(
+    data: xr.Dataset, along: str, ends: Sequence[float] | None = None, least: int = 5
+) -> list[Window]:
+    """Return windows that see everything up to a value of a column and foretell everything larger.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+    along : str
+        A numeric column, in any unit.
+    ends : sequence of float, optional
+        The largest value that each window sees; by default half orders of magnitude below the
+        largest value of the column.
+    least : int
+        Windows that see fewer rows are left out.
+
+    Returns
+    -------
+    list of Window
+        From the smallest to the largest.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or no window is left.
+    """
+    values = _column(data, along)
+    if values.dtype.kind not in "iuf" or not (values > 0).all():
+        raise InputError(f"along: growing windows need a column of positive numbers; {along!r} is not one.")
+    if ends is None:
+        steps = int(np.ceil(2 * np.log10(values.max() / values.min())))
+        ends = [values.max() / HALF_ORDER**i for i in range(steps, 0, -1)]
+    out = []
+    for end in sorted(float(e) for e in ends):
+        seen = values <= end * (1 + 1e-12)
+        if seen.sum() >= least and not seen.all():
+            out.append(Window(f"{along} <= {end:.3g}", end, np.flatnonzero(seen), np.flatnonzero(~seen)))
+    if not out:
+        raise InputError(
+            f"along {along!r}: no window sees at least {least} rows and leaves one out; give windows inside "
+            f"{values.min():.3g} … {values.max():.3g}."
+        )
+    return out
+
+
+def left_out_groups(data: xr.Dataset, along: str, least: int = 5) -> list[Window]:
+    """Return a window for each group of a column, which leaves that group out.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+    along : str
+        A column of labels, or of a few numbers.
+    least : int
+        Windows that see fewer rows are left out.
+
+    Returns
+    -------
+    list of Window
+        In the order of the table.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or it has one group only.
+    """
+    labels = _column(data, along)
+    groups = list(dict.fromkeys(labels.tolist()))
+    out = []
+    for group in groups:
+        held = labels == group
+        if len(labels) - held.sum() >= least:
+            out.append(Window(f"{group}", np.nan, np.flatnonzero(~held), np.flatnonzero(held)))
+    if len(groups) < 2 or not out:
+        raise InputError(
+            f"along {along!r}: leaving groups out needs two groups or more, and {least} rows that are left."
+        )
+    return out
+
+
+def _column(data: xr.Dataset, name: str) -> np.ndarray:
+    known = [str(n) for n in data.variables if data[n].dims == ("obs",)]
+    if name not in known:
+        raise InputError(f"along: the data have no column {name!r}{did_you_mean(name, known)}")
+    return data[name].values
