@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bayeslaw import plots as plots
+    from bayeslaw.backtesting import backtest
     from bayeslaw.catalogue import change, load_model, models, resolve
     from bayeslaw.check import Check
     from bayeslaw.counts import pass_at_k
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Check": "check", "Fit": "result", "InputError": "errors", "Schedule": "schedules", "Spec": "spec",
-    "change": "catalogue", "checks": "diagnostics", "compile": "inference", "fit": "inference",
+    "backtest": "backtesting", "change": "catalogue", "checks": "diagnostics", "compile": "inference", "fit": "inference",
     "forecast": "forecasting", "load_fit": "result", "load_model": "catalogue",
     "log_likelihood": "diagnostics", "models": "catalogue", "parse_schedule": "schedules",
     "pass_at_k": "counts", "read_curves": "curves", "read_table": "tables", "resolve": "catalogue",

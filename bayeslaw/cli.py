@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +81,61 @@ def _schedules(values: Sequence[str]) -> str | dict[str, str]:
     return named
 
 
+def _reading_options(command: Callable) -> Callable:
+    """Add the options that say which law is fitted to which rows."""
+    options = (
+        click.argument("model"),
+        click.argument("table", type=click.Path(path_type=Path)),
+        click.option("--k", type=int, help="The k of pass@k."),
+        click.option(
+            "--where",
+            multiple=True,
+            metavar="C=V",
+            help="Keep rows that meet a condition (= != < <= > >=, a|b).",
+        ),
+        click.option("--join", type=click.Path(path_type=Path), help="A second table with more columns."),
+        click.option("--on", default="model", show_default=True, help="The column that both tables have."),
+        click.option(
+            "--gold",
+            default="mean-probability",
+            show_default=True,
+            help="How per-problem gold NLL becomes one number: mean-probability or mean-log-likelihood.",
+        ),
+        click.option("--rename", multiple=True, metavar="THEIRS=OURS", help="Rename a column."),
+        click.option(
+            "--schedule",
+            multiple=True,
+            metavar="RUN=TEXT",
+            help='A run\'s schedule, as in "run1=cosine(peak=3e-4, end=3e-5, warmup=2160, total=24000)".',
+        ),
+        click.option("--fix", multiple=True, metavar="P=V", help="Hold a parameter at a value."),
+        click.option(
+            "--prior", multiple=True, metavar="P=LOW,HIGH", help="Central 90 % of a parameter's prior."
+        ),
+        click.option(
+            "--discrepancy", type=click.Choice(["none"]), help="none: independent errors around the law."
+        ),
+    )
+    return _with(command, options)
+
+
+def _sampling_options(command: Callable) -> Callable:
+    """Add the options of NUTS."""
+    options = [
+        click.option(f"--{name}", default=value, show_default=True)
+        for name, value in {"draws": 1000, "tune": 1000, "chains": 4, "seed": 0}.items()
+    ]
+    return _with(command, options)
+
+
+def _with(command: Callable, options: Sequence[Callable]) -> Callable:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @main.command()
-@click.argument("model")
-@click.argument("table", type=click.Path(path_type=Path))
+@_reading_options
 @click.option(
     "-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to write the fit (netCDF)."
 )
@@ -93,50 +145,81 @@ def _schedules(values: Sequence[str]) -> str | dict[str, str]:
     show_default=True,
     help="nuts: posterior; map: Huber/L-BFGS point fit with bootstrap.",
 )
-@click.option("--k", type=int, help="The k of pass@k.")
-@click.option(
-    "--where", multiple=True, metavar="C=V", help="Keep rows that meet a condition (= != < <= > >=, a|b)."
-)
-@click.option("--join", type=click.Path(path_type=Path), help="A second table with more columns.")
-@click.option("--on", default="model", show_default=True, help="The column that both tables have.")
-@click.option(
-    "--gold",
-    default="mean-probability",
-    show_default=True,
-    help="How per-problem gold NLL becomes one number: mean-probability or mean-log-likelihood.",
-)
-@click.option("--rename", multiple=True, metavar="THEIRS=OURS", help="Rename a column.")
-@click.option(
-    "--schedule",
-    multiple=True,
-    metavar="RUN=TEXT",
-    help='A run\'s schedule, as in "run1=cosine(peak=3e-4, end=3e-5, warmup=2160, total=24000)".',
-)
-@click.option("--fix", multiple=True, metavar="P=V", help="Hold a parameter at a value.")
-@click.option("--prior", multiple=True, metavar="P=LOW,HIGH", help="Central 90 % of a parameter's prior.")
-@click.option("--discrepancy", type=click.Choice(["none"]), help="none: independent errors around the law.")
-@click.option("--draws", default=1000, show_default=True)
-@click.option("--tune", default=1000, show_default=True)
-@click.option("--chains", default=4, show_default=True)
-@click.option("--seed", default=0, show_default=True)
+@_sampling_options
 @click.option("--target-accept", default=0.95, show_default=True)
 @click.option("--bootstrap", default=1000, show_default=True, help="Resamples for --method map.")
 @click.option("--plots", type=click.Path(path_type=Path), help="A folder for the figures.")
 def fit(model: str, table: Path, output: Path, method: str, **options: Any) -> None:
     """Fit MODEL (a shipped name or a .toml file) to TABLE (CSV or Parquet)."""
-    from bayeslaw.catalogue import load_model
     from bayeslaw.files import check_folder
     from bayeslaw.inference import fit as run
 
     _refuse_missing_folder(output)
     if options["plots"] is not None:
         check_folder(options["plots"])
-    spec = _changed(load_model(model), options["fix"], options["prior"])
+    spec = _law(model, options)
     data = _read(spec, table, options)
     settings = {n: options[n] for n in ("draws", "tune", "chains", "seed", "target_accept", "bootstrap")}
     fitted = run(spec, data, method, **settings)
     fitted.save(output)
     _finish(fitted, output, options["plots"])
+
+
+@main.command()
+@_reading_options
+@click.option("--along", default="compute", show_default=True, help="A column of numbers, or of labels.")
+@click.option("--leave-out", is_flag=True, help="Leave out each group of the column, numbers too.")
+@click.option("--windows", metavar="V,V", help="Largest values seen, or the groups to leave out.")
+@click.option("--target", type=float, help="The value of the column to foretell; by default the largest.")
+@click.option(
+    "--methods",
+    default="posterior,independent,point",
+    show_default=True,
+    metavar="M,M",
+    help="The law as given, without its discrepancy, the point fit.",
+)
+@_sampling_options
+@click.option("--bootstrap", default=300, show_default=True, help="Resamples for the point fit.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Where to write the result: .nc (everything) or .csv (a row a fit).",
+)
+@click.option("--plots", type=click.Path(path_type=Path), help="A folder for the figures.")
+def backtest(model: str, table: Path, output: Path, **options: Any) -> None:
+    """Fit MODEL to parts of TABLE, forecast the rest, and score the forecasts."""
+    from bayeslaw.backtesting import backtest as run
+    from bayeslaw.backtesting import write_backtest
+    from bayeslaw.files import check_folder
+    from bayeslaw.text import backtest_text
+
+    _refuse_missing_folder(output)
+    if output.suffix not in (".nc", ".csv"):
+        raise InputError(f"{output}: found {output.suffix or 'no suffix'!r}, allowed: .nc or .csv.")
+    if options["plots"] is not None:
+        check_folder(options["plots"])
+    spec = _law(model, options)
+    data = _read(spec, table, options)
+    settings = {n: options[n] for n in ("draws", "tune", "chains", "seed", "bootstrap", "target")}
+    windows = None if options["windows"] is None else _listed(options["windows"])
+    result = run(
+        spec, data, options["along"], windows=windows, leave_out=options["leave_out"] or None,
+        methods=_listed(options["methods"]), **settings,
+    )  # fmt: skip
+    write_backtest(result, output)
+    click.echo(f"{backtest_text(result)}\n\nwrote {output}")
+    if options["plots"] is not None:
+        from bayeslaw.plots import save_backtest
+
+        for path in save_backtest(result, options["plots"]):
+            click.echo(f"wrote {path}")
+    sys.exit(FAILED_CHECK if (result["failed"] != "").any() else FINISHED)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
 
 
 def _refuse_missing_folder(path: Path) -> None:
@@ -145,15 +228,23 @@ def _refuse_missing_folder(path: Path) -> None:
         raise InputError(f"{path}: cannot be written: give a file's name in a folder that exists.")
 
 
-def _changed(spec: Any, fix: Sequence[str], prior: Sequence[str]) -> Any:
-    from bayeslaw.catalogue import change
+def _law(model: str, options: dict[str, Any]) -> Any:
+    """Load the law and change what the options say."""
+    from bayeslaw.catalogue import change, load_model
 
-    fixed = {n: _number(v, "--fix") for n, v in _pairs(fix, "--fix", "name=value").items()}
-    priors = {}
-    for name, text in _pairs(prior, "--prior", "name=low,high").items():
-        ends = [_number(part, "--prior") for part in text.split(",")]
-        priors[name] = tuple(ends)
-    return change(spec, fix=fixed, prior=priors) if fixed or priors else spec
+    spec = load_model(model)
+    changes: dict[str, Any] = {}
+    if options["fix"]:
+        pairs = _pairs(options["fix"], "--fix", "name=value")
+        changes["fix"] = {n: _number(v, "--fix") for n, v in pairs.items()}
+    if options["prior"]:
+        pairs = _pairs(options["prior"], "--prior", "name=low,high")
+        changes["prior"] = {
+            n: tuple(_number(part, "--prior") for part in v.split(",")) for n, v in pairs.items()
+        }
+    if options["discrepancy"] == "none":
+        changes["discrepancy"] = None
+    return change(spec, **changes) if changes else spec
 
 
 def _read(spec: Any, table: Path, options: dict[str, Any]) -> Any:

@@ -19,6 +19,7 @@ from bayeslaw.validate import check_columns, check_unique
 
 SCHEDULE_COLUMNS = ("lr_area", "lr", "step")
 """Columns that a schedule supplies: S1, the rate, and the step itself."""
+_LEAST_SHARED = 3
 LR_TOLERANCE = 0.005
 """How far a logged rate may be from the schedule's, as a share of the peak."""
 
@@ -76,7 +77,9 @@ def read_curves(
     -------
     xarray.Dataset
         Dim ``obs``; the output, ``lr_area`` (S1), ``lr``, the function inputs' prepared numbers, and
-        the coordinates ``run`` and ``step``. Rows inside warm-up are left out and counted.
+        the coordinates ``run`` and ``step``. Rows inside warm-up are left out and counted. Where a
+        run starts from another's checkpoint (same rates and same logged values up to a step), what
+        they share is counted once, with the first of them; ``attrs["branches"]`` remembers.
 
     Raises
     ------
@@ -91,12 +94,14 @@ def read_curves(
     check_unique(frame, ["run", "step"], "table of curves")
     texts = _texts(frame, schedules)
     excluded = Excluded()
+    frame, branches = _count_once(frame, texts, spec.output.name, excluded)
     parts = [
         _one_curve(curve, spec, run, texts[run], excluded) for run, curve in frame.groupby("run", sort=False)
     ]
     rows = pd.concat([rows for rows, _ in parts])
     check_positive_inputs(rows, spec)
-    data = to_dataset(rows, spec, excluded.checks("note"), schedules=json.dumps(texts))
+    attrs = {"schedules": json.dumps(texts), "branches": json.dumps(branches)}
+    data = to_dataset(rows, spec, excluded.checks("note"), **attrs)
     for name in {i.function for i in spec.inputs.values()} - {None}:
         data[name] = (("obs", "node"), np.concatenate([inputs[name] for _, inputs in parts]))
     return data.set_coords("step")
@@ -119,18 +124,58 @@ def _texts(frame: pd.DataFrame, schedules: str | Mapping[str, str]) -> dict[str,
     return texts
 
 
+def _count_once(
+    frame: pd.DataFrame, texts: Mapping[str, str], output: str, excluded: Excluded
+) -> tuple[pd.DataFrame, dict[str, list]]:
+    """Leave out rows that a run shares with one before it; return which run branches off which, and where."""
+    curves = {run: curve.sort_values("step") for run, curve in frame.groupby("run", sort=False)}
+    schedules = {run: _schedule_of(curve, texts[run]) for run, curve in curves.items()}
+    branches: dict[str, list] = {}
+    drop: list[int] = []
+    for i, (run, curve) in enumerate(curves.items()):
+        found = [(_last_shared(curve, curves[other], schedules[run], schedules[other], output), other)
+                 for other in list(curves)[:i]]  # fmt: skip
+        last, other = max(found, default=(-1, ""))
+        if last < 0:
+            continue
+        branches[run] = [other, last]
+        shared = curve[(curve["step"] <= last) & curve["step"].isin(curves[other]["step"])]
+        excluded.add(
+            (f"{run} step {s}" for s in shared["step"]),
+            f"shared with run {other!r}, from whose checkpoint it starts, and counted there",
+        )
+        drop += list(shared.index)
+    return frame.drop(index=drop), branches
+
+
+def _schedule_of(curve: pd.DataFrame, text: str) -> Schedule:
+    steps = curve["step"].to_numpy(dtype=int)
+    return parse_schedule(text, (steps, curve["lr"].to_numpy()) if "lr" in curve else None)
+
+
+def _last_shared(a: pd.DataFrame, b: pd.DataFrame, one: Schedule, two: Schedule, output: str) -> int:
+    """Return the last step up to which two runs are one: same rates, same logged values; −1 if none."""
+    size = min(len(one.lr), len(two.lr))
+    apart = np.flatnonzero(one.lr[:size] != two.lr[:size])
+    last = int(apart[0]) - 1 if len(apart) else size - 1
+    both = a.merge(b, on="step", suffixes=("", "_other"))
+    both = both[both["step"] <= last]
+    # Two runs of one schedule are two runs: only equal values, several of them, make one run of them.
+    same = len(both) >= _LEAST_SHARED and (both[output] == both[f"{output}_other"]).all()
+    return int(both["step"].max()) if same and len(both) < len(a) else -1
+
+
 def _one_curve(curve: pd.DataFrame, spec: Spec, run: str, text: str, excluded: Excluded):
     """Return one run's usable rows with S1 and lr, and the prepared function inputs."""
     curve = curve.sort_values("step")
     steps = curve["step"].to_numpy(dtype=int)
-    logged = (steps, curve["lr"].to_numpy()) if "lr" in curve else None
-    schedule = parse_schedule(text, logged)
+    schedule = _schedule_of(curve, text)
     if steps[-1] > schedule.total:
         row = curve.index[-1] + 1
         raise InputError(
             f"run {run!r}, row {row}: step {steps[-1]} lies beyond its schedule, which ends at {schedule.total}."
         )
-    if logged is not None:
+    if "lr" in curve:
         _check_rates(curve, schedule, steps, run)
     warming = steps < schedule.warmup
     excluded.add((f"{run} step {s}" for s in steps[warming]), "inside warm-up, where the law does not hold")

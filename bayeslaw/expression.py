@@ -38,6 +38,7 @@ _PLAIN = SimpleNamespace(
 MAX_LENGTH = 1000
 MAX_DEPTH = 40
 _HALLEY_STEPS = 4
+_BELOW_ONE = 1 - 2.0**-53
 _FAR = 300.0
 """Logits beyond this are as good as infinite; squares of their exponentials still are numbers."""
 
@@ -57,28 +58,34 @@ def sigmoid_root(log_t: Any, a: Any, ops: Any) -> Any:
     Returns
     -------
     array
-        Relative error below 1e-13, for a in [0.01, 100].
+        Relative error below 1e-13 for a in [0.01, 100].
 
     Notes
     -----
     With s = 1 / (1 + exp(-u)) the equation is u + (a - 1) log(1 + exp(u)) = log t: the left side rises,
-    is convex or concave throughout, and has the asymptotes u and a u, whose inverse is the start.
-    Halley's third-order step makes four enough. They are unrolled, so that the gradient is exact: at the
-    root a step does not depend on where it started.
+    is convex or concave throughout, and has the asymptotes u and a u, whose inverse is the start; from
+    there four of Halley's third-order steps are enough.
     """
     log_t = ops.maximum(ops.minimum(log_t, _FAR * a), -_FAR)
     u = ops.minimum(log_t, 0.0) + ops.maximum(log_t, 0.0) / a
     for _ in range(_HALLEY_STEPS):
-        grown = ops.exp(u)
-        s = grown / (1 + grown)
-        miss = u + (a - 1) * ops.log1p(grown) - log_t
+        s = 1 / (1 + ops.exp(-u))
+        miss = u + (a - 1) * ops.log1p(ops.exp(u)) - log_t
         slope = 1 + (a - 1) * s
-        u = u - miss * slope / (slope * slope - 0.5 * miss * (a - 1) * s * (1 - s))
+        u = u - miss / (slope - 0.5 * miss * (a - 1) * s * (1 - s) / slope)
     return 1 / (1 + ops.exp(-u))
 
 
+def sigmoid_root_slopes(s: Any, a: Any, ops: Any) -> tuple[Any, Any]:
+    """Return the slopes of s = sigmoid_root(log_t, a) in log_t and in a."""
+    slope = s * (1 - s) / (1 + (a - 1) * s)
+    return slope, slope * ops.log1p(-ops.minimum(s, _BELOW_ONE))
+
+
 COMPOSED = {"sigmoid_root": sigmoid_root}
-"""Functions a formula may call that are written in those above: (arguments, ops) -> value."""
+"""Functions that a formula may call and that are written in those of `FUNCTIONS`: (arguments, ops) -> value.
+
+A namespace may have its own under the same name, so as not to differentiate step by step."""
 
 
 @dataclass(frozen=True)
@@ -251,8 +258,9 @@ def _walk(node: ast.AST, values: Mapping, ops: Any, calls: Mapping) -> Any:
             return ops.power(a, b) if isinstance(op, ast.Pow) else _BINARY[type(op)](a, b)
         case ast.Call(func=ast.Name(id=name), args=arguments):
             given = [_walk(argument, values, ops, calls) for argument in arguments]
-            if name in COMPOSED:
+            if name in COMPOSED and not hasattr(ops, name):
                 return COMPOSED[name](*given, ops)
             # Never getattr(ops, name) for any other name: a formula reaches what the table lists.
-            return (getattr(ops, name) if name in FUNCTIONS else calls[name])(*given)
+            known = name in FUNCTIONS or name in COMPOSED
+            return (getattr(ops, name) if known else calls[name])(*given)
     raise AssertionError(f"unchecked node {node!r}")

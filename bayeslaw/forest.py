@@ -221,22 +221,27 @@ def draw_states(
 
 
 def leave_one_out(
-    residual: np.ndarray, scale: np.ndarray, length: np.ndarray, variance: np.ndarray, forest: Forest
+    residual: np.ndarray,
+    scale: np.ndarray,
+    length: np.ndarray,
+    variance: np.ndarray,
+    forest: Forest,
+    observed: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the normal distribution of each row's residual given all others.
+    """Compute the normal distribution of each row's residual given all others that are observed.
 
     Parameters
     ----------
-    residual, scale, length, variance, forest
-        As in `log_density`; every row is observed.
+    residual, scale, length, variance, forest, observed
+        As in `log_density`.
 
     Returns
     -------
     mean, variance : numpy.ndarray, shape (draws, rows)
         The variance includes the row's own independent error.
     """
-    rows = _rows(residual, scale, length, variance, forest)
-    _, beliefs = _upward(rows, _mask(None, forest))
+    rows, observed = _rows(residual, scale, length, variance, forest), _mask(observed, forest)
+    _, beliefs = _upward(rows, observed)
     mean, spread = np.empty(rows.residual.shape), np.empty(rows.residual.shape)
     heard: list[Any] = []  # of the rows passed: all but the children still to come
     for i, j in enumerate(rows.parent):
@@ -247,7 +252,10 @@ def leave_one_out(
             heard[j], _ = merge(heard[j], beliefs.sent[i], rows.power)
         (mean[i], share), _ = merge(above, beliefs.children[i], rows.power)
         spread[i] = rows.power * share + rows.variance[i]
-        heard.append(observe(above, rows.residual[i], rows.variance[i], rows.power)[0])
+        known = above
+        if observed[i]:
+            known, _ = observe(above, rows.residual[i], rows.variance[i], rows.power)
+        heard.append(known)
     return mean.T, spread.T
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from bayeslaw import expression
+
 Rule = Callable[[np.ndarray], np.ndarray]
 
 
@@ -163,6 +165,14 @@ class TracedOps:
     arccos = staticmethod(_elementwise(np.arccos, lambda x, y: -1 / np.sqrt(1 - x**2)))
     maximum = staticmethod(_pick(np.maximum, np.greater_equal))
     minimum = staticmethod(_pick(np.minimum, np.less))
+
+    @staticmethod
+    def sigmoid_root(log_t: Any, a: Any) -> Any:
+        """Root of an equation; its slopes are known at the root, however it was found."""
+        t, power = _value(log_t), _value(a)
+        root = expression.sigmoid_root(t, power, np)
+        by_t, by_a = expression.sigmoid_root_slopes(root, power, np)
+        return _traced(root, (log_t, lambda g: g * by_t), (a, lambda g: g * by_a))
 
     @staticmethod
     def dot(a: Any, b: np.ndarray) -> Any:

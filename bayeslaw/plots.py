@@ -24,6 +24,8 @@ from bayeslaw.axes import (
     new_figure,
     panel_grid,
 )
+from bayeslaw.backtest_plots import plot_backtest as plot_backtest
+from bayeslaw.backtest_plots import plot_reliability as plot_reliability
 from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
 from bayeslaw.errors import InputError, check_probability, did_you_mean
@@ -355,6 +357,31 @@ def save_all(fit: Fit, folder: str | Path) -> list[Path]:
     if fit.method == "nuts":
         figures |= {"prior-posterior": lambda: plot_prior_posterior(fit), "pair": lambda: plot_pair(fit)}
     return [save(draw(), folder / f"{name}.png") for name, draw in figures.items()]
+
+
+def save_backtest(bt: xr.Dataset, folder: str | Path) -> list[Path]:
+    """Write the figures of a back-test as PNG.
+
+    Parameters
+    ----------
+    bt : xarray.Dataset
+        As `backtest` returned it.
+    folder : path
+        Made if it is not there.
+
+    Returns
+    -------
+    list of pathlib.Path
+        backtest.png and reliability.png.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written to.
+    """
+    folder = make_folder(folder)
+    drawn = {"backtest": plot_backtest, "reliability": plot_reliability}
+    return [save(draw(bt), folder / f"{name}.png") for name, draw in drawn.items()]
 
 
 def _checks(fit: Fit, found: Iterable[Check] | None) -> list[Check]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.backtesting import backtest_table, pooled_coverage
 from bayeslaw.check import Check
 
 MAX_ROWS = 12
@@ -71,3 +72,71 @@ def forecast_text(result: xr.Dataset) -> str:
     head = f"{result.attrs['output']} ({result.attrs['units']}), {per} interval of a run:"
     alone = f"law alone at the last row: {float(law['median']):.5g} [{float(law['lower']):.5g}, {float(law['upper']):.5g}]"
     return f"{head}\n{table.to_string(index=False)}\n{alone} {result.attrs['units']}"
+
+
+def backtest_text(bt: xr.Dataset) -> str:
+    """Lay out a back-test: a row a fit, what failed, and how often targets lie inside their intervals.
+
+    Parameters
+    ----------
+    bt : xarray.Dataset
+        As `backtest` returned it.
+
+    Returns
+    -------
+    str
+    """
+    table = backtest_table(bt)
+    order = {name: i for i, name in enumerate(bt["window"].values)}
+    table = table.sort_values("window", key=lambda c: c.map(order), kind="stable")
+    shown = pd.DataFrame({
+        "window": table["window"],
+        "method": table["method"],
+        "seen": table["rows_seen"],
+        "held": table["rows_held"],
+        "ahead": table["orders_ahead"].map("{:.1f}".format),
+        "target off": table["target_error"].map(_percent),
+        "target 90 %": _between(table["target_lower_90"], table["target_upper_90"], number),
+        "mean off": table["error"].map(_percent),
+        "inside 90 %": table["coverage_90"].map(_percent),
+        "expected": _between(table["coverage_low_90"], table["coverage_high_90"], _percent),
+        "score": table["interval_score_relative"].map("{:.3f}".format),
+        "log score": (table["log_score_joint"] / table["rows_held"]).map("{:.3g}".format),
+        "fit": np.where(table["failed"] == "", "clean", "FAILED"),
+    })  # fmt: skip
+    if bt.attrs["leave_out"]:
+        shown = shown.drop(columns="ahead")
+    head = (
+        f"back-test of {bt.attrs['model']} along {bt.attrs['along']}, {bt.attrs['output']} ({bt.attrs['units']})\n"
+        "off: of the median, relative; ahead: orders of magnitude to the target; inside: held-out rows in their\n"
+        "90 % intervals, and the range that the forecast itself expects; score: interval score of logarithms\n"
+        "(lower is better); log score: joint, nat a row (higher is better)"
+    )
+    bad = table[table["failed"] != ""]
+    failed = [f"[fail] {r.method}, {r.window}: {r.failed}" for r in bad.itertuples()]
+    return "\n".join([head, shown.to_string(index=False), *failed, _pooled_text(bt)])
+
+
+def _pooled_text(bt: xr.Dataset) -> str:
+    """Say how many targets lie inside their 90 % intervals, where there are targets enough to tell."""
+    pooled = pooled_coverage(bt).sel(level=0.9)
+    lines = []
+    for i, name in enumerate(bt["method"].values):
+        one = pooled.isel(method=i)
+        count = int(one["targets"])
+        said = f"{name}: {_percent(float(one['coverage']))} of targets inside their 90 % intervals"
+        if count > 1:
+            low, high = _percent(float(one["low"])), _percent(float(one["high"]))
+            said += f"; with {count} targets {low} to {high} is as promised"
+        else:
+            said += "; all windows have one target, which cannot tell calibration"
+        lines.append(said)
+    return "\n".join(lines)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _between(low: pd.Series, high: pd.Series, write: Callable[[float], str]) -> list[str]:
+    return [f"[{write(a)}, {write(b)}]" for a, b in zip(low, high, strict=True)]

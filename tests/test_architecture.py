@@ -15,12 +15,14 @@ PACKAGE = Path(bl.__file__).parent
 # In order: a module imports only those before it.
 MODULES = (
     "errors", "check", "progress", "files", "expression", "spec", "reading", "catalogue",
-    "schedules", "functions", "law", "validate", "counts", "gold", "tables", "curves",
-    "observation", "priors", "forest", "forest_op", "model", "result", "gradient", "optimize", "pointfit", "nuts", "inference",
-    "diagnostics", "forecasting", "text", "axes", "panels", "plots", "page", "demo", "cli", "__main__",
+    "schedules", "functions", "law", "validate", "counts", "gold", "tables", "curves", "windows", "scores",
+    "observation", "groups", "shifts", "kernels", "independent", "counted", "priors", "covariance_slopes", "covariance",
+    "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
+    "pointfit", "nuts", "inference", "diagnostics", "forecasting", "heldout", "backtesting",
+    "text", "axes", "backtest_plots", "panels", "plots", "page", "demo", "cli", "__main__",
 )  # fmt: skip
 SAMPLERS = {"pymc", "pytensor", "nutpie"}
-MAY_SAMPLE = {"priors", "forest_op", "model", "nuts"}
+MAY_SAMPLE = {"priors", "sloped", "model", "nuts"}
 MAY_RUN_NO_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "runpy", "code"}
 CALLS_THAT_RUN_CODE = {"eval", "exec", "compile", "__import__"}
 

@@ -10,8 +10,8 @@ from conftest import noiseless
 import bayeslaw as bl
 from bayeslaw import expression
 from bayeslaw.catalogue import models_folder
-from bayeslaw.gradient import Traced, TracedOps
-from bayeslaw.law import derive, evaluate_law, law_inputs
+from bayeslaw.gradient import Traced, TracedOps, pull_back
+from bayeslaw.law import derive, evaluate_law, fixed_values, law_inputs, references
 from bayeslaw.priors import draw_priors
 
 LAWS = sorted(path.stem for path in models_folder().glob("*.toml"))
@@ -64,6 +64,7 @@ def test_laws_mean_the_same_on_numpy_and_pytensor(law):
             {n: symbol(v) for n, v in values.items()},
             {n: symbol(v) for n, v in inputs.items()},
             tensor_ops(),
+            {n: symbol(v) for n, v in {**references(spec), **fixed_values(spec)}.items()},
         )
     )
     np.testing.assert_allclose(found, expected, rtol=1e-12)
@@ -85,7 +86,7 @@ def test_laws_and_derived_mean_the_same_on_numpy_xarray_and_pytensor(law):
     rng = np.random.default_rng(2)
     rows = {n: rng.uniform(1, 3, 4) for n, i in spec.inputs.items() if i.function is None}
     calls = {n: lambda x: 0.1 * x for n, i in spec.inputs.items() if i.function}
-    constants = {f"ref_{n}": 1.5 for n in rows}
+    constants = {f"ref_{n}": 1.5 + i for i, n in enumerate(rows)}  # the ends of the data differ
     known = {**values, **derive(spec, values)}
     for formula in (spec.law, *(d.formula for d in spec.derived.values())):
         plain = {n: v for n, v in {**known, **rows, **constants}.items() if n in formula.symbols}
@@ -124,6 +125,72 @@ def test_every_function_means_the_same_on(library):
     else:
         found = expression.evaluate(formula, {"x": Traced(x), "y": y}, TracedOps).value
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+ROOTS = (np.linspace(-30, 30, 241), np.geomspace(0.01, 100, 41)[:, None])
+ROOT = expression.parse("sigmoid_root(log_t, a)")
+
+
+def test_the_root_solves_its_equation():
+    log_t, a = ROOTS
+    s = expression.evaluate(ROOT, {"log_t": log_t, "a": a}, np)
+    assert ((s > 0) & (s <= 1)).all()
+    assert (np.diff(s, axis=1) >= 0).all()
+    inner = s < 1 - 1e-4  # nearer to one, 1 - s has lost its digits
+    miss = np.log(s) - a * np.log1p(-np.where(inner, s, 0)) - log_t
+    np.testing.assert_allclose(miss[inner], 0, atol=1e-10)
+    flat = expression.evaluate(ROOT, {"log_t": log_t, "a": 1.0}, np)
+    np.testing.assert_allclose(flat, 1 / (1 + np.exp(-log_t)), rtol=1e-13)
+    t = np.exp(log_t)
+    by_hand = 2 * t / (1 + 2 * t + np.sqrt(1 + 4 * t))  # s / (1 - s)**2 = t is a quadratic
+    np.testing.assert_allclose(expression.evaluate(ROOT, {"log_t": log_t, "a": 2.0}, np), by_hand, rtol=1e-12)
+
+
+@pytest.mark.parametrize("log_t", [-1e300, -1e4, -1e-300, 0.0, 1e-300, 1e4, 1e300])
+@pytest.mark.parametrize("a", [1e-6, 1.0, 1e6])
+def test_the_root_stays_a_share_at_extremes(log_t, a):
+    values = {"log_t": np.array([[log_t]]), "a": np.array([[a]])}
+    s = expression.evaluate(ROOT, values, np)
+    assert (0 < s <= 1).all() if log_t else (0 < s < 1).all()
+    traced = {n: Traced(v) for n, v in values.items()}
+    result = expression.evaluate(ROOT, traced, TracedOps)
+    assert np.isfinite(pull_back(result, np.ones((1, 1)), list(traced.values()))).all()
+
+
+@pytest.mark.parametrize("library", ["float", "xarray", "pytensor", "sampler", "traced"])
+def test_the_root_means_the_same_on(library):
+    import pytensor.tensor as pt
+
+    log_t, a = ROOTS[0][::40], ROOTS[1][::8]
+    expected = expression.evaluate(ROOT, {"log_t": log_t, "a": a}, np)
+    if library == "float":
+        found = [[expression.evaluate(ROOT, {"log_t": t, "a": b}, np) for t in log_t] for b in a[:, 0]]
+    elif library == "xarray":
+        values = {"log_t": xr.DataArray(log_t, dims="obs"), "a": xr.DataArray(a[:, 0], dims="draw")}
+        found = expression.evaluate(ROOT, values, np).transpose("draw", "obs").values
+    elif library == "traced":
+        found = expression.evaluate(ROOT, {"log_t": log_t, "a": Traced(a)}, TracedOps).value
+    else:
+        ops = pt if library == "pytensor" else tensor_ops()
+        found = on_pytensor(lambda s: expression.evaluate(ROOT, {"log_t": s(log_t[None]), "a": s(a)}, ops))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_the_sampler_has_the_roots_slopes():
+    import pytensor.tensor as pt
+
+    log_t, a = np.linspace(-20, 20, 9), 1.7
+
+    def slopes(symbol):
+        given = symbol(log_t), symbol(a)
+        root = expression.evaluate(ROOT, dict(zip(("log_t", "a"), given, strict=True)), tensor_ops())
+        return pt.grad(root.sum(), given)
+
+    s = expression.sigmoid_root(log_t, a, np)
+    by_t, by_a = expression.sigmoid_root_slopes(s, a, np)
+    found = on_pytensor(slopes)
+    np.testing.assert_allclose(found[0], by_t, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found[1], by_a.sum(), rtol=1e-9)
 
 
 def test_a_formula_knows_its_symbols_and_calls():
@@ -188,6 +255,8 @@ HOSTILE = [
     "exp(C, C)",
     "exp()",
     "maximum(C)",
+    "sigmoid_root(C)",
+    "sigmoid_root(C, C, C)",
     "exp(C)(C)",
     "C" + ".a" * 450,
     "[" * 150 + "]" * 150,

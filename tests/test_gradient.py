@@ -13,6 +13,9 @@ from bayeslaw.law import evaluate_law, law_inputs
 from bayeslaw.priors import draw_priors
 
 POINTS = {"a": np.array([[0.4], [0.9], [0.7]]), "b": np.array([[1.3], [0.6], [0.2]])}
+LAWS = (
+    "compute", "params-tokens", "gold-likelihood", "chinchilla", "power", "broken-power", "sigmoid-power"
+)  # fmt: skip
 ROWS = {"x": np.array([0.5, 1.5, 2.5, 3.5]), "one": np.array([2.0])}
 FORMULAS = [
     "-a", "+a", "a + b", "a - b", "a * b", "a / b", "a + x", "x + a", "a - x", "x - a", "a * x", "x * a",
@@ -24,6 +27,8 @@ FORMULAS = [
     "maximum(a, b)", "maximum(a, x)", "maximum(x, a * x)", "minimum(a, b)", "minimum(a * x, 1.1)", "minimum(1, b * x)",
     "a * b * x + a / (b + x) - exp(-a * x) * b**x", "log(a + b * x**-a) * (a + 1)",
     "maximum(a, x) * minimum(b, x) * a",
+    "sigmoid_root(a * x, b)", "sigmoid_root(x - 2, b)", "sigmoid_root(a - b * x, x)", "sigmoid_root(log(a), a * b)",
+    "sigmoid_root(9 * (x - 2), a)",
 ]  # fmt: skip
 
 
@@ -115,7 +120,7 @@ def test_the_annealing_area_has_its_gradient():
     assert np.isfinite(numeric[0]).all()
 
 
-@pytest.mark.parametrize("name", ["compute", "params-tokens", "gold-likelihood", "chinchilla"])
+@pytest.mark.parametrize("name", LAWS)
 def test_a_shipped_law_has_its_gradient(name):
     spec, data = noiseless(name)
     spec, inputs = bl.resolve(spec, data), law_inputs(bl.resolve(spec, data), data)

@@ -289,6 +289,9 @@ def _coordinates(spec, s: dict[str, float]) -> tuple[dict[str, float], float]:
             elif p.ridge is not None:
                 values[f"{p.name}_ridge"] = link + np.log(evaluate(p.ridge, s, np))
                 total += stats.norm.logpdf(link, mean, sd)
+            elif p.support == "unit":
+                values[f"{p.name}_link"] = link
+                total += stats.norm.logpdf(link, mean, sd)
             else:
                 values[p.name] = s[p.name]
                 total += stats.norm.logpdf(link, mean, sd) - link

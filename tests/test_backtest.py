@@ -1,0 +1,358 @@
+"""Back-tests: scores against closed forms, windows that leak nothing, and what a user gets of them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+from conftest import noiseless
+from scipy import stats
+
+import bayeslaw as bl
+from bayeslaw import backtesting, plots, scores
+from bayeslaw.cli import main
+from bayeslaw.text import backtest_text
+
+FAST = {"draws": 250, "tune": 300, "chains": 2, "bootstrap": 50, "progress": False}
+POINT = {"methods": ["point"], "bootstrap": 50, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def spec():
+    return bl.change(bl.load_model("compute"), discrepancy=None)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Forty rows that follow the compute law, in four families and at steps within each."""
+    data = noiseless("compute", noise=0.05)[1]
+    family = np.array(list("abcd"), dtype=object)[np.arange(40) % 4]
+    return data.assign_coords(family=("obs", family)).assign(step=("obs", np.repeat(np.arange(10.0), 4)))
+
+
+@pytest.fixture(scope="module")
+def bt(spec, data):
+    """A posterior and a point fit in two windows."""
+    return bl.backtest(spec, data, windows=[3e19, 3e20], **FAST)
+
+
+@pytest.fixture(scope="module")
+def groups(spec, data):
+    return bl.backtest(spec, data, "family", **POINT)
+
+
+# ---- scores
+
+
+@pytest.mark.parametrize("z", [0.0, 1.3, -4.0])
+def test_crps_of_a_normal(z):
+    sigma = 2.5
+    draws = 1.0 + sigma * stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)[:, None]
+    wanted = sigma * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - np.pi**-0.5)
+    assert scores.crps(draws, np.array([1.0 + sigma * z]))[0] == pytest.approx(wanted, rel=1e-3)
+
+
+def test_crps_is_the_sum_over_all_pairs():
+    rng = np.random.default_rng(0)
+    draws, y = rng.standard_normal((30, 4)), rng.standard_normal(4)
+    pairs = np.abs(draws[:, None] - draws[None]).sum(axis=(0, 1)) / (30 * 29)
+    np.testing.assert_allclose(scores.crps(draws, y), np.abs(draws - y).mean(axis=0) - pairs / 2, rtol=1e-12)
+    np.testing.assert_allclose(scores.crps(draws[:1], y), np.abs(draws[0] - y))
+
+
+def test_interval_score_by_hand():
+    y, lower, upper = np.array([0.0, 3.0, -2.0]), np.full(3, -1.0), np.full(3, 1.0)
+    np.testing.assert_allclose(scores.interval_score(y, lower, upper, 0.9), [2.0, 2.0 + 40.0, 2.0 + 20.0])
+    assert scores.covered(y, lower, upper).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("draw", [lambda rng, n: rng.standard_normal(n), lambda rng, n: rng.poisson(1.5, n)])
+def test_pit_is_uniform_for_smooth_and_for_discrete_draws(draw):
+    rng = np.random.default_rng(1)
+    values = scores.pit(draw(rng, (99, 5000)), draw(rng, 5000), rng)
+    assert values.min() > 0 and values.max() < 1
+    assert stats.kstest(values, "uniform").pvalue > 0.01
+
+
+def test_own_range_of_coverage_knows_that_rows_move_together():
+    rng = np.random.default_rng(2)
+    alone = scores.own_coverage_range(rng.standard_normal((2000, 100)), (0.5, 0.9), rng)
+    wanted = stats.binom.ppf([[0.05], [0.95]], 100, [0.5, 0.9]) / 100
+    np.testing.assert_allclose(alone, wanted, atol=0.021)
+    together = scores.own_coverage_range(np.repeat(rng.standard_normal((5000, 1)), 100, 1), (0.5, 0.9), rng)
+    np.testing.assert_array_equal(together, [[0, 0], [1, 1]])
+
+
+# ---- what a back-test is
+
+
+def test_its_layout(bt, data):
+    assert bt["method"].values.tolist() == ["posterior", "point"]  # no discrepancy: nothing to leave out
+    assert dict(bt.sizes) == {"method": 2, "window": 2, "level": 4, "obs": 40}
+    for name, values in bt.data_vars.items():
+        assert values.attrs["units"] and values.attrs["long_name"], name
+        if name != "pit" and values.dtype.kind == "f":
+            assert np.isfinite(values).all(), name
+    assert (bt["rows_seen"] + bt["rows_held"] == 40).all()
+    np.testing.assert_array_equal(bt["end"], [3e19, 3e20])
+    top = data["compute"].values.max()
+    np.testing.assert_allclose(bt["orders_ahead"], np.log10(top / bt["end"]))
+    assert (bt["target_row"] == data["compute"].values.argmax()).all()
+    assert bt.attrs["model"] == "compute" and bt.attrs["seed"] == 0
+    assert json.loads(bt.attrs["settings"])["draws"] == 250
+
+
+def test_its_numbers_agree_with_each_other(bt, data):
+    y = data["neg_log_pass_at_k"].values[bt["target_row"].values]
+    np.testing.assert_array_equal(bt["target_observed"], y)
+    np.testing.assert_allclose(bt["target_error"], np.abs(bt["target_median"] - y) / y)
+    held = data["compute"].values[None] > bt["end"].values[:, None]
+    assert (bt["pit"].notnull().values == held).all()
+    inside = (np.abs(bt["pit"] - 0.5) < bt["level"] / 2).where(bt["pit"].notnull()).sum("obs")
+    assert np.abs(inside / bt["rows_held"] - bt["coverage"]).max() < 0.1
+    assert (bt["coverage_low"] <= bt["coverage_high"]).all()
+    assert (bt["target_lower"] < bt["target_median"]).all() and (bt["error"] < 0.3).all()
+    assert (bt["interval_score_relative"] >= bt["width_relative"] - 1e-12).all()
+
+
+def test_a_window_sees_its_own_rows_only(spec, data):
+    """Neither the references nor anything else comes from rows that are held out."""
+    end = np.median(data["compute"])
+    held = (data["compute"] > end).values
+    other = data.assign(compute=data["compute"] * np.where(held, 3.0, 1.0))
+    other["neg_log_pass_at_k"] = other["neg_log_pass_at_k"] * np.where(held, 0.7, 1.0)
+    seen = []
+
+    def spied(*arguments, **settings):
+        seen.append(bl.fit(*arguments, **settings))
+        return seen[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backtesting, "fit", spied)
+        for table in (data, other):
+            bl.backtest(spec, table, windows=[end], **POINT)
+    reference = np.exp(np.log(data["compute"].values[~held]).mean())
+    assert [f.spec.inputs["C"].reference for f in seen] == pytest.approx([reference] * 2, rel=1e-12)
+    xr.testing.assert_identical(seen[0].draws, seen[1].draws)
+
+
+def test_independent_is_the_law_without_its_discrepancy(spec, data, monkeypatch):
+    wanders = bl.change(
+        spec,
+        discrepancy={
+            "kernel": "matern32",
+            "over": ["C"],
+            "scale": {"prior_90": [0.01, 0.1]},
+            "length": {"prior_90": [0.5, 3]},
+        },
+    )
+    fitted = []
+
+    def quick(changed, rows, method, **settings):
+        fitted.append((changed.discrepancy is not None, method))
+        return bl.fit(changed, rows, "map", **settings)
+
+    monkeypatch.setattr(backtesting, "fit", quick)
+    result = bl.backtest(wanders, data, windows=[3e20], bootstrap=30, progress=False)
+    assert result["method"].values.tolist() == ["posterior", "independent", "point"]
+    assert fitted == [(True, "nuts"), (False, "nuts"), (True, "map")]
+    alone = bl.backtest(spec, data, windows=[3e20], methods=["independent"], bootstrap=30, progress=False)
+    assert alone["method"].values.tolist() == ["independent"]
+
+
+@pytest.mark.parametrize("kind", [bl.InputError, RuntimeError, np.linalg.LinAlgError])
+def test_a_window_that_cannot_be_fitted_is_named_and_the_others_stay(spec, data, monkeypatch, kind):
+    def fragile(changed, rows, method, **settings):
+        if rows.sizes["obs"] < 20:
+            raise kind("too few\nrows")
+        return bl.fit(changed, rows, method, **settings)
+
+    monkeypatch.setattr(backtesting, "fit", fragile)
+    result = bl.backtest(spec, data, windows=[3e18, 3e20], **POINT)
+    assert result["failed"].values.tolist() == [["too few rows", ""]]
+    assert np.isnan(result["crps"]).values.tolist() == [[True, False]]
+    assert np.isnan(result["pit"].isel(window=0)).all()
+    assert "[fail] point, compute <= 3e+18: too few rows" in backtest_text(result)
+    assert plots.plot_backtest(result).get_supxlabel().startswith("fits: 1 of 2 failed")
+    with pytest.raises(bl.InputError, match="no fit was possible; the first one: too few"):
+        bl.backtest(spec, data, windows=[3e18], **POINT)
+
+
+def test_a_sampler_that_failed_is_named(spec, data):
+    result = bl.backtest(spec, data, windows=[3e20], methods="posterior", **{**FAST, "draws": 20, "tune": 20})
+    assert "ess-bulk" in result["failed"].item()
+    assert np.isfinite(result["crps"].item())
+
+
+def test_an_interrupt_stops_it(spec, data, monkeypatch):
+    def stopped(*arguments, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backtesting, "fit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        bl.backtest(spec, data, windows=[3e20], **POINT)
+
+
+def test_groups(groups, spec, data):
+    assert groups["window"].values.tolist() == list("abcd")
+    assert groups["target_row"].values.tolist() == [36, 37, 38, 39]  # the last step of each
+    assert np.isnan(groups["orders_ahead"]).all() and np.isnan(groups["end"]).all()
+    one = bl.backtest(spec, data, "family", windows=["c"], target=4.4, **POINT)
+    assert one["window"].values.tolist() == ["c"] and one["target_row"].item() == 18
+    numbers = data.assign(size=("obs", np.arange(40) % 4 * 1e6))
+    one = bl.backtest(spec, numbers, "size", leave_out=True, windows=[2e6], **POINT)
+    assert one["rows_held"].item() == 10
+
+
+def test_a_target_that_a_window_sees_has_no_error(spec, data):
+    low = float(data["compute"][20])
+    result = bl.backtest(spec, data, windows=[low / 3, low * 3], target=low * 1.01, **POINT)
+    assert result["target_row"].values.tolist() == [20, -1]
+    assert np.isnan(result["target_error"]).values.tolist() == [[False, True]]
+    assert np.isfinite(result["crps"]).all()
+
+
+def test_one_row_alone_has_one_log_score(spec, data):
+    end = np.sort(data["compute"])[-2]
+    one = bl.backtest(spec, data, windows=[end], **POINT)
+    assert one["rows_held"].item() == 1
+    np.testing.assert_allclose(one["log_score_joint"], one["log_score_row"])
+    np.testing.assert_allclose(one["error"], one["target_error"])
+
+
+def test_targets_count_once(bt, groups):
+    pooled = backtesting.pooled_coverage(groups)
+    assert pooled["targets"].values.tolist() == [4]
+    np.testing.assert_allclose(pooled["high"], 1.0)
+    np.testing.assert_allclose(pooled["low"].sel(level=[0.5, 0.95]), [[0, 3 / 4]])
+    assert backtesting.pooled_coverage(bt)["targets"].values.tolist() == [1, 1]
+    assert "which cannot tell calibration" in backtest_text(bt)
+    assert "with 4 targets" in backtest_text(groups)
+
+
+def test_counts_are_told_as_shares_by_every_method(spec, data):
+    counts = bl.change(spec, likelihood={"family": "Binomial"})
+    n = np.full(40, 400.0)
+    c = np.round(n * np.exp(-data["neg_log_pass_at_k"].values / 5)) + 1
+    data = data.assign(n=("obs", n), c=("obs", c), neg_log_pass_at_k=("obs", -np.log(c / n)))
+    result = bl.backtest(counts, data, windows=[3e20], **POINT)
+    assert result.attrs["units"] == result["crps"].attrs["units"] == "share"
+    assert result["target_observed"].item() == pytest.approx(c[result["target_row"].item()] / 400)
+    assert 0 < result["target_lower"].min() < result["target_upper"].max() < 1
+    assert np.isnan(result["log_score_joint"]).all()  # a density of logarithms is none of counts
+
+
+# ---- what is made of it
+
+
+def test_it_is_written_and_read(bt, tmp_path):
+    read = xr.load_dataset(backtesting.write_backtest(bt, tmp_path / "b.nc"), engine="h5netcdf")
+    np.testing.assert_array_equal(read["pit"], bt["pit"])
+    assert backtest_text(read) == backtest_text(bt)
+    table = pd.read_csv(backtesting.write_backtest(bt, tmp_path / "b.csv"))
+    assert len(table) == 4 and {"method", "window", "end", "coverage_90", "target_lower_95"} <= set(table)
+
+
+@pytest.mark.parametrize("kind", ["windows", "groups", "one method"])
+def test_figures_have_names_and_units(bt, groups, kind):
+    shown = {"windows": bt, "groups": groups, "one method": bt.isel(method=[1])}[kind]
+    for figure in (plots.plot_backtest(shown), plots.plot_reliability(shown)):
+        for ax in figure.axes:
+            assert "(" in ax.get_xlabel() or kind == "groups"
+            assert "(" in ax.get_ylabel() or not ax.get_subplotspec().is_first_col()
+        assert figure.get_supxlabel().startswith("fits: ")
+        assert "back-test along" in figure.get_suptitle()
+
+
+BAD = {
+    "did you mean 'compute'": {"along": "compte"},
+    "no window sees": {"windows": [1.0]},
+    "growing windows need": {"along": "family", "leave_out": False},
+    "allowed: numbers, values of 'compute'": {"windows": ["much"]},
+    "a list of values": {"windows": 1e20},
+    "no group 'e'": {"along": "family", "windows": ["e"]},
+    "did you mean 'posterior'": {"methods": ["posteriors"]},
+    "methods: found None": {"methods": []},
+    "every window sees": {"windows": [1e20], "target": 1e18},
+    "target: found 'x'": {"target": "x"},
+    "bootstrap: found 5": {"bootstrap": 5},
+    "draws: found -5": {"draws": -5},
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_bad_input(spec, data, message):
+    with pytest.raises(bl.InputError, match=message):
+        bl.backtest(spec, data, **{**POINT, **BAD[message]})
+
+
+def test_what_is_no_back_test_is_refused(spec, data):
+    with pytest.raises(bl.InputError, match="must be what backtest"):
+        plots.plot_backtest(data)
+    with pytest.raises(bl.InputError, match="spec comes from load_model"):
+        bl.backtest("compute", data)
+
+
+# ---- the command line
+
+
+def call(*arguments: object):
+    return CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def table(data, tmp_path):
+    path = tmp_path / "runs.csv"
+    data[["compute", "neg_log_pass_at_k", "family"]].to_dataframe().to_csv(path, index=False)
+    return path
+
+
+def test_command(table, tmp_path):
+    out = tmp_path / "b.nc"
+    result = call(
+        "backtest", "compute", table, "--windows", "1e20,1e21", "--methods", "point", "--bootstrap", 40,
+        "-o", out, "--plots", tmp_path / "figures",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "compute <= 1e+20" in result.output
+    assert xr.load_dataset(out, engine="h5netcdf").sizes["window"] == 2
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == {"backtest.png", "reliability.png"}
+    out = tmp_path / "b.csv"
+    result = call(
+        "backtest", "compute", table, "--along", "family", "--methods", "point", "--bootstrap", 40, "-o", out
+    )
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv(out)["window"].tolist() == list("abcd")
+
+
+def test_command_exits_one_where_a_sampler_failed(table, tmp_path):
+    out = tmp_path / "b.csv"
+    result = call(
+        "backtest", "compute", table, "--discrepancy", "none", "--windows", "1e21", "--methods", "posterior",
+        "--draws", 20, "--tune", 20, "--chains", 2, "-o", out,
+    )  # fmt: skip
+    assert result.exit_code == 1
+    assert "[fail] posterior" in result.output and out.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--along", "comptue"), "did you mean 'compute'"),
+        (("--windows", "1,much"), "allowed: numbers"),
+        (("--methods", "map"), "allowed: independent, point, posterior"),
+        (("-o", "b.txt"), "allowed: .nc or .csv"),
+        (("-o", "nowhere/b.nc"), "folder that exists"),
+        (("--where", "familie=a"), "did you mean 'family'"),
+    ],
+)
+def test_command_refuses_bad_input(table, tmp_path, options, message):
+    before = sorted(tmp_path.iterdir())
+    result = call("backtest", "compute", table, "-o", tmp_path / "b.nc", *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split()).lower()
+    assert sorted(tmp_path.iterdir()) == before
