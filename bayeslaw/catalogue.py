@@ -203,6 +203,8 @@ def _change_discrepancy(document: dict, value: Mapping[str, Any] | None) -> None
 
 def _parameter_entry(spec: Spec, document: dict, name: str) -> dict:
     """Return the table of a parameter in the document, or refuse with the way to go."""
+    if name == "sigma" and name in document.get("discrepancy", {}):
+        return document["discrepancy"][name]
     for section in ("parameters", "likelihood"):
         if name in document[section] and isinstance(document[section][name], dict):
             return document[section][name]

@@ -20,12 +20,18 @@ from scipy.special import logsumexp
 from bayeslaw.kernels import kernel, length_grid, variance
 from bayeslaw.observation import NUMPY, Observation, Rows
 from bayeslaw.priors import link_normal
-from bayeslaw.shifts import SHIFT, pad, shift_noise, shift_scales, shifted
+from bayeslaw.shifts import SHIFT, log_t, outlying, shift_density, shift_sizes, shift_terms, slots
 from bayeslaw.spec import Spec
 
 _CUT = 3e-3
 """Eigenvalues below it (of K, whose diagonal is near 1) are replaced by their mean."""
 _TINY = 1e-12
+FAR_OUT, OUT = 10.0, 6.0
+"""Robust spreads from which a row makes shifts necessary, and from which rows then get one. Tables without
+outliers stay below 7, real outliers reach 37."""
+_PASSES = 10
+_WANDERING = 3.0
+"""A usual size of a discrepancy, in units of run noise, where it is not inferred yet."""
 _TERMS = (
     "weight", "basis", "eigen", "share", "rest", "first",
     "left_eigen", "left_share", "left_rest", "left_count", "log_weights",
@@ -92,6 +98,55 @@ def discrepancy_scale(spec: Spec, values: Mapping[str, Any]) -> Any:
     return scale * values["sigma"] if spec.discrepancy.relative else scale
 
 
+def outlying_shifts(spec: Spec, rows: Rows, residual: np.ndarray) -> np.ndarray:
+    """Find rows that lie far from what their neighbours' residuals lead to expect.
+
+    Parameters
+    ----------
+    spec : Spec
+        With a discrepancy over inputs.
+    rows : Rows
+    residual : numpy.ndarray, shape (rows,)
+        Of a robust point fit, on the scale of errors.
+
+    Returns
+    -------
+    numpy.ndarray, shape (rows,)
+        How far out such a row is, on the scale of errors; zero for all others, and for all rows
+        unless one is `FAR_OUT` spreads out. A law that is smoothly wrong moves neighbours together
+        and yields none.
+    """
+    length = spec.noise.get("discrepancy_length")
+    middle = 1.0 if length is None else (length.fixed or float(np.exp(link_normal(length)[0])))
+    place = places(spec, rows)
+    K = _WANDERING**2 * kernel(spec.discrepancy.kernel, place, place, middle)
+    kept = np.ones(len(rows), dtype=bool)
+    far, shift = False, np.zeros(len(rows))
+    for _ in range(
+        _PASSES
+    ):  # outliers hide one another, so those found are set aside and the rest looked at again
+        apart, shift = _apart(K, residual, kept)
+        far = far or bool((apart > FAR_OUT).any())
+        if not far or (kept == (apart <= OUT)).all():
+            break
+        kept = apart <= OUT
+    return np.where(kept | (not far), 0.0, shift)
+
+
+def _apart(K: np.ndarray, residual: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's distance from what the other kept rows lead to expect: in robust spreads, and plain."""
+    inverse = np.linalg.inv(K[np.ix_(kept, kept)] + np.eye(kept.sum()))
+    gap, width = np.empty(len(residual)), np.empty(len(residual))
+    diagonal = np.diagonal(inverse)
+    gap[kept], width[kept] = inverse @ residual[kept] / diagonal, 1 / np.sqrt(diagonal)
+    cross = K[np.ix_(~kept, kept)]
+    gap[~kept] = residual[~kept] - cross @ (inverse @ residual[kept])
+    width[~kept] = np.sqrt(1 + np.diagonal(K)[~kept] - np.einsum("ij,jk,ik->i", cross, inverse, cross))
+    apart = gap / width
+    spread = 1.4826 * np.median(np.abs(apart[kept] - np.median(apart[kept])))
+    return np.abs(apart) / max(spread, 1e-300), gap
+
+
 def _middle_variance(spec: Spec) -> float:
     sigma = spec.noise["sigma"]
     return sigma.fixed**2 if sigma.fixed is not None else float(np.exp(2 * link_normal(sigma)[0]))
@@ -131,7 +186,7 @@ class _Covariance:
         return self._last[1:]
 
     def latents(self, rows: Rows) -> dict[str, int]:
-        return {SHIFT: pad(len(rows))} if self.robust else {}
+        return {SHIFT: slots(rows)} if self.robust else {}
 
     def prepare(self, rows: Rows) -> dict[str, np.ndarray]:
         """Stack the bases of all lengths, small eigenvalues left out."""
@@ -158,19 +213,28 @@ class _Covariance:
             "constant": np.float64(
                 np.sum(rows.log_slope) + np.log(where.weight).sum() - n / 2 * np.log(2 * np.pi)
             ),
+            **(shift_terms(rows, self._width()) if self.robust else {}),
         }  # fmt: skip
 
     def joint(self, mean: Any, values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
-        shift = shifted(values, terms["observed"].shape[0], ops) if self.robust else 0.0
-        residual = terms["observed"] - mean - shift
+        residual, more = terms["observed"] - mean, terms["constant"]
+        if self.robust:
+            residual = residual - (terms["shift_row"] * shift_sizes(values, terms)).sum(axis=1)
+            more = more + shift_density(values, terms, ops)
         varying = residual, discrepancy_scale(self.spec, values), values["sigma"]
-        return ops.sloped("covariance", *varying, *(terms[n] for n in _TERMS)) + terms["constant"]
+        return ops.sloped("covariance", *varying, *(terms[n] for n in _TERMS)) + more
 
     # -- from here on NumPy, many draws at once ---------------------------------------------------
 
     def _residual(self, mean: np.ndarray, values: Mapping[str, Any], rows: Rows) -> np.ndarray:
-        shift = shifted(values, len(rows), NUMPY) if self.robust else 0.0
-        return rows.y - mean - shift
+        residual = rows.y - mean
+        if self.robust:
+            terms = shift_terms(rows, self._width())
+            residual = residual - shift_sizes(values, terms) @ terms["shift_row"].T
+        return residual
+
+    def _width(self) -> float:
+        return float(np.sqrt(_middle_variance(self.spec)))
 
     def _groups(self, values: Mapping[str, Any], draws: int):
         """Yield each length's place on the grid, the draws that have it, their scale and sigma."""
@@ -214,17 +278,12 @@ class _Covariance:
             )
             spread[at], centre[at] = 1 / precision, residual[at] - z / precision
         own = rows.y - mean - centre
-        return self._log_noise(own, spread, values) + rows.log_slope
-
-    def _log_noise(self, own: np.ndarray, spread: np.ndarray, values: Mapping[str, Any]) -> np.ndarray:
-        """Log density of rows with a normal spread, and a shift where there are shifts."""
-        if not self.robust:
-            return -0.5 * (np.log(2 * np.pi * spread) + own**2 / spread)
-        each = [
-            -0.5 * (np.log(2 * np.pi * v) + own**2 / v)
-            for v in (spread + extra for extra in shift_scales(values))
-        ]
-        return logsumexp(np.stack(each), axis=0) - np.log(len(each))
+        density = _log_normal(own, spread)
+        if self.robust:  # left out, an outlying row's shift is unknown: its tails are a shift's
+            at, size = outlying(rows), np.reshape(values["sigma"] * values["shift_scale"], (-1, 1))
+            wide = np.sqrt(size**2 + spread[:, at])
+            density[:, at] = log_t(own[:, at] / wide, NUMPY) - np.log(wide)
+        return density + rows.log_slope
 
     def fitted(self, mean, values, rows) -> np.ndarray:
         where, bases = self._of(rows)
@@ -268,8 +327,6 @@ class _Covariance:
                 noise = np.sqrt(np.maximum(spread, 0.0)) * noise
             curve[at] += centre + noise
         scatter = np.sqrt(values["sigma"] ** 2 + new_rows.error**2) * rng.standard_normal(curve.shape)
-        if self.robust:
-            scatter = scatter + shift_noise(values, curve.shape, rng)
         return {"curve": curve, "run": curve + scatter}
 
     def density(self, mean, values, rows, new_mean, new_rows, rng) -> tuple[np.ndarray, np.ndarray]:
@@ -278,7 +335,6 @@ class _Covariance:
         own = np.array(np.broadcast_to(new_rows.y - new_mean, (draws, len(new))))
         spread = np.broadcast_to(values["sigma"] ** 2 + new_rows.error**2, own.shape).copy()
         apart, joint = np.empty_like(own), np.empty(draws)
-        extra = shift_noise(values, own.shape, rng, variances=True) if self.robust else 0.0
         for at, scale, centre, cross, inverse, length in self._conditional(
             mean, values, rows, new_rows, draws
         ):
@@ -290,10 +346,9 @@ class _Covariance:
                     "ij,dj,kj->dik", cross, inverse, cross, optimize=True
                 )
             apart[at] = np.maximum(np.diagonal(wander, axis1=1, axis2=2), 0.0) + spread[at]
-            noise = spread[at] + (extra[at] if self.robust else 0.0)
-            joint[at] = _log_normal_together(own[at], wander, noise)
+            joint[at] = _log_normal_together(own[at], wander, spread[at])
         slope = new_rows.log_slope
-        return joint + np.sum(slope), self._log_noise(own, apart, values) + slope
+        return joint + np.sum(slope), _log_normal(own, apart) + slope
 
 
 def _draws(values: Mapping[str, Any]) -> int:
@@ -310,6 +365,10 @@ def _correlated(prior, cross, inverse, scale, noise: np.ndarray) -> np.ndarray:
         eigen, vectors = np.linalg.eigh(wander)
         out[i] = vectors @ (np.sqrt(np.maximum(eigen, 0.0)) * white)
     return out
+
+
+def _log_normal(own: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    return -0.5 * (np.log(2 * np.pi * spread) + own**2 / spread)
 
 
 def _log_normal_together(own: np.ndarray, wander: np.ndarray, noise: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayeslaw.catalogue import resolve
+from bayeslaw.catalogue import change, resolve
+from bayeslaw.covariance import outlying_shifts
 from bayeslaw.errors import InputError, check_whole, did_you_mean
 from bayeslaw.families import observation_of
 from bayeslaw.groups import group_labels, score_sizes
@@ -16,6 +17,7 @@ from bayeslaw.law import derive
 from bayeslaw.observation import observed_rows, to_output
 from bayeslaw.priors import draw_priors
 from bayeslaw.result import Fit, flat_values, law_by_row, make_fit, noise_values
+from bayeslaw.shifts import COLUMN
 from bayeslaw.spec import Spec
 
 METHODS = ("nuts", "map")
@@ -39,7 +41,7 @@ def compile(spec: Spec, data: xr.Dataset) -> None:
     """
     from bayeslaw.nuts import compile_model
 
-    compile_model(resolve(spec, data), data)
+    compile_model(*settle_outliers(resolve(spec, data), data))
 
 
 def fit(
@@ -95,7 +97,37 @@ def fit(
     if method == "map":
         return _point(spec, data, {name: settings[name] for name in ("bootstrap", "seed")}, shown)
     del settings["bootstrap"]
-    return _posterior(spec, data, settings, shown)
+    return _posterior(*settle_outliers(spec, data), settings, shown)
+
+
+def settle_outliers(spec: Spec, data: xr.Dataset) -> tuple[Spec, xr.Dataset]:
+    """Decide which rows get shifts, where the file leaves it to the residuals (``outliers = "auto"``).
+
+    Parameters
+    ----------
+    spec : Spec
+        Resolved.
+    data : xarray.Dataset
+
+    Returns
+    -------
+    spec : Spec
+        With ``outliers`` true or false. Shifts that nobody needs cost time and change nothing; a
+        single outlier without one widens every interval.
+    data : xarray.Dataset
+        With the column ``outlying`` where there are shifts: how far out a row is.
+    """
+    if spec.discrepancy is None or spec.outliers is False:
+        return spec, data
+    # Curves are thousands of rows of few runs, and counts have their own noise: neither has shifts.
+    if spec.discrepancy.kernel == "exponential" or spec.family == "Binomial":
+        return change(spec, likelihood={"outliers": False}), data
+    from bayeslaw.pointfit import robust_residuals
+
+    shift = outlying_shifts(spec, observed_rows(spec, data), robust_residuals(spec, data))
+    if spec.outliers is not True:
+        spec = change(spec, likelihood={"outliers": bool(shift.any())})
+    return spec, data.assign({COLUMN: ("obs", shift)}) if spec.outliers else data
 
 
 _LEAST = {"draws": 4, "tune": 0, "chains": 1, "seed": 0, "bootstrap": 0}

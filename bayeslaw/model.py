@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayeslaw.expression import FUNCTIONS
+from bayeslaw.expression import FUNCTIONS, sigmoid_root, sigmoid_root_slopes
 from bayeslaw.families import observation_of
 from bayeslaw.groups import by_row, group_index, group_labels, score_name, score_sizes
 from bayeslaw.law import evaluate_law, fixed_values, law_inputs, references, to_scale
@@ -125,4 +125,19 @@ def _tensor_ops() -> SimpleNamespace:
         return (a[:, None] * b).sum(axis=0)
 
     functions = {name: getattr(pt, name) for name in (*FUNCTIONS, *_MORE)}
-    return SimpleNamespace(**functions, power=power, dot=dot, sloped=sloped_log_density)
+    return SimpleNamespace(
+        **functions, power=power, dot=dot, sloped=sloped_log_density, sigmoid_root=_sigmoid_root
+    )
+
+
+def _sigmoid_root(log_t: Any, a: Any) -> Any:
+    """State `sigmoid_root` as one operation that knows its slopes: unrolled it compiles for a minute."""
+    import pytensor.tensor as pt
+    from pytensor.compile.builders import OpFromGraph
+
+    def pull_back(inputs: Any, outputs: Any, gradients: Any) -> list[Any]:
+        return [gradients[0] * slope for slope in sigmoid_root_slopes(outputs[0], inputs[1], pt)]
+
+    log_t, a = pt.broadcast_arrays(log_t, a)
+    inputs = [log_t.type(), a.type()]
+    return OpFromGraph(inputs, [sigmoid_root(*inputs, pt)], pullback=pull_back)(log_t, a)

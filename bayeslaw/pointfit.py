@@ -30,6 +30,7 @@ from bayeslaw.spec import Spec
 SAME_OPTIMUM = 1e-6
 """A start has reached the optimum when its objective is within this share of the best."""
 DEFAULT_STARTS = 64
+_QUICK_STARTS = 16
 _CHUNK = 320
 _SMALLEST_START = 1e-3
 _POLISHED = 3
@@ -92,6 +93,28 @@ def point_fit(
         "bootstrap": xr.Dataset({n: (dims, v[None]) for n, v in problem.named(again.x).items()}, coords),
         "starts": xr.Dataset({"objective": ("start", np.minimum(found.value, 1e300))}),
     }
+
+
+def robust_residuals(spec: Spec, data: xr.Dataset) -> np.ndarray:
+    """Return the residuals of a quick Huber fit, which outliers hardly move.
+
+    Parameters
+    ----------
+    spec : Spec
+        Resolved.
+    data : xarray.Dataset
+
+    Returns
+    -------
+    numpy.ndarray, shape (rows,)
+        On the scale of errors. Of the best of few starts drawn from the priors.
+    """
+    problem = _Problem(spec, data)
+    if not problem.free:
+        return problem.residual(np.zeros((1, 0)))[0]
+    starts = problem.columns(draw_priors(spec, _QUICK_STARTS, np.random.default_rng(0)))
+    found = minimize_many(problem.objective(None), starts, *problem.bounds)
+    return problem.residual(found.x[[int(np.nanargmin(found.value))]])[0]
 
 
 class _Problem:
@@ -205,6 +228,10 @@ class _Problem:
                 values = to_sampling(self.spec, natural)
         else:
             values = draw_priors(self.spec, DEFAULT_STARTS, np.random.default_rng(0))
+        return self.columns(values)
+
+    def columns(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """Return points from values of the sampled parameters, shape (m, p)."""
         columns = []
         for name in (n for p in self.free for n in (p.names or (p.name,))):
             positive = self.spec.parameters.get(name) and self.spec.parameters[name].support == "positive"

@@ -285,7 +285,7 @@ class _Reader:
         if value is None:
             return None, {}
         where = "[discrepancy]"
-        entry = self.table(value, where, ("kernel", "over", "scale"), ("length", "within"))
+        entry = self.table(value, where, ("kernel", "over", "scale"), ("length", "within", "sigma"))
         kernel = self.choice(entry["kernel"], KERNELS, f"{where} kernel")
         over = entry["over"]
         if not isinstance(over, list | tuple) or not over or len(set(map(str, over))) < len(over):
@@ -300,6 +300,8 @@ class _Reader:
             f"discrepancy_{key}": self.noise(f"discrepancy_{key}", entry[key], f"{where} {key}")
             for key in ("scale", "length") if key in entry
         }  # fmt: skip
+        if "sigma" in entry:
+            parameters["sigma"] = self.noise("sigma", entry["sigma"], f"{where} sigma")
         relative = parameters["discrepancy_scale"].unit == "sigma"
         return Discrepancy(kernel, names, within, relative), parameters
 
