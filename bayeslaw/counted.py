@@ -6,7 +6,7 @@ as any other observation model says; the counts are binomial given it. So rows w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,16 +17,18 @@ from bayeslaw.observation import NUMPY, Observation, Rows
 from bayeslaw.shifts import pad
 
 LATENT = "rate_score"
-"""Name of the latent vector: each row's output, standardised by what its counts alone say."""
+"""Name of the latent vector: each row's output, standardised by what its counts and the law say of it."""
 
 
-def counted(inner: Observation) -> Observation:
+def counted(inner: Observation, variance: Callable[[Mapping[str, Any]], Any]) -> Observation:
     """Return the observation model of counts whose rates scatter as `inner` says.
 
     Parameters
     ----------
     inner : Observation
         Of normal run noise, with or without a discrepancy.
+    variance : callable
+        (values) -> variance of a row around the law, noise and discrepancy together.
 
     Returns
     -------
@@ -42,34 +44,40 @@ def counted(inner: Observation) -> Observation:
         n, c = rows.columns["n"], rows.columns["c"]
         plain = replace(rows, y=centre, error=np.zeros(len(rows)), log_slope=np.zeros(len(rows)))
         return {**inner.prepare(plain), "centre": centre, "width": width, "samples": n, "successes": c,
-                "ways": np.float64(_log_ways(n, c).sum() + np.log(width).sum() + len(rows) / 2 * np.log(2 * np.pi))}  # fmt: skip
+                "ways": np.float64(_log_ways(n, c).sum() + len(rows) / 2 * np.log(2 * np.pi))}  # fmt: skip
+
+    def outputs(score: Any, mean: Any, values: Mapping[str, Any], centre: Any, width: Any, ops: Any) -> Any:
+        """Return the rows' outputs from their scores, and the scores' widths.
+
+        A score is standard normal, nearly, under counts and law together: of rows with few counts it
+        is the run noise, of rows with many what is left of their sampling error.
+        """
+        spread = variance(values)
+        share = spread / (spread + width**2)  # what the counts have to say
+        sd = width * ops.sqrt(share)
+        return share * centre + (1 - share) * mean + sd * score, sd
 
     def joint(mean: Any, values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
         score = values[LATENT][: terms["centre"].shape[0]]
-        y = terms["centre"] + terms["width"] * score
-        counts = _log_binomial(y, terms["samples"], terms["successes"], ops).sum()
+        y, sd = outputs(score, mean, values, terms["centre"], terms["width"], ops)
+        counts = _log_binomial(y, terms["samples"], terms["successes"], ops).sum() + terms["ways"]
         # The score's own standard normal density is not meant: it is taken out again.
-        return (
-            counts
-            + terms["ways"]
-            + 0.5 * (score**2).sum()
-            + inner.joint(mean, values, {**terms, "observed": y}, ops)
-        )
+        slope = (ops.log(sd) + 0.5 * score**2).sum()
+        return counts + slope + inner.joint(mean, values, {**terms, "observed": y}, ops)
 
-    def latent_rows(values: Mapping[str, Any], rows: Rows) -> Rows:
-        centre, width = _from_counts(rows)
-        y = centre + width * values[LATENT][:, : len(rows)]
+    def latent_rows(mean: np.ndarray, values: Mapping[str, Any], rows: Rows) -> Rows:
+        y, _ = outputs(values[LATENT][:, : len(rows)], mean, values, *_from_counts(rows), NUMPY)
         return replace(rows, y=y, error=np.zeros(len(rows)), log_slope=np.zeros(len(rows)))
 
     def leave_one_out(mean, values, rows) -> np.ndarray:
         # p(c_i | c_−i, parameters) = 1 / E[1 / p(c_i | y_i)] needs the draws of y_i: what PSIS does with p(c_i | y_i).
-        y = latent_rows(values, rows).y
+        y = latent_rows(mean, values, rows).y
         return _log_binomial(y, rows.columns["n"], rows.columns["c"], NUMPY) + _log_ways(
             rows.columns["n"], rows.columns["c"]
         )
 
     def predict(mean, values, rows, new_mean, new_rows, rng, together=False) -> dict[str, np.ndarray]:
-        seen = None if rows is None else latent_rows(values, rows)
+        seen = None if rows is None else latent_rows(mean, values, rows)
         exact = replace(new_rows, error=np.zeros(len(new_rows)))
         drawn = inner.predict(mean, values, seen, new_mean, exact, rng, together)
         if "n" not in new_rows.columns:
@@ -82,15 +90,15 @@ def counted(inner: Observation) -> Observation:
     def density(mean, values, rows, new_mean, new_rows, rng) -> tuple[np.ndarray, np.ndarray]:
         exact = replace(new_rows, error=np.zeros(len(new_rows)))
         n, c = new_rows.columns["n"], new_rows.columns["c"]
-        y = inner.predict(mean, values, latent_rows(values, rows), new_mean, exact, rng, True)["run"]
+        y = inner.predict(mean, values, latent_rows(mean, values, rows), new_mean, exact, rng, True)["run"]
         rowwise = _log_binomial(y, n, c, NUMPY) + _log_ways(n, c)
         return rowwise.sum(axis=1), rowwise
 
     def fitted(mean, values, rows) -> np.ndarray:
-        return inner.fitted(mean, values, latent_rows(values, rows))
+        return inner.fitted(mean, values, latent_rows(mean, values, rows))
 
     def complete(mean, values, rows, rng) -> dict[str, np.ndarray]:
-        return inner.complete(mean, values, latent_rows(values, rows), rng)
+        return inner.complete(mean, values, latent_rows(mean, values, rows), rng)
 
     return Observation(prepare, joint, leave_one_out, predict, density, fitted, latents, complete)
 

@@ -9,12 +9,13 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.check import LEVELS, Check, from_json
+from bayeslaw.discrepancy import discrepancy_checks
 from bayeslaw.families import observation_of
 from bayeslaw.law import to_scale
 from bayeslaw.observation import observed_rows
 from bayeslaw.pointfit import SAME_OPTIMUM
 from bayeslaw.priors import log_priors, prior_sd, sampled, to_link
-from bayeslaw.result import Fit, fit_values, fitted_mean, flat_values, residuals
+from bayeslaw.result import Fit, fit_values, fitted_mean, flat_values, residuals, row_names
 from bayeslaw.spec import Parameter
 
 MAX_RHAT = 1.01
@@ -125,6 +126,7 @@ def checks(fit: Fit) -> list[Check]:
             *_sampler(fit),
             *_identified(fit),
             *_prior_sensitivity(fit),
+            *discrepancy_checks(fit),
             *_residuals(fit),
             *_tails(fit),
             *_predictive(fit),
@@ -335,15 +337,11 @@ def outlying_rows(fit: Fit, factor: float = 10.0) -> list[str]:
     -------
     list of str
     """
-    spec, data = fit.spec, fit.data
+    data = fit.data
     scale = np.median(fit_values(fit)["sigma"])
     residual = residuals(fit)
     far = [i for i in np.argsort(-np.abs(residual)) if abs(residual[i]) > factor * scale]
-    key = next((k for k in ("run", "model") if k in data.coords), None)
-    names = [str(data[key].values[i]) if key else f"row {i + 1}" for i in far]
-    if "step" in data.coords:
-        names = [f"{n} at step {data['step'].values[i]:.0f}" for n, i in zip(names, far, strict=True)]
-    return names
+    return row_names(data, np.array(far, dtype=int))
 
 
 def _predictive(fit: Fit) -> list[Check]:

@@ -324,3 +324,22 @@ def residuals(fit: Fit) -> np.ndarray:
     rows = observed_rows(fit.spec, fit.data)
     curve = observation_of(fit.spec).fitted(fitted_mean(fit, thin), fit_values(fit, thin), rows)
     return rows.y - np.median(curve, axis=0)
+
+
+def row_names(data: xr.Dataset, rows: np.ndarray) -> list[str]:
+    """Name rows by run or model, and step, or else by their number.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+    rows : numpy.ndarray of int
+
+    Returns
+    -------
+    list of str
+    """
+    key = next((k for k in ("run", "model") if k in data.coords), None)
+    names = [str(data[key].values[i]) if key else f"row {i + 1}" for i in rows]
+    if "step" in data.coords:
+        names = [f"{n} at step {data['step'].values[i]:.0f}" for n, i in zip(names, rows, strict=True)]
+    return names

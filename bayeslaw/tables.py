@@ -258,6 +258,8 @@ def _observations(frame: pd.DataFrame, spec: Spec, k: int | None, excluded: Excl
     error = [name for name in ("sampling_error",) if name in frame]
     if spec.output.name not in PASS_OUTPUTS or (spec.output.name in frame and "n" not in frame):
         return check_columns(frame, [spec.output.name, *error])
+    if spec.family == "Binomial":
+        return _as_counts(frame, spec, 1 if k is None else k)
     if {"n", "c"} <= set(frame.columns):
         frame = _from_counts(frame, 1 if k is None else k, excluded)
     elif "k" in frame:
@@ -270,6 +272,32 @@ def _observations(frame: pd.DataFrame, spec: Spec, k: int | None, excluded: Excl
             if "sampling_error" in frame:
                 frame["sampling_error"] = (frame["sampling_error"] / p).where(p > 0, 0.0)
     return frame
+
+
+def _as_counts(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
+    """Keep counts as they are, summed to one row an observation; rows without a success stay."""
+    if k != 1 or spec.output.name != "neg_log_pass_at_k" or spec.output.scale != "log":
+        raise InputError(
+            f"model '{spec.name}': a Binomial likelihood counts single samples: it needs k = 1 and the output "
+            "neg_log_pass_at_k on the log scale."
+        )
+    if not {"n", "c"} <= set(frame.columns):
+        raise InputError(
+            "table: a Binomial likelihood needs columns n (samples or problems) and c (correct)."
+        )
+    frame = check_columns(frame, ["n", "c"])
+    if "problem" in frame:
+        by = [key for key in (*KEYS, *COVARIATES) if key in frame and frame[key].notna().all()]
+        sums = frame.groupby(by, sort=False)[["n", "c"]].sum().reset_index()
+        rest = [c for c in frame.columns if c not in (*by, "problem", "n", "c")]
+        groups = frame.groupby(by, sort=False)
+        constant = [c for c in rest if (groups[c].nunique(dropna=False) <= 1).all()]
+        frame = sums.merge(groups[constant].first().reset_index(), on=by) if constant else sums
+    # Shown where a value is needed; the fit uses the counts. Half a success keeps zeros on the scale.
+    share = ((frame["c"] + 0.5) / (frame["n"] + 1)).where(frame["c"] == 0, frame["c"] / frame["n"])
+    share = share.where(frame["c"] < frame["n"], (frame["c"] + 0.5) / (frame["n"] + 1))
+    error = np.sqrt(share * (1 - share) / frame["n"]) / share
+    return frame.assign(neg_log_pass_at_k=-np.log(share), sampling_error=error)
 
 
 def _from_counts(frame: pd.DataFrame, k: int, excluded: Excluded) -> pd.DataFrame:
