@@ -21,18 +21,20 @@ if TYPE_CHECKING:
     from bayeslaw.forecasting import forecast
     from bayeslaw.inference import compile, fit
     from bayeslaw.law import to_sampling
+    from bayeslaw.mixture import Mixture
     from bayeslaw.result import Fit, load_fit
     from bayeslaw.schedules import Schedule, parse_schedule
     from bayeslaw.spec import Spec
+    from bayeslaw.stacking import stack
     from bayeslaw.tables import read_table
 
 _HOME = {
-    "Check": "check", "Fit": "result", "InputError": "errors", "Schedule": "schedules", "Spec": "spec",
+    "Check": "check", "Fit": "result", "InputError": "errors", "Mixture": "mixture", "Schedule": "schedules", "Spec": "spec",
     "backtest": "backtesting", "change": "catalogue", "checks": "diagnostics", "compile": "inference", "fit": "inference",
     "forecast": "forecasting", "load_fit": "result", "load_model": "catalogue",
     "log_likelihood": "diagnostics", "models": "catalogue", "parse_schedule": "schedules",
     "pass_at_k": "counts", "read_curves": "curves", "read_table": "tables", "resolve": "catalogue",
-    "summary": "diagnostics", "to_sampling": "law",
+    "stack": "stacking", "summary": "diagnostics", "to_sampling": "law",
 }  # fmt: skip
 
 __version__ = "0.1.0"

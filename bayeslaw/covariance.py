@@ -121,20 +121,29 @@ def outlying_shifts(spec: Spec, rows: Rows, residual: np.ndarray) -> np.ndarray:
     place = places(spec, rows)
     K = _WANDERING**2 * kernel(spec.discrepancy.kernel, place, place, middle)
     kept = np.ones(len(rows), dtype=bool)
-    far, shift = False, np.zeros(len(rows))
-    for _ in range(
-        _PASSES
-    ):  # outliers hide one another, so those found are set aside and the rest looked at again
-        apart, shift = _apart(K, residual, kept)
-        far = far or bool((apart > FAR_OUT).any())
-        if not far or (kept == (apart <= OUT)).all():
+    sigma = spec.noise["sigma"]
+    least = sigma.fixed if sigma.fixed is not None else sigma.prior_90[0]
+    far = False
+    for turn in range(_PASSES):
+        # Outliers hide one another: those found are set aside and the rest looked at again. The first
+        # time shows who is far out; after that the spread itself shrinks.
+        apart, shift = _apart(K, residual, kept, least)
+        far = far or (turn < 2 and bool((apart > FAR_OUT).any()))
+        if (kept == (apart <= OUT)).all() or (turn > 0 and not far):
             break
         kept = apart <= OUT
+        if kept.sum() <= len(rows) / 2:  # the residuals of so few rows say nothing of outliers
+            return np.zeros(len(rows))
     return np.where(kept | (not far), 0.0, shift)
 
 
-def _apart(K: np.ndarray, residual: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's distance from what the other kept rows lead to expect: in robust spreads, and plain."""
+def _apart(
+    K: np.ndarray, residual: np.ndarray, kept: np.ndarray, least: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's distance from what the other kept rows lead to expect: in robust spreads, and plain.
+
+    A spread is at least a small run noise: a point fit goes through some of few rows exactly.
+    """
     inverse = np.linalg.inv(K[np.ix_(kept, kept)] + np.eye(kept.sum()))
     gap, width = np.empty(len(residual)), np.empty(len(residual))
     diagonal = np.diagonal(inverse)
@@ -144,7 +153,7 @@ def _apart(K: np.ndarray, residual: np.ndarray, kept: np.ndarray) -> tuple[np.nd
     width[~kept] = np.sqrt(1 + np.diagonal(K)[~kept] - np.einsum("ij,jk,ik->i", cross, inverse, cross))
     apart = gap / width
     spread = 1.4826 * np.median(np.abs(apart[kept] - np.median(apart[kept])))
-    return np.abs(apart) / max(spread, 1e-300), gap
+    return np.abs(apart) / max(spread, least), gap
 
 
 def _middle_variance(spec: Spec) -> float:

@@ -141,7 +141,7 @@ def _count_once(
         branches[run] = [other, last]
         shared = curve[(curve["step"] <= last) & curve["step"].isin(curves[other]["step"])]
         excluded.add(
-            (f"{run} step {s}" for s in shared["step"]),
+            (f"{run} step {s:.0f}" for s in shared["step"]),
             f"shared with run {other!r}, from whose checkpoint it starts, and counted there",
         )
         drop += list(shared.index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from bayeslaw.curves import needs_schedule, schedule_inputs
 from bayeslaw.errors import InputError, check_probability, check_whole, did_you_mean
 from bayeslaw.families import observation_of
 from bayeslaw.law import law_inputs, log_slope, used_inputs
+from bayeslaw.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
 from bayeslaw.observation import Rows, error_on_scale, observed_rows, to_output
 from bayeslaw.result import Fit, fit_values, fitted_mean, law_by_row, law_on_scale
 from bayeslaw.schedules import parse_schedule
@@ -28,20 +29,21 @@ _BLOCK = 4_000_000
 
 
 def forecast(
-    fit: Fit,
+    fit: Fit | Mixture,
     targets: Mapping[str, Any] | pd.DataFrame | None = None,
     prob: float = 0.9,
     *,
     schedule: str | None = None,
     steps: Sequence[int] | None = None,
     seed: int = 0,
+    new_group: bool = False,
 ) -> xr.Dataset:
     """Forecast the output at new inputs, or along a schedule that was never run.
 
     Parameters
     ----------
-    fit : Fit
-        From `fit` or `load_fit`.
+    fit : Fit or Mixture
+        From `fit` or `load_fit`; or from `stack`: several laws, weighted.
     targets : mapping or DataFrame, optional
         One row a target: the law's inputs by symbol or column, ``{"C": [1e24]}``. Columns go
         together row by row, never as a grid. ``compute`` may be given as ``params`` and ``tokens``;
@@ -53,6 +55,9 @@ def forecast(
     steps : sequence of int, optional
         Steps of the schedule; by default all behind its warm-up.
     seed : int
+    new_group : bool
+        Forecast a group that was not seen, where parameters are pooled over groups: its deviation is
+        as spread as theirs. Else targets name their group, ``{"C": [1e24], "family": ["Llama"]}``.
 
     Returns
     -------
@@ -61,7 +66,9 @@ def forecast(
         (kind, step). Kinds: ``law``, the formula alone; ``curve``, where a noiseless run lands;
         ``run``, where a run lands: the headline. ``mean`` is taken on the scale of errors and mapped
         back, since heavy tails have no mean otherwise. ``orders_beyond`` says how many orders of
-        magnitude a target lies beyond the data. ``attrs["checks"]`` travels along.
+        magnitude a target lies beyond the data. ``attrs["checks"]`` travels along. Of a mixture also
+        ``law_share``, the share of the variance on the scale of errors that is the choice of law,
+        and ``attrs["weights"]``, JSON.
 
     Raises
     ------
@@ -74,41 +81,68 @@ def forecast(
     """
     check_probability("prob", prob)
     check_whole("seed", seed, 0)
-    if not fit.draws.sizes["draw"]:
+    fits = [one for one, _ in members(fit)]
+    if not all(one.draws.sizes["draw"] for one in fits):
         raise InputError(
             "forecast: this point fit has no bootstrap, so no interval; fit with bootstrap=1000 (--bootstrap 1000)."
         )
-    if needs_schedule(fit.spec):
-        if schedule is None or targets is not None:
-            raise InputError(
-                f"model '{fit.spec.name}' forecasts along a schedule: forecast(fit, schedule='cosine(…)') / --schedule."
-            )
-        inputs, coords, checks = _along_schedule(fit, schedule, steps)
-        dim = "step"
-    else:
-        if targets is None or schedule is not None:
-            names = ", ".join(n for n, i in fit.spec.inputs.items() if not i.function)
-            raise InputError(
-                f"model '{fit.spec.name}' forecasts at targets: forecast(fit, {{…}}) / --at with a value for {names}."
-            )
-        inputs, coords, checks = _at_targets(fit, targets)
-        dim = "target"
+    spec = fits[0].spec
+    dim = "step" if needs_schedule(spec) else "target"
+    inputs, coords, checks = _inputs(fits, targets, schedule, steps)
+    for one, given in zip(fits, inputs, strict=True):
+        if one.method == "nuts":
+            _check_groups(one, given, new_group)
+    unit = {"units": spec.output.unit}
+    attrs = {"law_share": {"units": "share"}}
     quantities = _quantiles(fit, inputs, prob, seed)
-    unit = {"units": fit.spec.output.unit}
-    out = xr.Dataset({n: (("kind", dim), v, unit) for n, v in quantities.items()}, {"kind": list(KINDS)})
-    for name, values in coords.items():
-        out = out.assign_coords({name: (dim, values)})
+    out = xr.Dataset(
+        {n: (("kind", dim), v, attrs.get(n, unit)) for n, v in quantities.items()}, {"kind": list(KINDS)}
+    )
+    out = out.assign_coords({name: (dim, values) for name, values in coords.items()})
     if dim == "target":
         out = out.assign_coords(target=np.arange(out.sizes["target"]))
+    about = {"model": spec.name, "method": fits[0].method}
+    if isinstance(fit, Mixture):
+        about = {"model": fit.name, "method": "mixture", "weights": weights_text(fit)}
+        checks = [*checks, *weight_checks(fit)]
     return out.assign_attrs(
-        output=fit.spec.output.name, units=fit.spec.output.unit, prob=float(prob),
-        model=fit.spec.name, method=fit.method, checks=to_json(checks),
-    )  # fmt: skip
+        output=spec.output.name, units=spec.output.unit, prob=float(prob), **about, checks=to_json(checks)
+    )
 
 
-def _at_targets(fit: Fit, targets: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], list[Check]]:
-    """Read targets: the law's inputs, coordinates to show, and how far they lie from the data."""
-    columns = _zip_columns(targets)
+def _inputs(
+    fits: list[Fit], targets: Any, schedule: str | None, steps: Sequence[int] | None
+) -> tuple[list[dict[str, np.ndarray]], dict[str, np.ndarray], list[Check]]:
+    """Read targets or a schedule: each law's inputs, coordinates to show, and what is to be known of them."""
+    spec = fits[0].spec
+    if needs_schedule(spec):
+        if schedule is None or targets is not None:
+            raise InputError(
+                f"model '{spec.name}' forecasts along a schedule: forecast(fit, schedule='cosine(…)') / --schedule."
+            )
+        parts = [_along_schedule(one, schedule, steps) for one in fits]
+        return [inputs for inputs, _, _ in parts], *parts[0][1:]
+    if targets is None or schedule is not None:
+        names = ", ".join(n for n, i in spec.inputs.items() if not i.function)
+        raise InputError(
+            f"model '{spec.name}' forecasts at targets: forecast(fit, {{…}}) / --at with a value for {names}."
+        )
+    labels = {column for one in fits for column in one.spec.pooled.values()}
+    columns = _zip_columns(targets, labels)
+    allowed = [_allowed(one.spec) for one in fits]
+    for name in columns:
+        if not any(name in names for names in allowed):
+            raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, set().union(*allowed))}")
+    # Each law takes the columns it knows: another of a mixture may need more.
+    own = [{n: v for n, v in columns.items() if n in names} for names in allowed]
+    parts = [_at_targets(one, part) for one, part in zip(fits, own, strict=True)]
+    beyond = np.max([away for _, away in parts], axis=0)
+    shown = {n: v for inputs, _ in reversed(parts) for n, v in inputs.items() if n != "sampling_error"}
+    return [inputs for inputs, _ in parts], {**shown, "orders_beyond": beyond}, _distance_checks(beyond)
+
+
+def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return a law's inputs at targets, and how many orders these lie beyond the data."""
     spec = fit.spec
     _check_names(spec, columns)
     if (
@@ -131,14 +165,30 @@ def _at_targets(fit: Fit, targets: Any) -> tuple[dict[str, np.ndarray], dict[str
             _refuse_not_positive(name, values, entry.unit)
         if (values > 0).all():
             beyond = np.maximum(beyond, _orders_beyond(fit.data[entry.column].values, values))
-    coords = {**{n: inputs[n] for n in inputs}, "orders_beyond": beyond}
-    return {**inputs, "sampling_error": error}, coords, _distance_checks(beyond)
+    groups = {c: columns[c] for c in spec.pooled.values() if c in columns}
+    return {**inputs, **groups, "sampling_error": error}, beyond
 
 
-def _zip_columns(targets: Any) -> dict[str, np.ndarray]:
-    """Return columns of one length as float arrays; single values serve all rows."""
+def _check_groups(fit: Fit, inputs: Mapping[str, np.ndarray], new_group: bool) -> None:
+    """Refuse groups that were not seen, and targets that name none, unless a new group is meant."""
+    for column in () if new_group else dict.fromkeys(fit.spec.pooled.values()):
+        known = list(dict.fromkeys(map(str, fit.data[column].values)))
+        if column == "run" and needs_schedule(fit.spec):  # a new schedule is a new run
+            continue
+        if column not in inputs:
+            raise InputError(f"targets: name a {column} ({', '.join(known[:5])}, …), or ask for a new one with new_group=True.")  # fmt: skip
+        for label in inputs[column]:
+            if label not in known:
+                raise InputError(f"targets: no {column} {label!r} in the data{did_you_mean(label, known)} For a new one: new_group=True.")  # fmt: skip
+
+
+def _zip_columns(targets: Any, labels: Set[str]) -> dict[str, np.ndarray]:
+    """Return columns of one length, of floats or of groups' labels; single values serve all rows."""
     try:
-        columns = {str(n): np.atleast_1d(np.asarray(v, dtype=float)) for n, v in dict(targets).items()}
+        columns = {
+            str(n): np.atleast_1d(np.asarray(v, dtype=str if n in labels else float))
+            for n, v in dict(targets).items()
+        }
     except (TypeError, ValueError):
         raise InputError(f"targets: expected {{'input': [numbers]}}, found {targets!r}.") from None
     if not columns:
@@ -149,23 +199,34 @@ def _zip_columns(targets: Any) -> dict[str, np.ndarray]:
             raise InputError(
                 f"targets: {name!r} has {len(values)} value(s), others have {length}; rows go together."
             )
-        if not np.isfinite(values).all():
+        if name not in labels and not np.isfinite(values).all():
             raise InputError(f"targets: {name!r} holds a value that is not finite; all must be.")
     return {n: np.broadcast_to(v, length) for n, v in columns.items()}
 
 
-def _check_names(spec: Spec, columns: Mapping[str, np.ndarray]) -> None:
-    """Refuse targets that no input has, that are given twice, or that are missing."""
+def _aliases(spec: Spec) -> dict[str, list[str]]:
+    """Return the names under which each input of a law may be given: its symbol, its column."""
     used = [spec.inputs[name] for name in used_inputs(spec)]
-    aliases = {i.name: [i.name, *([i.column] if i.column != i.name else [])] for i in used}
-    allowed = {alias for names in aliases.values() for alias in names} | {"sampling_error"}
-    product = [i.name for i in used if i.column == "compute"]
-    if product:
-        allowed |= {"params", "tokens"}
-    for name in columns:
-        if name not in allowed:
-            raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, allowed)}")
-    for name, names in aliases.items():
+    return {i.name: [i.name, *([i.column] if i.column != i.name else [])] for i in used}
+
+
+def _allowed(spec: Spec) -> set[str]:
+    """Return all names that targets of a law may have."""
+    aliases = _aliases(spec)
+    allowed = (
+        {alias for names in aliases.values() for alias in names}
+        | {"sampling_error"}
+        | set(spec.pooled.values())
+    )
+    return allowed | (
+        {"params", "tokens"} if any(spec.inputs[n].column == "compute" for n in aliases) else set()
+    )
+
+
+def _check_names(spec: Spec, columns: Mapping[str, np.ndarray]) -> None:
+    """Refuse targets that are given twice, or that are missing."""
+    product = [n for n in used_inputs(spec) if spec.inputs[n].column == "compute"]
+    for name, names in _aliases(spec).items():
         given = [n for n in names if n in columns]
         if name in product and {"params", "tokens"} <= columns.keys():
             given.append("params and tokens")
@@ -231,7 +292,7 @@ def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None):
     )
     coords = {"step": at, "lr": schedule.lr[at], "orders_beyond": beyond}
     checks = [*_distance_checks(beyond[-1:]), *_rate_checks(fit, schedule.lr, first)]
-    return {**inputs, "sampling_error": np.zeros(len(at))}, coords, checks
+    return {**inputs, "step": at.astype(float), "sampling_error": np.zeros(len(at))}, coords, checks
 
 
 def _rate_checks(fit: Fit, lr: np.ndarray, first: int) -> list[Check]:
@@ -260,18 +321,26 @@ def _rate_checks(fit: Fit, lr: np.ndarray, first: int) -> list[Check]:
     return checks
 
 
-def _quantiles(fit: Fit, inputs: Mapping[str, np.ndarray], prob: float, seed: int) -> dict[str, np.ndarray]:
+def _quantiles(
+    fit: Fit | Mixture, inputs: list[dict[str, np.ndarray]], prob: float, seed: int
+) -> dict[str, np.ndarray]:
     """Summarise draws of every kind at every target, a block of targets at a time."""
     rng = np.random.default_rng(seed)
-    draws, targets = fit.draws.sizes["chain"] * fit.draws.sizes["draw"], len(inputs["sampling_error"])
+    fits, weights = zip(*members(fit), strict=True)
+    draws = sum(one.draws.sizes["chain"] * one.draws.sizes["draw"] for one in fits)
+    targets = len(inputs[0]["sampling_error"])
     thin = max(1, draws * targets // _VALUES)
-    values = fit_values(fit, thin)
+    values = [fit_values(one, thin) for one in fits]
     block = max(1, _BLOCK // (draws // thin))
-    predict = predictor(fit, thin)
+    predict = [predictor(one, thin) for one in fits]
     pieces = []
     for start in range(0, targets, block):
-        part = {n: v[start : start + block] for n, v in inputs.items()}
-        pieces.append(_summaries(fit.spec, predict(values, part, rng), prob))
+        own = [{n: v[start : start + block] for n, v in part.items()} for part in inputs]
+        kinds = [p(v, part, rng) for p, v, part in zip(predict, values, own, strict=True)]
+        piece = _summaries(fits[0].spec, mixed(kinds, weights), prob)
+        if isinstance(fit, Mixture):
+            piece["law_share"] = np.stack([law_share([part[k] for part in kinds], weights) for k in KINDS])
+        pieces.append(piece)
     return {n: np.concatenate([p[n] for p in pieces], axis=1) for n in pieces[0]}
 
 

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from bayeslaw.families import observation_of
 from bayeslaw.forecasting import new_rows, predictor
 from bayeslaw.law import row_columns
+from bayeslaw.mixture import Mixture, members, mixed
 from bayeslaw.observation import Rows, observed_rows, to_output
 from bayeslaw.result import Fit, fit_values, fitted_mean, law_by_row, law_on_scale
 
@@ -40,16 +41,16 @@ class HeldOut:
     unit: str
 
 
-def held_out(fit: Fit, data: xr.Dataset, draws: int = 1000, seed: int = 0) -> HeldOut:
+def held_out(fit: Fit | Mixture, data: xr.Dataset, draws: int = 1000, seed: int = 0) -> HeldOut:
     """Forecast rows and hold the forecast against what they are.
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fit or Mixture
     data : xarray.Dataset
         The held-out rows, with the columns of the fit's own data.
     draws : int
-        At most so many draws are used.
+        At most so many draws are used, of each law of a mixture.
     seed : int
 
     Returns
@@ -61,6 +62,8 @@ def held_out(fit: Fit, data: xr.Dataset, draws: int = 1000, seed: int = 0) -> He
     InputError
         If the rows lack a column, or an output has no place on the scale of errors.
     """
+    if isinstance(fit, Mixture):
+        return _held_out_mixture(fit, data, draws, seed)
     rng = np.random.default_rng(seed)
     spec = fit.spec
     size = fit.draws.sizes["chain"] * fit.draws.sizes["draw"]
@@ -76,6 +79,16 @@ def held_out(fit: Fit, data: xr.Dataset, draws: int = 1000, seed: int = 0) -> He
         joint, each = _densities(fit, values, columns, rows, thin, rng)
     count = np.log(len(each))
     return HeldOut(observed, unseen, float(logsumexp(joint) - count), logsumexp(each, axis=0) - count, unit)
+
+
+def _held_out_mixture(mixture: Mixture, data: xr.Dataset, draws: int, seed: int) -> HeldOut:
+    """Mix what the laws say of the rows: one law is right for all of them together."""
+    fits, weights = zip(*members(mixture), strict=True)
+    parts = [held_out(one, data, draws, seed) for one in fits]
+    joint = logsumexp([part.log_joint for part in parts], b=weights)
+    each = logsumexp([part.log_rows for part in parts], b=np.array(weights)[:, None], axis=0)
+    unseen = mixed([{"run": part.draws} for part in parts], weights)["run"]
+    return HeldOut(parts[0].observed, unseen, float(joint), each, parts[0].unit)
 
 
 def _densities(

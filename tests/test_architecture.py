@@ -18,7 +18,8 @@ MODULES = (
     "schedules", "functions", "law", "validate", "counts", "gold", "tables", "curves", "windows", "scores",
     "observation", "groups", "shifts", "kernels", "independent", "counted", "priors", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
-    "pointfit", "nuts", "inference", "diagnostics", "forecasting", "heldout", "backtesting",
+    "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting",
+    "stacking",
     "text", "axes", "backtest_plots", "panels", "plots", "page", "demo", "cli", "__main__",
 )  # fmt: skip
 SAMPLERS = {"pymc", "pytensor", "nutpie"}

@@ -92,7 +92,7 @@ def test_posterior_figures(posterior):
     ]
     figures += [plots.plot_forecast(posterior, forecast_of(posterior))]
     assert "neg log pass@k (nat), k = 1" in [ax.get_ylabel() for ax in figures[0].axes]
-    assert len(panels(figures[3])) == len([*posterior.spec.scalar_names, *posterior.spec.likelihood])
+    assert len(panels(figures[3])) == len([*posterior.spec.scalar_names, *posterior.spec.noise])
     assert [ax.get_xlabel().split()[0] for ax in panels(figures[4])][-1] == "alpha"
     assert "truth" in texts(figures[4])
     assert "90 %" in texts(figures[4])
@@ -109,8 +109,8 @@ def test_the_fan_is_the_forecast(posterior):
 
     at = np.array([1e19, 1e21])
     fan, fc = fan_of(posterior, {"C": at}, 0.9), bl.forecast(posterior, {"C": at})
-    np.testing.assert_allclose(fan.line, fc["median"].sel(kind="law"), rtol=1e-12)
-    np.testing.assert_allclose(fan.law[0], fc["lower"].sel(kind="law"), rtol=1e-12)
+    np.testing.assert_allclose(fan.line, fc["median"].sel(kind="curve"), rtol=1e-12)
+    np.testing.assert_allclose(fan.curve[0], fc["lower"].sel(kind="curve"), rtol=1e-12)
 
 
 def test_checks_travel_with_the_figure(posterior):

@@ -163,7 +163,7 @@ MALFORMED = [
     ("no output unit", edited("output.unit", delete=True), ["[output]", "'unit' is missing"]),
     ("no family", edited("likelihood.family", delete=True), ["[likelihood]", "'family' is missing"]),
     ("no sigma", edited("likelihood.sigma", delete=True), ["[likelihood]", "'sigma' is missing"]),
-    ("unknown family", edited("likelihood.family", "Normal"), ["'Normal'", "StudentT"]),
+    ("unknown family", edited("likelihood.family", "Gauss"), ["'Gauss'", "StudentT"]),
     ("unknown scale", edited("output.scale", "loge"), ["[output] scale", "'loge'", "did you mean 'log'"]),
     ("unknown support", edited("parameters.beta.support", "postive"), ["'postive'", "did you mean 'positive'"]),
     ("unknown reference", edited("inputs.D.reference", "geo"), ["[inputs] D reference", "'geo'", "geometric-mean"]),

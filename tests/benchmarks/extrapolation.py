@@ -1,0 +1,268 @@
+"""Measure forecasts beyond the data: scores, coverage, time and cleanness, on real tables and simulated worlds.
+
+Run: uv run python tests/benchmarks/extrapolation.py [chinchilla gsm8k schedules humaneval worlds]
+
+Prints one table a part. Real tables are read from ../shared/data beside the project.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import bayeslaw as bl
+from bayeslaw.heldout import held_out
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+TRAINING = {
+    "cosine_24000": "cosine(peak=3e-4, end=3e-5, warmup=2160, total=24000)",
+    "constant_24000": "constant(peak=3e-4, warmup=2160, total=24000)",
+    "wsdcon_9": "step(peak=3e-4, at=8000, to=9e-5, warmup=2160, total=16000)",
+}
+UNSEEN = {
+    "constant_72000": "constant(peak=3e-4, warmup=2160, total=72000)",
+    "cosine_72000": "cosine(peak=3e-4, end=3e-5, warmup=2160, total=72000)",
+    "wsd_20000_24000": "wsd(peak=3e-4, end=3e-5, warmup=2160, stable=20000, total=24000, decay='exponential')",
+    "wsdld_20000_24000": "wsd(peak=3e-4, end=3e-5, warmup=2160, stable=20000, total=24000)",
+    "wsdcon_3": "step(peak=3e-4, at=8000, to=3e-5, warmup=2160, total=16000)",
+    "wsdcon_18": "step(peak=3e-4, at=8000, to=18e-5, warmup=2160, total=16000)",
+}
+
+
+def fitted(spec: bl.Spec, data: xr.Dataset, method: str = "nuts") -> tuple[bl.Fit, float, str]:
+    """Fit behind the compilation; return the fit, its seconds, and which sampler's checks it failed."""
+    if method == "nuts":
+        bl.compile(spec, data)
+    started = time.perf_counter()
+    fit = bl.fit(spec, data, method, progress=False, bootstrap=300)
+    seconds = time.perf_counter() - started
+    return fit, seconds, ", ".join(c.name for c in bl.checks(fit) if c.level == "fail") or "clean"
+
+
+def scores(fit: bl.Fit, held: xr.Dataset) -> dict[str, float]:
+    """Score a forecast of held-out rows; interval score and width as shares of the output."""
+    h = held_out(fit, held)
+    low, middle, high = np.quantile(h.draws, [0.05, 0.5, 0.95], axis=0)
+    y = h.observed
+    width = np.log(high / low)
+    missed = np.maximum(np.log(low / y), 0) + np.maximum(np.log(y / high), 0)
+    target = int(np.argmax(held["compute"].values)) if "compute" in held else -1
+    return {
+        "score": float(np.mean(width + 20 * missed)), "width": float(width.mean()),
+        "cover": float(np.mean((low <= y) & (y <= high))), "error": float(np.mean(np.abs(middle / y - 1))),
+        "target": float(abs(middle[target] / y[target] - 1)), "joint": h.log_joint, "rows": float(h.log_rows.sum()),
+        "last": bool(low[-1] <= y[-1] <= high[-1]),
+    }  # fmt: skip
+
+
+def line(name: str, s: dict, seconds: float, state: str) -> str:
+    return (
+        f"{name:44s} score {100 * s['score']:6.2f} %  width {100 * s['width']:6.2f} %  covers {100 * s['cover']:5.1f} %  "
+        f"error {100 * s['error']:6.2f} %  target {100 * s['target']:6.2f} %  joint {s['joint']:9.1f}  {seconds:5.2f} s  {state}"
+    )
+
+
+def chinchilla() -> None:
+    """Windows of compute, with and without the five outlying rows, predicting all larger runs."""
+    runs = pd.read_csv(DATA / "chinchilla" / "runs.csv")
+    spec = bl.load_model("chinchilla")
+    for skipped in (5, 0):
+        for cut in (1e20, 3e20, 1e21):
+            rows = runs.iloc[skipped:]
+            seen = bl.read_table(rows[rows["compute"] <= cut], spec)
+            held = bl.read_table(rows[rows["compute"] > cut], spec)
+            for name, changed in (("discrepancy", spec), ("independent", bl.change(spec, discrepancy=None))):
+                if skipped == 0 and name == "independent":
+                    continue
+                fit, seconds, state = fitted(changed, seen)
+                outliers = "with outliers" if skipped == 0 else ""
+                print(
+                    line(f"chinchilla <= {cut:.0e} {name} {outliers}", scores(fit, held), seconds, state),
+                    flush=True,
+                )
+
+
+def gsm8k() -> None:
+    """Compute law of pass@k, growing windows up to 10^-4 … 10^-0.5 of the target."""
+    counts = pd.read_csv(DATA / "pythia" / "gsm8k_counts.csv")
+    law = bl.load_model("compute")
+    methods = {
+        "discrepancy": (law, "nuts"),
+        "independent": (bl.change(law, discrepancy=None), "nuts"),
+        "point": (law, "map"),
+    }
+    found: dict[str, list] = {name: [] for name in methods}
+    for k in (1, 4, 16, 64):
+        data = bl.read_table(counts, law, k=k, where="lr_warming_up=0")
+        compute = data["compute"].values
+        for order in np.arange(-4, 0, 0.5):
+            seen = compute <= 10**order * compute.max()
+            for name, (spec, method) in methods.items():
+                fit, seconds, state = fitted(spec, data.isel(obs=seen), method)
+                s = scores(fit, data.isel(obs=~seen))
+                found[name].append((s, seconds, state))
+                print(line(f"gsm8k k={k} 10^{order:.1f} {name}", s, seconds, state), flush=True)
+    for name, cases in found.items():
+        means = {key: float(np.mean([s[key] for s, _, _ in cases])) for key in cases[0][0]}
+        failed = sum(state != "clean" for _, _, state in cases)
+        print(
+            line(
+                f"gsm8k mean of {len(cases)} {name}",
+                means,
+                np.mean([t for _, t, _ in cases]),
+                f"{failed} not clean",
+            )
+        )
+
+
+def read(spec: bl.Spec, size: str, schedules: dict[str, str]) -> xr.Dataset:
+    """Read loss curves of one model size."""
+    where = [f"model_size={size}", "run=" + "|".join(schedules)]
+    return bl.read_curves(
+        DATA / "schedules" / "loss_curves.csv", spec, schedules, where=where, rename={"schedule": "run"}
+    )
+
+
+def schedules() -> None:
+    """Three schedules seen, six forecast (whole curves, as fresh runs); then each of nine left out."""
+    law = bl.load_model("annealing")
+    every = {**TRAINING, **UNSEEN}
+    for size in ("25M", "100M"):
+        seen = read(law, size, TRAINING)
+        for name, spec, method in (
+            ("discrepancy", law, "nuts"),
+            ("independent", bl.change(law, discrepancy=None), "nuts"),
+            ("point", law, "map"),
+        ):
+            fit, seconds, state = fitted(spec, seen, method)
+            each = [scores(fit, as_new(read(law, size, {run: text}))) for run, text in UNSEEN.items()]
+            means = {key: float(np.mean([s[key] for s in each])) for key in each[0]}
+            print(
+                line(f"schedules {size} {name} (mean of six)", means, seconds, state),
+                "by curve:",
+                [f"{100 * s['cover']:.0f}" for s in each],
+                flush=True,
+            )
+    for name, spec in (("discrepancy", law), ("independent", bl.change(law, discrepancy=None))):
+        inside, bad, error = 0, 0, []
+        for size in ("25M", "100M"):
+            for run, text in every.items():
+                rest = {r: t for r, t in every.items() if r != run}
+                fit, _, state = fitted(spec, thin(read(law, size, rest)))
+                s = scores(fit, as_new(read(law, size, {run: text})).isel(obs=[-1]))
+                inside, bad = inside + s["last"], bad + (state != "clean")
+                error.append(s["error"])
+        print(
+            f"schedules left out, final losses, {name}: {inside} of 18 inside 90 %, mean error {100 * np.mean(error):.2f} %, {bad} fits not clean",
+            flush=True,
+        )
+
+
+def thin(data: xr.Dataset, every: int = 4) -> xr.Dataset:
+    """Keep every fourth row of a curve: nine whole ones hold the table up for nothing."""
+    return data.isel(obs=slice(None, None, every))
+
+
+def as_new(data: xr.Dataset) -> xr.Dataset:
+    """Forecast a curve as a fresh run: it may share nothing with those seen."""
+    fresh = np.array([f"{run} (unseen)" for run in data["run"].values], dtype=object)
+    return data.assign_coords(run=("obs", fresh))
+
+
+def humaneval(folds: int = 7) -> None:
+    """Counts on HumanEval against compute, whole families held out."""
+    table = pd.read_csv(DATA / "humaneval" / "base_models.csv").dropna(subset=["FLOPs (1E21)", "HumanEval"])
+    rows = pd.DataFrame({
+        "model": table["Model"], "family": table["Model Family"], "compute": table["FLOPs (1E21)"] * 1e21,
+        "n": 164, "c": (table["HumanEval"] * 164).round().astype(int),
+    })  # fmt: skip
+    law = bl.change(
+        bl.load_model("compute"), likelihood={"family": "Binomial"}, pool={"level": "family"}, prior=HUMANEVAL
+    )
+    data = bl.read_table(rows, law)
+    families = {name: i % folds for i, name in enumerate(dict.fromkeys(rows["family"]))}
+    fold = np.array([families[name] for name in data["family"].values])
+    print(
+        f"humaneval: {data.sizes['obs']} models, {len(families)} families in {folds} folds, {int((data['c'].values == 0).sum())} without a success"
+    )
+    for name, spec in (("discrepancy", law), ("independent", bl.change(law, discrepancy=None))):
+        joint, each, states, seconds, cover = 0.0, 0.0, [], [], []
+        for i in range(folds):
+            fit, spent, state = fitted(spec, data.isel(obs=fold != i))
+            h = held_out(fit, data.isel(obs=fold == i))
+            joint, each = joint + h.log_joint, each + h.log_rows.sum()
+            low, high = np.quantile(h.draws, [0.05, 0.95], axis=0)
+            cover.append((low <= h.observed) & (h.observed <= high))
+            states.append(state)
+            seconds.append(spent)
+        failed = [s for s in states if s != "clean"]
+        print(
+            f"humaneval {name} with a family effect: joint log score {joint:.1f}, rows {each:.1f}, covers {100 * np.mean(np.concatenate(cover)):.0f} %, {np.mean(seconds):.1f} s a fit, {len(failed)} of {folds} not clean {failed}",
+            flush=True,
+        )
+
+
+HUMANEVAL = {"sigma": (0.05, 0.5)}
+
+
+def worlds(count: int = 200) -> None:
+    """Simulated ladders whose law is right, or drifts smoothly; the target two orders beyond."""
+    law = bl.load_model("compute")
+    compute = np.geomspace(1e18, 1e21, 24)
+    target = 1e23
+    for kind in ("right", "drifting"):
+        rng = np.random.default_rng(1)
+        inside = {"discrepancy": 0, "independent": 0}
+        ratio, failed = {"discrepancy": [], "independent": []}, dict.fromkeys(inside, 0)
+        for _ in range(count):
+            frame, noise = world(rng, np.append(compute, target), kind)
+            data = bl.read_table(frame.iloc[:-1], law)
+            for name, spec in (("discrepancy", law), ("independent", bl.change(law, discrepancy=None))):
+                fit, _, state = fitted(spec, data)
+                fc = bl.forecast(fit, {"C": [target]}).sel(kind="run")
+                low, high = float(fc["lower"][0]), float(fc["upper"][0])
+                y = frame["neg_log_pass_at_k"].iloc[-1]
+                inside[name] += low <= y <= high
+                failed[name] += state != "clean"
+                ratio[name].append(np.log(high / low) / oracle_width(data, noise, target))
+        for name in inside:
+            print(
+                f"worlds {kind} {name}: covers {100 * inside[name] / count:.1f} % of {count}, median width {np.median(ratio[name]):.2f} times the oracle's, {failed[name]} not clean",
+                flush=True,
+            )
+
+
+def world(rng: np.random.Generator, compute: np.ndarray, kind: str) -> tuple[pd.DataFrame, float]:
+    """Draw a law from what is usual, its drift, and noise."""
+    level, floor, alpha = rng.uniform(2, 5), rng.uniform(0.1, 0.5), rng.uniform(0.1, 0.25)
+    noise = rng.uniform(0.03, 0.08)
+    x = np.log(compute / np.exp(np.log(compute[:-1]).mean()))
+    z = np.log(level * (floor + (1 - floor) * np.exp(-alpha * x)))
+    if kind == "drifting":
+        length, scale = rng.uniform(3, 8), noise * rng.uniform(1, 4)
+        r = np.abs(x[:, None] - x) / length
+        z = z + scale * rng.multivariate_normal(np.zeros(len(x)), np.exp(-0.5 * r**2) + 1e-9 * np.eye(len(x)))
+    y = np.exp(z + noise * rng.standard_normal(len(x)))
+    return pd.DataFrame({"compute": compute, "neg_log_pass_at_k": y}), noise
+
+
+def oracle_width(data: xr.Dataset, noise: float, target: float) -> float:
+    """Return the log width of the independent normal law's interval, run noise known."""
+    spec = bl.change(
+        bl.load_model("compute"), discrepancy=None, likelihood={"family": "Normal", "sigma": {"fixed": noise}}
+    )
+    fit, _, _ = fitted(spec, data)
+    fc = bl.forecast(fit, {"C": [target]}).sel(kind="run")
+    return float(np.log(fc["upper"][0] / fc["lower"][0]))
+
+
+PARTS = {f.__name__: f for f in (chinchilla, gsm8k, schedules, humaneval, worlds)}
+
+if __name__ == "__main__":
+    for part in sys.argv[1:] or PARTS:
+        PARTS[part]()

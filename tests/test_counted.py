@@ -1,0 +1,135 @@
+"""Counts kept as counts: the density by hand, rows without a success, a law recovered from both."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import bayeslaw as bl
+from bayeslaw.counted import LATENT
+from bayeslaw.families import observation_of
+from bayeslaw.observation import NUMPY, observed_rows
+
+SPEC = bl.change(bl.load_model("compute"), likelihood={"family": "Binomial"}, discrepancy=None)
+TRUTH = {"E0": 0.3, "C0": 900.0, "alpha": 0.125}
+SIGMA = 0.1
+
+
+def simulated(rows: int = 30, samples: int = 200, seed: int = 0, spread: float = 0.0) -> pd.DataFrame:
+    """Counts of models in three families, the smallest of which solve nothing."""
+    rng = np.random.default_rng(seed)
+    C = np.geomspace(1e17, 1e23, rows)
+    family = np.arange(rows) % 3
+    rate = (TRUTH["E0"] + TRUTH["C0"] * C ** -TRUTH["alpha"]) * np.exp(
+        SIGMA * rng.standard_normal(rows) + spread * np.array([-1.0, 0.0, 1.0])[family]
+    )
+    c = rng.binomial(samples, np.exp(-rate))
+    return pd.DataFrame({"model": [f"m{i}" for i in range(rows)], "family": np.array(list("abc"))[family],
+                         "compute": C, "n": samples, "c": c})  # fmt: skip
+
+
+def test_rows_without_a_success_stay():
+    table = simulated()
+    assert (table["c"] == 0).any()
+    data = bl.read_table(table, SPEC)
+    assert data.sizes["obs"] == 30
+    np.testing.assert_array_equal(data["c"], table["c"])
+    assert np.isfinite(data["neg_log_pass_at_k"]).all() and (data["neg_log_pass_at_k"] > 0).all()
+    student = bl.read_table(table.assign(problem="all"), bl.load_model("compute"))
+    assert student.sizes["obs"] == (table["c"] > 0).sum()
+
+
+def test_problems_of_a_model_are_summed():
+    table = pd.DataFrame({"model": list("aabb"), "problem": list("pqpq"), "n": [10, 10, 10, 30],
+                          "c": [0, 3, 0, 0], "compute": [1e18, 1e18, 1e19, 1e19]})  # fmt: skip
+    data = bl.read_table(table, SPEC)
+    assert data["n"].values.tolist() == [20, 40]
+    assert data["c"].values.tolist() == [3, 0]
+    assert data["neg_log_pass_at_k"].values == pytest.approx([-np.log(3 / 20), -np.log(0.5 / 41)])
+
+
+@pytest.mark.parametrize(
+    ("call", "fragment"),
+    [
+        (lambda: bl.read_table(simulated(), SPEC, k=4), "it needs k = 1"),
+        (lambda: bl.read_table(simulated().drop(columns="c"), SPEC), "needs columns n"),
+    ],
+)
+def test_what_is_no_count_is_refused(call, fragment):
+    with pytest.raises(bl.InputError) as caught:
+        call()
+    assert fragment in str(caught.value)
+
+
+def case():
+    data = bl.read_table(simulated(), SPEC)
+    rows = observed_rows(bl.resolve(SPEC, data), data)
+    mean = np.log(TRUTH["E0"] + TRUTH["C0"] * data["compute"].values ** -TRUTH["alpha"])
+    return rows, mean
+
+
+def latent_of(y, mean, rows, sigma):
+    """Return the scores that stand for outputs y, and what a score is worth: dy / dscore."""
+    n, c = rows.columns["n"], rows.columns["c"]
+    p = (c + 0.5) / (n + 1)
+    centre = np.log(-np.log(p))
+    width = np.sqrt(p * (1 - p) / (n + 1)) / (-p * np.log(p))
+    share = sigma**2 / (sigma**2 + width**2)
+    sd = width * np.sqrt(share)
+    return (y - share * centre - (1 - share) * mean) / sd, sd
+
+
+def test_the_density_given_the_rates_is_the_one_by_hand():
+    """Binomial times normal, by the scores' scale; the scores' own density is the model's."""
+    rows, mean = case()
+    model = observation_of(SPEC)
+    ops = SimpleNamespace(**vars(NUMPY))
+    rng = np.random.default_rng(1)
+    terms = model.prepare(rows)
+    assert model.latents(rows)[LATENT] >= len(rows)
+    for sigma in (0.05, 0.3):
+        y = mean + sigma * rng.standard_normal(len(mean))
+        score, sd = latent_of(y, mean, rows, sigma)
+        padded = np.concatenate([score, rng.standard_normal(model.latents(rows)[LATENT] - len(score))])
+        found = model.joint(mean, {"sigma": np.float64(sigma), LATENT: padded}, terms, ops)
+        expected = stats.binom.logpmf(rows.columns["c"], rows.columns["n"], np.exp(-np.exp(y))).sum()
+        expected += stats.norm.logpdf(y, mean, sigma).sum()
+        expected += np.log(sd).sum() - stats.norm.logpdf(score).sum()
+        assert float(found) == pytest.approx(expected, rel=1e-9)
+
+
+def test_new_counts_are_binomial():
+    rows, mean = case()
+    model, draws = observation_of(SPEC), 20_000
+    values = {"sigma": np.full((draws, 1), SIGMA), LATENT: np.zeros((draws, model.latents(rows)[LATENT]))}
+    wide = np.broadcast_to(mean, (draws, len(mean)))
+    drawn = model.predict(wide, values, rows, wide, rows, np.random.default_rng(0))
+    share, wanted = np.exp(-np.exp(drawn["run"])).mean(axis=0), np.exp(-np.exp(drawn["curve"])).mean(axis=0)
+    # Run noise moves the mean a little; counts themselves do not.
+    assert np.abs(share - wanted).max() < 0.02
+    counted = np.round(np.exp(-np.exp(drawn["run"])) * 200, 6)
+    np.testing.assert_allclose(counted, np.round(counted), atol=1e-5)
+
+
+def test_families_and_zeros_in_one_fit():
+    """Pooled levels over families, counts with zeros: the law comes back, and so does who is better."""
+    spec = bl.change(SPEC, pool={"level": "family"})
+    data = bl.read_table(simulated(spread=0.3), spec)
+    fit = bl.fit(spec, data, draws=300, tune=500, seed=1, progress=False)
+    # The spread of three families is a narrow funnel: a few divergent transitions at most.
+    assert fit.tree["sample_stats"]["diverging"].mean() < 0.01
+    reference = fit.spec.inputs["C"].reference
+    level = TRUTH["E0"] + TRUTH["C0"] * reference ** -TRUTH["alpha"]
+    low, high = np.quantile(fit.draws["level"], [0.005, 0.995])
+    assert low < level < high and high / low < 8
+    scores = fit.tree["latent"]["level_score"].values.reshape(-1, 16)[:, :3].mean(axis=0)
+    assert (np.diff(scores) > 0).all()
+    shift = fit.draws["level_spread"].values.reshape(-1, 1) * fit.tree["latent"][
+        "level_score"
+    ].values.reshape(-1, 16)
+    apart = (shift[:, 2] - shift[:, 0]).mean()
+    assert apart == pytest.approx(0.6, abs=0.2)

@@ -1,0 +1,149 @@
+"""A discrepancy stated in a file, changed, refused, and checked in a fit."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import bayeslaw as bl
+from bayeslaw.discrepancy import discrepancy_checks
+from bayeslaw.reading import parse_spec
+from bayeslaw.shifts import COLUMN
+
+COMPUTE, ANNEALING = bl.load_model("compute"), bl.load_model("annealing")
+PRIOR = {"prior_90": [0.1, 1.0]}
+
+
+def test_every_shipped_law_wanders_and_can_be_kept_from_it():
+    for name in bl.models()["name"]:
+        spec = bl.load_model(name)
+        assert spec.discrepancy is not None, name
+        assert "discrepancy_scale" in spec.noise
+        plain = bl.change(spec, discrepancy=None)
+        assert plain.discrepancy is None
+        assert set(plain.noise) == set(plain.likelihood) == {"sigma", "nu"}
+        assert bl.change(plain, discrepancy=spec.document["discrepancy"]) == spec
+
+
+def test_run_noise_beside_a_discrepancy_is_normal():
+    assert set(COMPUTE.noise) == {"sigma", "discrepancy_scale", "discrepancy_length"}
+    assert set(bl.change(COMPUTE, likelihood={"outliers": True}).noise) == {*COMPUTE.noise, "shift_scale"}
+    assert ANNEALING.noise["sigma"].fixed is not None  # [discrepancy] sigma stands in for the likelihood's
+    assert ANNEALING.likelihood["sigma"].fixed is None
+
+
+def test_changes():
+    brown = bl.change(COMPUTE, discrepancy={"kernel": "brownian", "length": None})
+    assert brown.discrepancy.kernel == "brownian" and "discrepancy_length" not in brown.noise
+    wide = bl.change(COMPUTE, prior={"discrepancy_scale": (1, 20)}, fix={"discrepancy_length": 3.0})
+    assert wide.noise["discrepancy_scale"].prior_90 == (1, 20)
+    assert wide.noise["discrepancy_length"].fixed == 3.0
+    assert COMPUTE.discrepancy.relative
+    plain = bl.change(COMPUTE, discrepancy={"scale": {"prior_90": [0.01, 0.3], "unit": "log"}})
+    assert not plain.discrepancy.relative
+    free = bl.change(ANNEALING, prior={"sigma": (0.001, 0.01)})
+    assert free.noise["sigma"].prior_90 == (0.001, 0.01)
+
+
+BAD = [
+    ({"kernel": "matern"}, ["[discrepancy] kernel", "'matern'", "matern32"]),
+    ({"kernl": "matern32"}, ["[discrepancy]", "unknown key 'kernl'", "did you mean 'kernel'"]),
+    ({"over": "C"}, ["[discrepancy] over", "a list of different inputs"]),
+    ({"over": []}, ["[discrepancy] over", "a list of different inputs"]),
+    ({"over": ["C", "C"]}, ["[discrepancy] over", "a list of different inputs"]),
+    ({"over": ["D"]}, ["[discrepancy] over", "'D' is no input of the law with a 'reference'"]),
+    ({"over": [3]}, ["[discrepancy] over", "expected text"]),
+    ({"scale": None}, ["[discrepancy]", "'scale' is missing"]),
+    ({"scale": 3}, ["[discrepancy] scale", "expected a table"]),
+    ({"scale": {"prior_90": [2, 1]}}, ["[discrepancy] scale prior_90", "low < high"]),
+    ({"length": None}, ["kernel = \"matern32\" needs 'length'"]),
+    ({"length": {"prior_90": [-1, 1]}}, ["[discrepancy] length prior_90", "(0, inf)"]),
+    ({"kernel": "brownian"}, ["kernel = \"brownian\" has no 'length'"]),
+    ({"within": "run"}, ["kernel = \"matern32\" has no 'within'"]),
+    ({"kernel": "exponential"}, ["kernel = \"exponential\" needs 'within'"]),
+    ({"kernel": "exponential", "within": "run", "over": ["step", "C"]}, ["runs over one column"]),
+]
+
+
+@pytest.mark.parametrize(("entries", "fragments"), BAD, ids=[str(b[0])[:40] for b in BAD])
+def test_a_malformed_discrepancy_is_refused(entries, fragments):
+    with pytest.raises(bl.InputError) as caught:
+        bl.change(COMPUTE, discrepancy=entries)
+    assert str(caught.value).startswith("model 'compute'")
+    for fragment in fragments:
+        assert fragment in str(caught.value)
+
+
+def test_other_malformed_entries_are_refused():
+    with pytest.raises(bl.InputError, match="discrepancy: found 'none', allowed: None, or a table"):
+        bl.change(COMPUTE, discrepancy="none")
+    for value in ("yes", "Auto", []):
+        with pytest.raises(bl.InputError, match=r"\[likelihood\] outliers: found"):
+            bl.change(COMPUTE, likelihood={"outliers": value})
+    with pytest.raises(bl.InputError, match=r"\[likelihood\] shift_scale"):
+        bl.change(COMPUTE, likelihood={"outliers": True, "shift_scale": {"fixed": -1.0}})
+    document = copy.deepcopy(dict(COMPUTE.document))
+    document["parameters"]["discrepancy_scale"] = {"support": "positive", "prior_90": [1, 2]}
+    with pytest.raises(bl.InputError, match="'discrepancy_scale' is taken"):
+        parse_spec(document, "mine")
+    document = copy.deepcopy(dict(COMPUTE.document))
+    document["discrepancy"] = []
+    with pytest.raises(bl.InputError, match=r"\[discrepancy\]: expected a table"):
+        parse_spec(document, "mine")
+
+
+# -- checks -----------------------------------------------------------------------------------------
+
+
+def altered(fit, **draws):
+    """Return the fit with other draws of some parameters."""
+    tree = fit.tree.copy(deep=True)
+    changed = fit.draws.assign({n: (("chain", "draw"), np.asarray(v)) for n, v in draws.items()})
+    tree["posterior"] = xr.DataTree(changed)
+    return bl.Fit(fit.spec, tree)
+
+
+def levels(fit):
+    return {c.name: c.level for c in discrepancy_checks(fit)}
+
+
+def test_what_the_data_cannot_tell_is_said(simulated_fit):
+    names = [c.name for c in bl.checks(simulated_fit)]
+    assert {"discrepancy-size", "discrepancy-noise", "discrepancy-law"} <= set(names)
+    assert "tails" not in names and "outliers" not in names
+    rng, shape = np.random.default_rng(0), simulated_fit.draws["sigma"].shape
+    score = rng.standard_normal(shape)
+    sure = altered(simulated_fit, discrepancy_scale=3 * np.exp(0.1 * score))
+    assert levels(sure)["discrepancy-size"] == "ok"
+    unsure = altered(simulated_fit, discrepancy_scale=3 * np.exp(1.1 * score))
+    assert levels(unsure)["discrepancy-size"] == "note"
+    (check,) = [c for c in discrepancy_checks(unsure) if c.name == "discrepancy-size"]
+    assert "[0.3, 10] sigma" in check.message
+    # Its size in units of the run noise: the two trade off where one falls as the other rises.
+    tied = altered(
+        simulated_fit, sigma=0.05 * np.exp(0.3 * score), discrepancy_scale=3 * np.exp(-0.9 * score)
+    )
+    assert levels(tied)["discrepancy-noise"] == "note"
+    apart = altered(simulated_fit, sigma=0.05 * np.exp(0.3 * score), discrepancy_scale=np.full(shape, 3.0))
+    assert levels(apart)["discrepancy-noise"] == "ok"
+    vague = altered(simulated_fit, level=simulated_fit.draws["level"].values * np.exp(score))
+    assert levels(vague)["discrepancy-law"] == "note"
+
+
+def test_rows_with_shifts_are_named(simulated_fit):
+    shift = np.zeros(40)
+    shift[[4, 30]] = 0.4, -0.9
+    tree = simulated_fit.tree.copy(deep=True)
+    marked = tree["constant_data"].to_dataset().assign({COLUMN: ("obs", shift)})
+    tree["constant_data"] = xr.DataTree(marked)
+    (check,) = [c for c in discrepancy_checks(bl.Fit(simulated_fit.spec, tree)) if c.name == "outliers"]
+    assert (check.level, check.value) == ("warn", 2.0)
+    assert "row 31 (-0.9), row 5 (+0.4)" in check.message
+
+
+def test_without_a_discrepancy_there_is_nothing_to_check(annealing_fit):
+    assert discrepancy_checks(annealing_fit) == []
+    assert "tails" in [c.name for c in bl.checks(annealing_fit)]

@@ -1,0 +1,118 @@
+"""Parameters pooled over groups: one value a group, new groups as spread as the seen ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import noiseless
+from scipy.special import expit, logit
+
+import bayeslaw as bl
+from bayeslaw.groups import by_row, group_index, group_labels, row_scores, score_name, score_sizes
+from bayeslaw.observation import observed_rows
+from bayeslaw.priors import link_normal
+from bayeslaw.reading import SPREAD_90
+
+POOLED = {"level": "family", "floor": "family"}
+SPEC = bl.change(bl.load_model("compute"), pool=POOLED)
+
+
+def test_a_pooled_parameter_has_a_spread():
+    assert SPEC.pooled == POOLED
+    assert {"level_spread", "floor_spread"} <= set(SPEC.noise)
+    assert SPEC.noise["level_spread"].prior_90 == SPREAD_90
+    assert (SPEC.noise["level_spread"].unit, SPEC.noise["floor_spread"].unit) == ("log", "logit")
+    undone = bl.change(SPEC, pool={"level": None, "floor": None})
+    assert undone == bl.load_model("compute")
+    own = bl.change(SPEC, pool={"floor": None})
+    assert set(own.pooled) == {"level"} and "floor_spread" not in own.noise
+
+
+def test_each_row_has_its_groups_own_value():
+    values = {"level": np.full((2, 1), 2.0), "floor": np.full((2, 1), 0.3), "alpha": np.full((2, 1), 0.1),
+              "level_spread": np.array([[0.1], [0.5]]), "floor_spread": np.full((2, 1), 0.2)}  # fmt: skip
+    scores = {"level": np.array([[1.0, -1.0, 0.0]] * 2), "floor": np.array([[0.0, 2.0, -2.0]] * 2)}
+    rows = by_row(SPEC, values, scores, np)
+    np.testing.assert_allclose(rows["level"], 2 * np.exp(values["level_spread"] * scores["level"]))
+    np.testing.assert_allclose(rows["floor"], expit(logit(0.3) + 0.2 * scores["floor"]))
+    np.testing.assert_array_equal(rows["alpha"], values["alpha"])
+
+
+def test_groups_in_the_order_of_the_table():
+    columns = {"family": np.array(["b", "a", "b", "c"])}
+    labels = group_labels(SPEC, columns)
+    assert labels == {"family": ["b", "a", "c"]}
+    assert group_index(labels["family"], np.array(["c", "b", "x"])).tolist() == [2, 0, -1]
+    assert score_sizes(SPEC, labels) == {"level_score": 16, "floor_score": 16}
+    assert score_sizes(SPEC, {"family": list(map(str, range(17)))}) == {"level_score": 32, "floor_score": 32}
+
+
+def test_new_groups_are_drawn_and_one_group_is_one():
+    draws = 20_000
+    rng = np.random.default_rng(0)
+    seen = {score_name(n): rng.normal(5, 0.1, (draws, 16)) for n in POOLED}
+    columns = {"family": np.array(["a", "new", "b", "new", "other"])}
+    scores = row_scores(SPEC, seen, {"family": ["b", "a"]}, columns, np.random.default_rng(1))
+    for name in POOLED:
+        found = scores[name]
+        np.testing.assert_array_equal(found[:, 0], seen[score_name(name)][:, 1])
+        np.testing.assert_array_equal(found[:, 2], seen[score_name(name)][:, 0])
+        np.testing.assert_array_equal(found[:, 1], found[:, 3])
+        fresh = found[:, [1, 4]]
+        assert np.abs(fresh.mean(axis=0)).max() < 5 / np.sqrt(draws)
+        assert np.abs(np.cov(fresh.T) - np.eye(2)).max() < 7 / np.sqrt(draws)
+    nobody = row_scores(SPEC, seen, {"family": ["b", "a"]}, {"C": np.ones(3)}, np.random.default_rng(1))
+    assert abs(nobody["level"].mean()) < 0.1 and (np.ptp(nobody["level"], axis=1) == 0).all()
+
+
+def test_an_unknown_column_is_named():
+    spec, data = noiseless("compute", noise=0.05)
+    spec = bl.resolve(bl.change(spec, pool={"level": "famly"}), data)
+    data = data.assign_coords(family=("obs", np.repeat(["a", "b"], 20)))
+    with pytest.raises(bl.InputError, match="pools 'level' over the column 'famly', which the data lack"):
+        group_labels(spec, observed_rows(spec, data).columns)
+    with pytest.raises(bl.InputError, match="column 'famly'"):
+        bl.fit(spec, data, draws=4, tune=0, chains=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("entry", "fragment"),
+    [
+        ({"spread": [0.1, 0.5]}, "'spread' goes with 'pool'"),
+        ({"pool": 3}, "expected text in quotes"),
+        ({"pool": "family", "spread": [0.5, 0.1]}, "low < high"),
+        ({"pool": "family", "spread": [-0.5, 0.1]}, "must lie strictly inside"),
+        ({"pool": "family", "fixed": 1.0}, "sampled and has no bounds"),
+        ({"pool": "family", "bounds": [0.001, 100]}, "sampled and has no bounds"),
+    ],
+)
+def test_a_malformed_pool_is_refused(entry, fragment):
+    import copy
+
+    from bayeslaw.reading import parse_spec
+
+    document = copy.deepcopy(dict(bl.load_model("compute").document))
+    document["parameters"]["level"].update(entry)
+    with pytest.raises(bl.InputError) as caught:
+        parse_spec(document, "mine")
+    assert str(caught.value).startswith("model 'mine', [parameters] level")
+    assert fragment in str(caught.value)
+
+
+def test_pooling_what_is_none_is_refused():
+    with pytest.raises(bl.InputError, match="did you mean 'level'"):
+        bl.change(bl.load_model("compute"), pool={"levl": "family"})
+    with pytest.raises(bl.InputError, match="'E0' is derived"):
+        bl.change(bl.load_model("compute"), pool={"E0": "family"})
+
+
+def test_the_spreads_prior_can_be_stated():
+    import copy
+
+    from bayeslaw.reading import parse_spec
+
+    document = copy.deepcopy(dict(SPEC.document))
+    document["parameters"]["level"]["spread"] = [0.1, 0.4]
+    spread = parse_spec(document, "mine").noise["level_spread"]
+    assert spread.prior_90 == (0.1, 0.4)
+    assert np.exp(link_normal(spread)[0]) == pytest.approx(0.2)
