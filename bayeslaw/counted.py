@@ -6,7 +6,7 @@ as any other observation model says; the counts are binomial given it. So rows w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,15 +20,13 @@ LATENT = "rate_score"
 """Name of the latent vector: each row's output, standardised by what its counts and the law say of it."""
 
 
-def counted(inner: Observation, variance: Callable[[Mapping[str, Any]], Any]) -> Observation:
+def counted(inner: Observation) -> Observation:
     """Return the observation model of counts whose rates scatter as `inner` says.
 
     Parameters
     ----------
     inner : Observation
         Of normal run noise, with or without a discrepancy.
-    variance : callable
-        (values) -> variance of a row around the law, noise and discrepancy together.
 
     Returns
     -------
@@ -52,7 +50,7 @@ def counted(inner: Observation, variance: Callable[[Mapping[str, Any]], Any]) ->
         A score is standard normal, nearly, under counts and law together: of rows with few counts it
         is the run noise, of rows with many what is left of their sampling error.
         """
-        spread = variance(values)
+        spread = values["sigma"] ** 2
         share = spread / (spread + width**2)  # what the counts have to say
         sd = width * ops.sqrt(share)
         return share * centre + (1 - share) * mean + sd * score, sd

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bayeslaw.counted import counted
-from bayeslaw.covariance import covariance, discrepancy_scale
+from bayeslaw.covariance import covariance
 from bayeslaw.independent import independent
 from bayeslaw.observation import Observation
 from bayeslaw.spec import Spec
@@ -31,5 +31,4 @@ def observation_of(spec: Spec) -> Observation:
         model = covariance(spec)
     if spec.family != "Binomial":
         return model
-    wander = (lambda v: 0.0) if spec.discrepancy is None else (lambda v: discrepancy_scale(spec, v) ** 2)
-    return counted(model, lambda values: values["sigma"] ** 2 + wander(values))
+    return counted(model)
