@@ -79,7 +79,8 @@ def read_curves(
         Dim ``obs``; the output, ``lr_area`` (S1), ``lr``, the function inputs' prepared numbers, and
         the coordinates ``run`` and ``step``. Rows inside warm-up are left out and counted. Where a
         run starts from another's checkpoint (same rates and same logged values up to a step), what
-        they share is counted once, with the first of them; ``attrs["branches"]`` remembers.
+        they share is counted once, with the first of them: ``attrs["branches"]`` remembers, and
+        ``shared_by`` says how many curves have a row.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def _count_once(
     curves = {run: curve.sort_values("step") for run, curve in frame.groupby("run", sort=False)}
     schedules = {run: _schedule_of(curve, texts[run]) for run, curve in curves.items()}
     branches: dict[str, list] = {}
-    drop: list[int] = []
+    owner: dict[int, int] = {}
     for i, (run, curve) in enumerate(curves.items()):
         found = [(_last_shared(curve, curves[other], schedules[run], schedules[other], output), other)
                  for other in list(curves)[:i]]  # fmt: skip
@@ -144,8 +145,12 @@ def _count_once(
             (f"{run} step {s:.0f}" for s in shared["step"]),
             f"shared with run {other!r}, from whose checkpoint it starts, and counted there",
         )
-        drop += list(shared.index)
-    return frame.drop(index=drop), branches
+        place = dict(zip(curves[other]["step"], curves[other].index, strict=True))
+        owner |= {row: owner.get(place[step], place[step]) for row, step in shared["step"].items()}
+    if owner:  # a point fit weighs a row by the curves that have it, as its sources do
+        counts = pd.Series(owner.values()).value_counts()
+        frame = frame.assign(shared_by=1.0 + frame.index.map(counts).to_series().fillna(0.0).to_numpy())
+    return frame.drop(index=list(owner)), branches
 
 
 def _schedule_of(curve: pd.DataFrame, text: str) -> Schedule:

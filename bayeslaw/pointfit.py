@@ -80,6 +80,8 @@ def point_fit(
     rng = np.random.default_rng(settings["seed"])
     rows, resamples = problem.rows, settings["bootstrap"]
     weights = rng.multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype(float)
+    if problem.shared_by is not None:
+        weights *= problem.shared_by
     with bar("bootstrap", resamples, progress) as on_step:
         again = minimize_many(
             problem.objective(weights), np.tile(best, (resamples, 1)), *problem.bounds, on_step=on_step
@@ -125,6 +127,7 @@ class _Problem:
         self.inputs = law_inputs(spec, data)
         self.z = observed_rows(spec, data).y
         self.rows = len(self.z)
+        self.shared_by = data["shared_by"].values if "shared_by" in data else None
         self.free = [p for p in spec.parameters.values() if p.fixed is None]
         if not self.free:
             raise InputError(
@@ -194,6 +197,8 @@ class _Problem:
     def objective(self, weights: np.ndarray | None) -> Callable:
         """Return the weighted sum of Huber's loss as `minimize_many` wants it."""
         delta = self.spec.map.delta
+        if weights is None and self.shared_by is not None:
+            weights = np.broadcast_to(self.shared_by, (1, self.rows))
 
         def chunk(x: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             with np.errstate(all="ignore"):
@@ -205,8 +210,9 @@ class _Problem:
                 if weights is None:
                     loss = np.einsum("ij,ij->i", clipped, residual - clipped / 2)
                 else:
-                    loss = np.einsum("ij,ij,ij->i", weights[which], clipped, residual - clipped / 2)
-                    clipped = weights[which] * clipped
+                    given = weights[which if len(weights) > 1 else np.zeros_like(which)]
+                    loss = np.einsum("ij,ij,ij->i", given, clipped, residual - clipped / 2)
+                    clipped = given * clipped
                 slopes = pull_back(law, -clipped, list(traced.values()))
                 return loss, self.chain(x, values, dict(zip(traced, slopes, strict=True)))
 

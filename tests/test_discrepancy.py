@@ -121,7 +121,7 @@ def test_what_the_data_cannot_tell_is_said(simulated_fit):
     unsure = altered(simulated_fit, discrepancy_scale=3 * np.exp(1.1 * score))
     assert levels(unsure)["discrepancy-size"] == "note"
     (check,) = [c for c in discrepancy_checks(unsure) if c.name == "discrepancy-size"]
-    assert "[0.3, 10] sigma" in check.message
+    assert "[0.15, 8] sigma" in check.message
     # Its size in units of the run noise: the two trade off where one falls as the other rises.
     tied = altered(
         simulated_fit, sigma=0.05 * np.exp(0.3 * score), discrepancy_scale=3 * np.exp(-0.9 * score)
