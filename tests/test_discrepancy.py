@@ -129,7 +129,8 @@ def test_what_the_data_cannot_tell_is_said(simulated_fit):
     assert levels(tied)["discrepancy-noise"] == "note"
     apart = altered(simulated_fit, sigma=0.05 * np.exp(0.3 * score), discrepancy_scale=np.full(shape, 3.0))
     assert levels(apart)["discrepancy-noise"] == "ok"
-    vague = altered(simulated_fit, level=simulated_fit.draws["level"].values * np.exp(score))
+    level, wide = simulated_fit.draws["level"].values * np.exp(score), np.full(shape, 30.0)
+    vague = altered(simulated_fit, level=level, discrepancy_scale=wide)
     assert levels(vague)["discrepancy-law"] == "note"
 
 
