@@ -146,7 +146,9 @@ def _with(command: Callable, options: Sequence[Callable]) -> Callable:
     help="nuts: posterior; map: Huber/L-BFGS point fit with bootstrap.",
 )
 @_sampling_options
-@click.option("--target-accept", default=0.95, show_default=True)
+@click.option(
+    "--target-accept", type=float, help="NUTS' target acceptance; by default 0.95, 0.9 with a discrepancy."
+)
 @click.option("--bootstrap", default=1000, show_default=True, help="Resamples for --method map.")
 @click.option("--plots", type=click.Path(path_type=Path), help="A folder for the figures.")
 def fit(model: str, table: Path, output: Path, method: str, **options: Any) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 from scipy.special import gammaln
 
 from bayeslaw.observation import NUMPY, Observation, Rows
-from bayeslaw.shifts import pad
 
 LATENT = "rate_score"
 """Name of the latent vector: each row's output, standardised by what its counts and the law say of it."""
+_STEP = 32
 
 
 def counted(inner: Observation) -> Observation:
@@ -35,7 +35,7 @@ def counted(inner: Observation) -> Observation:
     """
 
     def latents(rows: Rows) -> dict[str, int]:
-        return {LATENT: pad(len(rows)), **inner.latents(rows)}
+        return {LATENT: _padded(len(rows)), **inner.latents(rows)}
 
     def prepare(rows: Rows) -> dict[str, np.ndarray]:
         centre, width = _from_counts(rows)
@@ -99,6 +99,12 @@ def counted(inner: Observation) -> Observation:
         return inner.complete(mean, values, latent_rows(mean, values, rows), rng)
 
     return Observation(prepare, joint, leave_one_out, predict, density, fitted, latents, complete)
+
+
+def _padded(rows: int) -> int:
+    """Return the length of a latent vector that serves `rows` rows, so that few lengths have to be compiled."""
+    step = _STEP if rows <= 8 * _STEP else 4 * _STEP
+    return -(-rows // step) * step
 
 
 def _from_counts(rows: Rows) -> tuple[np.ndarray, np.ndarray]:

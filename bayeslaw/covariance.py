@@ -1,8 +1,9 @@
 """A discrepancy that wanders around the law, beside run noise and sampling error: a Gaussian process.
 
 The covariance of the rows is scale² K(length) + sigma² I + diag(error²). K is decomposed once for each
-length on a grid and the length is summed out, so that a gradient costs a matrix-vector product and its
-transpose. Rows with known sampling errors are weighted first, which makes the noise nearly a multiple
+length on a grid, and length and scale are summed out, so that a gradient costs a matrix-vector product and
+its transpose. What NUTS would have to walk is a funnel: the larger the scale, the wider the law's own
+parameters. Summed out, that is a smooth heavy-tailed posterior of the law's parameters. Rows with known sampling errors are weighted first, which makes the noise nearly a multiple
 of the identity: V_j = scale² d_j + sigma² a_j + (1 − a_j) v, where a_j is the share of run noise in
 direction j. That is exact where the errors are equal, and where sigma² = v (a middle value of the
 prior); in between it neglects how directions mix, a second-order term.
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.interpolate import CubicSpline
 
-from bayeslaw.kernels import kernel, length_grid, variance
-from bayeslaw.observation import NUMPY, Observation, Rows
+from bayeslaw import covariance_slopes
+from bayeslaw.kernels import kernel, length_grid, scale_grid, variance
+from bayeslaw.observation import NUMPY, Observation, Rows, log_normal
 from bayeslaw.priors import link_normal
 from bayeslaw.shifts import SHIFT, log_t, outlying, shift_density, shift_sizes, shift_terms, slots
 from bayeslaw.spec import Spec
@@ -26,6 +28,8 @@ from bayeslaw.spec import Spec
 _CUT = 3e-3
 """Eigenvalues below it (of K, whose diagonal is near 1) are replaced by their mean."""
 _TINY = 1e-12
+_FINE = 8
+"""Steps between two scales of the grid when one is drawn."""
 FAR_OUT, OUT = 10.0, 6.0
 """Robust spreads from which a row makes shifts necessary, and from which rows then get one. Tables without
 outliers stay below 7, real outliers reach 37."""
@@ -33,8 +37,8 @@ _PASSES = 10
 _WANDERING = 3.0
 """A usual size of a discrepancy, in units of run noise, where it is not inferred yet."""
 _TERMS = (
-    "weight", "basis", "eigen", "share", "rest", "first",
-    "left_eigen", "left_share", "left_rest", "left_count", "log_weights",
+    "weight", "basis", "eigen", "share", "rest", "first", "left_eigen", "left_share", "left_rest", "left_count",
+    "log_lengths", "scale_square", "relative", "log_scales",
 )  # fmt: skip
 """What the compiled density takes, in its order."""
 
@@ -64,7 +68,7 @@ class _Places:
         self.share = middle / (middle + rows.error**2)
         self.weight = np.sqrt(self.share)
         self.middle = middle
-        self.lengths, self.log_weights = lengths(spec)
+        self.lengths, self.log_lengths = lengths(spec)
 
     def bases(self) -> list[_Basis]:
         return [self._basis(length) for length in self.lengths]
@@ -90,6 +94,14 @@ def lengths(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     if length is None or length.fixed is not None:
         return np.array([1.0 if length is None else length.fixed]), np.zeros(1)
     return length_grid(*link_normal(length))
+
+
+def scales(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
+    """Return the grid of scales and its log weights; one scale where it is fixed."""
+    scale = spec.noise["discrepancy_scale"]
+    if scale.fixed is not None:
+        return np.array([float(scale.fixed)]), np.zeros(1)
+    return scale_grid(*link_normal(scale))
 
 
 def discrepancy_scale(spec: Spec, values: Mapping[str, Any]) -> Any:
@@ -212,8 +224,11 @@ class _Covariance:
 
         vectors = np.concatenate([b.vectors[:, k].T for b, k in zip(bases, kept, strict=True)])
         parts = ("eigen", "share", "rest")
+        grid, log_scales = scales(self.spec)
         return {
-            "observed": np.asarray(rows.y, dtype=float), "weight": where.weight, "log_weights": where.log_weights,
+            "observed": np.asarray(rows.y, dtype=float), "weight": where.weight,
+            "log_lengths": where.log_lengths, "log_scales": log_scales, "scale_square": grid**2,
+            "relative": np.float64(self.spec.discrepancy.relative),
             "basis": np.ascontiguousarray(vectors),
             **{part: stack(part) for part in parts},
             "first": np.concatenate([[0], np.cumsum([k.sum() for k in kept])]).astype(np.int64),
@@ -230,8 +245,7 @@ class _Covariance:
         if self.robust:
             residual = residual - (terms["shift_row"] * shift_sizes(values, terms)).sum(axis=1)
             more = more + shift_density(values, terms, ops)
-        varying = residual, discrepancy_scale(self.spec, values), values["sigma"]
-        return ops.sloped("covariance", *varying, *(terms[n] for n in _TERMS)) + more
+        return ops.sloped("covariance", residual, values["sigma"], *(terms[n] for n in _TERMS)) + more
 
     # -- from here on NumPy, many draws at once ---------------------------------------------------
 
@@ -259,19 +273,24 @@ class _Covariance:
             yield int(j), at, scale[at], sigma[at]
 
     def complete(self, mean, values, rows, rng) -> dict[str, np.ndarray]:
-        """Draw the length that the joint density summed out."""
-        where, bases = self._of(rows)
-        if "discrepancy_length" not in self.spec.noise or len(bases) == 1:
-            return {}
-        weighted = self._residual(mean, values, rows) * where.weight
-        scale = discrepancy_scale(self.spec, values)
-        each = np.stack([
-            -0.5 * (np.log(v := b.variance(scale, values["sigma"])) + (weighted @ b.vectors) ** 2 / v).sum(axis=1)
-            for b in bases
-        ], axis=1) + where.log_weights  # fmt: skip
-        chance = np.exp(each - logsumexp(each, axis=1, keepdims=True)).cumsum(axis=1)
-        index = (chance < rng.random((len(each), 1))).sum(axis=1)
-        return {"discrepancy_length": where.lengths[np.minimum(index, len(bases) - 1)]}
+        """Draw the length and the scale that the joint density summed out."""
+        residual = self._residual(mean, values, rows)
+        terms = self.prepare(rows)
+        data, (grid, _) = [np.asarray(terms[n]) for n in _TERMS], lengths(self.spec)
+        sigma = np.broadcast_to(values["sigma"], (len(residual), 1))[:, 0]
+        tables = np.stack([
+            covariance_slopes.table(r, np.asarray(s), *data) for r, s in zip(residual, sigma, strict=True)
+        ])  # fmt: skip
+        with np.errstate(divide="ignore"):
+            by_length = np.log(np.exp(tables - tables.max(axis=(1, 2), keepdims=True)).sum(axis=2))
+        index = _drawn(by_length, rng)
+        out = {"discrepancy_length": grid[index]}
+        scale = np.log(scales(self.spec)[0])
+        if len(scale) > 1:
+            out["discrepancy_scale"] = np.exp(
+                _drawn_between(scale, tables[np.arange(len(index)), index], rng)
+            )
+        return {n: v for n, v in out.items() if n in self.spec.noise and self.spec.noise[n].fixed is None}
 
     def leave_one_out(self, mean, values, rows) -> np.ndarray:
         where, bases = self._of(rows)
@@ -287,7 +306,7 @@ class _Covariance:
             )
             spread[at], centre[at] = 1 / precision, residual[at] - z / precision
         own = rows.y - mean - centre
-        density = _log_normal(own, spread)
+        density = log_normal(own, spread)
         if self.robust:  # left out, an outlying row's shift is unknown: its tails are a shift's
             at, size = outlying(rows), np.reshape(values["sigma"] * values["shift_scale"], (-1, 1))
             wide = np.sqrt(size**2 + spread[:, at])
@@ -357,7 +376,7 @@ class _Covariance:
             apart[at] = np.maximum(np.diagonal(wander, axis1=1, axis2=2), 0.0) + spread[at]
             joint[at] = _log_normal_together(own[at], wander, spread[at])
         slope = new_rows.log_slope
-        return joint + np.sum(slope), _log_normal(own, apart) + slope
+        return joint + np.sum(slope), log_normal(own, apart) + slope
 
 
 def _draws(values: Mapping[str, Any]) -> int:
@@ -376,8 +395,18 @@ def _correlated(prior, cross, inverse, scale, noise: np.ndarray) -> np.ndarray:
     return out
 
 
-def _log_normal(own: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    return -0.5 * (np.log(2 * np.pi * spread) + own**2 / spread)
+def _drawn(log_weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw one place a row of log weights."""
+    chance = np.exp(log_weights - log_weights.max(axis=1, keepdims=True)).cumsum(axis=1)
+    return (chance < chance[:, -1:] * rng.random((len(chance), 1))).sum(axis=1)
+
+
+def _drawn_between(grid: np.ndarray, log_density: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw from a smooth log density known on an even grid, one draw a row: between its points too."""
+    fine = np.linspace(grid[0], grid[-1], _FINE * (len(grid) - 1) + 1)
+    smooth = CubicSpline(grid, log_density, axis=1)(fine)
+    step = fine[1] - fine[0]
+    return fine[_drawn(smooth, rng)] + step * (rng.random(len(smooth)) - 0.5)
 
 
 def _log_normal_together(own: np.ndarray, wander: np.ndarray, noise: np.ndarray) -> np.ndarray:

@@ -7,16 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from bayeslaw.observation import NUMPY, Observation, Rows
+from bayeslaw.observation import NUMPY, Observation, Rows, log_normal
 
 
 def _log_t(residual: Any, variance: Any, nu: Any, ops: Any) -> Any:
     constant = ops.gammaln((nu + 1) / 2) - ops.gammaln(nu / 2) - ops.log(nu * np.pi) / 2
     return constant - ops.log(variance) / 2 - (nu + 1) / 2 * ops.log1p(residual**2 / (nu * variance))
-
-
-def _log_normal(residual: Any, variance: Any, ops: Any) -> Any:
-    return -0.5 * (ops.log(2 * np.pi * variance) + residual**2 / variance)
 
 
 def independent(family: str) -> Observation:
@@ -35,7 +31,7 @@ def independent(family: str) -> Observation:
     def each(mean: Any, values: Mapping[str, Any], y: Any, error: Any, log_slope: Any, ops: Any) -> Any:
         variance = values["sigma"] ** 2 + error**2
         if family == "Normal":
-            return _log_normal(y - mean, variance, ops) + log_slope
+            return log_normal(y - mean, variance, ops) + log_slope
         return _log_t(y - mean, variance, values["nu"], ops) + log_slope
 
     def prepare(rows: Rows) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from bayeslaw.families import observation_of
 from bayeslaw.groups import group_labels, score_sizes
 from bayeslaw.law import derive
 from bayeslaw.observation import observed_rows, to_output
-from bayeslaw.priors import draw_priors
+from bayeslaw.priors import draw_priors, summed_out
 from bayeslaw.result import Fit, flat_values, law_by_row, make_fit, noise_values
 from bayeslaw.shifts import COLUMN
 from bayeslaw.spec import Spec
@@ -53,7 +53,7 @@ def fit(
     tune: int = 1000,
     chains: int = 4,
     seed: int = 0,
-    target_accept: float = 0.95,
+    target_accept: float | None = None,
     bootstrap: int = 1000,
     progress: bool | None = None,
 ) -> Fit:
@@ -73,8 +73,9 @@ def fit(
     chains : int
     seed : int
         The same seed gives bit-identical results on one machine.
-    target_accept : float
-        NUTS' target acceptance, in (0, 1); higher is slower and safer.
+    target_accept : float, optional
+        NUTS' target acceptance, in (0, 1); higher is slower and safer. By default 0.95, or 0.9 where
+        a discrepancy's scale is summed out, which leaves a smoother posterior.
     bootstrap : int
         Bootstrap resamples of the rows for ``"map"``.
     progress : bool, optional
@@ -91,9 +92,11 @@ def fit(
     """
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed, "bootstrap": bootstrap}
     _check_arguments(spec, data, method, settings, target_accept)
+    spec = resolve(spec, data)
+    if target_accept is None:
+        target_accept = 0.9 if summed_out(spec) else 0.95
     settings = {name: int(value) for name, value in settings.items()} | {"target_accept": target_accept}
     shown = visible() if progress is None else progress
-    spec = resolve(spec, data)
     if method == "map":
         return _point(spec, data, {name: settings[name] for name in ("bootstrap", "seed")}, shown)
     del settings["bootstrap"]
@@ -139,7 +142,7 @@ def _check_arguments(spec: Any, data: Any, method: Any, settings: dict[str, Any]
         raise InputError(f"method: found {method!r}{did_you_mean(method, METHODS)}")
     for name, value in settings.items():
         check_whole(name, value, _LEAST[name])
-    if not isinstance(accept, float) or not 0 < accept < 1:
+    if accept is not None and (not isinstance(accept, float) or not 0 < accept < 1):
         raise InputError(f"target_accept: found {accept!r}, allowed: a number between 0 and 1.")
     if not isinstance(spec, Spec) or not isinstance(data, xr.Dataset):
         raise InputError("fit(spec, data): spec comes from load_model, data from read_table or read_curves.")

@@ -17,7 +17,7 @@ from bayeslaw.families import observation_of
 from bayeslaw.law import derive
 from bayeslaw.model import build_model, latent_sizes, model_data
 from bayeslaw.observation import observed_rows
-from bayeslaw.priors import sampled_names, walked
+from bayeslaw.priors import sampled, scalar_names, walked
 from bayeslaw.result import law_by_row, noise_values
 from bayeslaw.spec import Spec
 
@@ -134,9 +134,7 @@ def sample(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: boo
             target_accept=settings["target_accept"], adaptation=_adaptation(model.n_dim), return_raw_trace=True,
         )  # fmt: skip
     sizes = latent_sizes(spec, data)
-    drawn, stats = _read_trace(
-        trace, [n for p in walked(spec).values() for n in (p.names or (p.name,))], sizes
-    )
+    drawn, stats = _read_trace(trace, scalar_names(walked(spec)), sizes)
     coords = {
         name: np.arange(size) for name, size in zip(("chain", "draw"), stats["diverging"].shape, strict=True)
     }
@@ -211,7 +209,7 @@ def posterior(spec: Spec, drawn: Mapping[str, np.ndarray], coords: Mapping[str, 
     xarray.Dataset
         Scalars with dims (chain, draw).
     """
-    values = {name: drawn[name] for name in sampled_names(spec)}
+    values = {name: drawn[name] for name in scalar_names(sampled(spec))}
     with np.errstate(all="ignore"):
         values |= derive(spec, values)
     shape = tuple(map(len, coords.values()))

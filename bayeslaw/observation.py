@@ -55,6 +55,11 @@ class Rows:
         return np.shape(self.y)[-1]
 
 
+def log_normal(residual: Any, variance: Any, ops: Any = NUMPY) -> Any:
+    """Return the log density of normal residuals, elementwise."""
+    return -0.5 * (ops.log(2 * np.pi * variance) + residual**2 / variance)
+
+
 def _nothing(*_: Any) -> dict[str, Any]:
     return {}
 

@@ -133,10 +133,10 @@ def draw_fan(
     name: str = "",
     label: bool = True,
 ) -> None:
-    """Draw line, law and run; `name` stands before the labels where there are several fans."""
+    """Draw line, curve and run; `name` stands before the labels where there are several fans."""
     per = f"{100 * prob:g} %"
-    what = ("point fit", f"law: bootstrap, {per}", f"run: with residuals, {per}") if method == "map" else (
-        "law: median", f"law, {per}", f"run, {per}")  # fmt: skip
+    what = ("point fit", f"curve: bootstrap, {per}", f"run: with residuals, {per}") if method == "map" else (
+        "curve: median", f"curve, {per}", f"run, {per}")  # fmt: skip
     labels = what if label else (None, None, None)
     ax.fill_between(x, *fan.run, color=colour, alpha=0.14, lw=0, label=labels[2])
     ax.fill_between(x, *fan.curve, color=colour, alpha=0.32, lw=0, label=labels[1])

@@ -57,7 +57,7 @@ _MAX_PAIRS = 7
 
 
 def plot_fit(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None = None) -> Figure:
-    """Draw the data with the fans of ``law`` and ``run``.
+    """Draw the data with the fans of ``curve`` and ``run``.
 
     Parameters
     ----------

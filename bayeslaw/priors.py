@@ -35,14 +35,19 @@ def sampled(spec: Spec) -> dict[str, Parameter]:
 
 
 def walked(spec: Spec) -> dict[str, Parameter]:
-    """Return the parameters that NUTS moves: those of `sampled` but a length that is summed out."""
-    summed = spec.discrepancy is not None and spec.discrepancy.kernel != "exponential"
-    return {n: p for n, p in sampled(spec).items() if not (summed and n == "discrepancy_length")}
+    """Return the parameters that NUTS moves: those of `sampled` but what is summed out."""
+    out = ("discrepancy_length", "discrepancy_scale") if summed_out(spec) else ()
+    return {n: p for n, p in sampled(spec).items() if n not in out}
 
 
-def sampled_names(spec: Spec) -> list[str]:
-    """Return the scalar names of `sampled`, shares of a simplex one by one."""
-    return [n for p in sampled(spec).values() for n in (p.names or (p.name,))]
+def summed_out(spec: Spec) -> bool:
+    """Return whether a discrepancy's length and scale are summed out; those of loss curves are sampled."""
+    return spec.discrepancy is not None and spec.discrepancy.kernel != "exponential"
+
+
+def scalar_names(parameters: Mapping[str, Parameter]) -> list[str]:
+    """Return the names of `sampled` or `walked`, shares of a simplex one by one."""
+    return [n for p in parameters.values() for n in (p.names or (p.name,))]
 
 
 def link_normal(parameter: Parameter) -> tuple[float, float]:
@@ -71,7 +76,7 @@ def draw_priors(spec: Spec, draws: int, rng: np.random.Generator) -> dict[str, n
     Returns
     -------
     dict of str to numpy.ndarray, shape (draws,)
-        A value for each of `sampled_names`.
+        A value for each scalar of `sampled`.
     """
     out: dict[str, np.ndarray] = {}
     for parameter in sampled(spec).values():

@@ -20,18 +20,7 @@ SHIFT = "shift_score"
 COLUMN = "outlying"
 """The data's column that says how far a row is out, on the scale of errors; zero for most."""
 _SLOTS = 8
-_STEP = 32
 _LOG_T = -np.log(2 * np.sqrt(2.0))
-
-
-def pad(rows: int) -> int:
-    """Return the length of a latent vector that serves `rows` rows.
-
-    A compiled model has vectors of one length; padded, few lengths serve all windows of a study. What
-    is behind the last row keeps its prior and touches nothing.
-    """
-    step = _STEP if rows <= 8 * _STEP else 4 * _STEP
-    return -(-rows // step) * step
 
 
 def outlying(rows: Rows) -> np.ndarray:

@@ -36,8 +36,8 @@ _INT, _VECTOR = ("int64", 1), ("float64", 1)
 _DENSITIES = {
     "forest": _Density(forest_slopes.evaluate, (1, 0, 0, 0), (_VECTOR, _INT, _VECTOR), (forest, forest_slopes)),
     "covariance": _Density(
-        covariance_slopes.evaluate, (1, 0, 0), (_VECTOR, ("float64", 2), *(_VECTOR,) * 3, _INT, *(_VECTOR,) * 5),
-        (covariance_slopes,),
+        covariance_slopes.evaluate, (1, 0),
+        (_VECTOR, ("float64", 2), *(_VECTOR,) * 3, _INT, *(_VECTOR,) * 6, ("float64", 0), _VECTOR), (covariance_slopes,),
     ),
 }  # fmt: skip
 

@@ -287,12 +287,9 @@ def _as_counts(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
         )
     frame = check_columns(frame, ["n", "c"])
     if "problem" in frame:
-        by = [key for key in (*KEYS, *COVARIATES) if key in frame and frame[key].notna().all()]
+        by = _group_columns(frame)
         sums = frame.groupby(by, sort=False)[["n", "c"]].sum().reset_index()
-        rest = [c for c in frame.columns if c not in (*by, "problem", "n", "c")]
-        groups = frame.groupby(by, sort=False)
-        constant = [c for c in rest if (groups[c].nunique(dropna=False) <= 1).all()]
-        frame = sums.merge(groups[constant].first().reset_index(), on=by) if constant else sums
+        frame = sums.merge(_constant_columns(frame, by, ("problem", "n", "c")), on=by)
     # Shown where a value is needed; the fit uses the counts. Half a success keeps zeros on the scale.
     share = ((frame["c"] + 0.5) / (frame["n"] + 1)).where(frame["c"] == 0, frame["c"] / frame["n"])
     share = share.where(frame["c"] < frame["n"], (frame["c"] + 0.5) / (frame["n"] + 1))
@@ -302,24 +299,34 @@ def _as_counts(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
 
 def _from_counts(frame: pd.DataFrame, k: int, excluded: Excluded) -> pd.DataFrame:
     """Aggregate counts to pass@k, keeping the columns that are one value a group."""
-    by = [key for key in KEYS if key in frame]
-    if not by:
-        raise InputError(
-            "table of counts: no column 'model'; add it, or rename yours with rename={'yours': 'model'}."
-        )
+    by = _group_columns(frame)
     label = "model" if "model" in by else by[-1]
-    by = [*by, *(c for c in COVARIATES if c in frame and frame[c].notna().all())]
     table = pass_at_k(frame, k, by)
     short = table["too_few_samples"] > 0
     excluded.add(table.loc[short, label], f"a problem has fewer than k = {k} samples")
     if short.all():
         raise InputError(f"k = {k}: every model has a problem with fewer than {k} samples; take a smaller k.")
-    rest = [c for c in frame.columns if c not in (*by, *table.columns, "problem", "n", "c", "sampling_error")]
-    groups = frame.groupby(by, sort=False)
-    constant = [c for c in rest if (groups[c].nunique(dropna=False) <= 1).all()]
-    others = groups[constant].first().reset_index() if constant else frame[by].drop_duplicates()
+    others = _constant_columns(frame, by, (*table.columns, "problem", "n", "c", "sampling_error"))
     table = table[~short].rename(columns={"se_these_problems": "sampling_error"})
     return table.merge(others.astype(table[by].dtypes.to_dict()), on=by)
+
+
+def _group_columns(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that tell one observation from another in a table of problems' counts."""
+    keys = [key for key in KEYS if key in frame]
+    if not keys:
+        raise InputError(
+            "table of counts: no column 'model'; add it, or rename yours with rename={'yours': 'model'}."
+        )
+    return [*keys, *(c for c in COVARIATES if c in frame and frame[c].notna().all())]
+
+
+def _constant_columns(frame: pd.DataFrame, by: list[str], but: Iterable[str]) -> pd.DataFrame:
+    """Return the other columns that are one value a group, a row a group."""
+    rest = [c for c in frame.columns if c not in (*by, *but)]
+    groups = frame.groupby(by, sort=False)
+    constant = [c for c in rest if (groups[c].nunique(dropna=False) <= 1).all()]
+    return groups[constant].first().reset_index() if constant else frame[by].drop_duplicates()
 
 
 def _join(rows, frame, other, on, gold, excluded) -> tuple[pd.DataFrame, list[Check]]:

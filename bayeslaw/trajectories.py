@@ -15,7 +15,7 @@ import numpy as np
 
 from bayeslaw.covariance import discrepancy_scale
 from bayeslaw.forest import Forest, draw_states, leave_one_out, log_density
-from bayeslaw.observation import Observation, Rows
+from bayeslaw.observation import Observation, Rows, log_normal
 from bayeslaw.spec import Spec
 
 NEW_RUN = "(a new run)"
@@ -90,7 +90,7 @@ class _Trajectories:
 
     def leave_one_out(self, mean, values, rows) -> np.ndarray:
         residual, centre, spread = self._each_alone(mean, values, rows)
-        return -0.5 * (np.log(2 * np.pi * spread) + (residual - centre) ** 2 / spread) + rows.log_slope
+        return log_normal(residual - centre, spread) + rows.log_slope
 
     def fitted(self, mean, values, rows) -> np.ndarray:
         residual, centre, spread = self._each_alone(mean, values, rows)
@@ -138,8 +138,7 @@ class _Trajectories:
         given = (*self._parameters(values), variance, forest)
         joint = log_density(residual, *given) - log_density(residual, *given, seen)
         centre, spread = (v[:, at] for v in leave_one_out(residual, *given, seen))
-        own = residual[:, at] - centre
-        each = -0.5 * (np.log(2 * np.pi * spread) + own**2 / spread)
+        each = log_normal(residual[:, at] - centre, spread)
         return joint + np.sum(new_rows.log_slope), each + new_rows.log_slope
 
 

@@ -15,9 +15,9 @@ from scipy.stats import t as student_t
 
 import bayeslaw as bl
 from bayeslaw import covariance_slopes
-from bayeslaw.covariance import covariance, lengths, outlying_shifts, places
+from bayeslaw.covariance import _TERMS, covariance, lengths, outlying_shifts, places, scales
 from bayeslaw.inference import settle_outliers
-from bayeslaw.kernels import kernel, length_grid, variance
+from bayeslaw.kernels import kernel, length_grid, scale_grid, variance
 from bayeslaw.observation import NUMPY, Rows, observed_rows
 from bayeslaw.priors import link_normal
 from bayeslaw.shifts import COLUMN, SHIFT
@@ -60,22 +60,30 @@ def noise(rows, sigma=SIGMA):
     return np.diag(sigma**2 + rows.error**2)
 
 
-def mixture(spec, rows, mean, sigma=SIGMA, scale=SCALE):
-    """Log density of all rows together: a normal for each length, summed over lengths."""
-    grid, weights = lengths(spec)
+def each_normal(spec, rows, mean, sigma=SIGMA):
+    """Log density of all rows together and the prior's weight, for each length and scale."""
+    (grid, by_length), (sizes, by_scale) = lengths(spec), scales(spec)
+    unit = sigma if spec.discrepancy.relative else 1.0
     each = [
-        multivariate_normal(mean, dense(spec, rows, j, scale=scale * sigma) + noise(rows, sigma)).logpdf(
-            rows.y
-        )
+        [
+            multivariate_normal(mean, dense(spec, rows, j, scale=s * unit) + noise(rows, sigma)).logpdf(
+                rows.y
+            )
+            for s in sizes
+        ]
         for j in grid
     ]
-    return logsumexp(each + weights) + rows.log_slope.sum()
+    return np.array(each) + by_length[:, None] + by_scale
 
 
-def joint(spec, rows, mean, sigma=SIGMA, scale=SCALE, **more):
+def mixture(spec, rows, mean, sigma=SIGMA):
+    """Log density of all rows together: a normal for each length and scale, summed over both."""
+    return logsumexp(each_normal(spec, rows, mean, sigma)) + rows.log_slope.sum()
+
+
+def joint(spec, rows, mean, sigma=SIGMA, **more):
     model = covariance(spec)
-    values = {"sigma": np.float64(sigma), "discrepancy_scale": np.float64(scale), **more}
-    return float(model.joint(mean, values, model.prepare(rows), OPS))
+    return float(model.joint(mean, {"sigma": np.float64(sigma), **more}, model.prepare(rows), OPS))
 
 
 # -- kernels ----------------------------------------------------------------------------------------
@@ -94,12 +102,14 @@ def test_kernels_are_what_their_names_say():
         np.testing.assert_allclose(variance(name, x), np.diag(kernel(name, x, x, 1.0)))
 
 
-def test_the_grid_of_lengths_is_the_prior():
-    grid, weights = length_grid(1.2, 0.5)
+@pytest.mark.parametrize("make", [length_grid, scale_grid])
+def test_grids_are_the_prior(make):
+    grid, weights = make(1.2, 0.5)
     chance = np.exp(weights)
     assert chance.sum() == pytest.approx(1)
-    assert chance @ np.log(grid) == pytest.approx(1.2, abs=0.02)
-    assert np.sqrt(chance @ (np.log(grid) - 1.2) ** 2) == pytest.approx(0.5, abs=0.02)
+    # Cut off where nothing changes any more: far short of run noise, or straight over any real data.
+    assert chance @ np.log(grid) == pytest.approx(1.2, abs=0.03)
+    assert np.sqrt(chance @ (np.log(grid) - 1.2) ** 2) == pytest.approx(0.5, abs=0.03)
 
 
 # -- the density ------------------------------------------------------------------------------------
@@ -109,9 +119,13 @@ def test_the_grid_of_lengths_is_the_prior():
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_density_is_the_dense_mixture(name, error):
     spec, _, rows = law(name, error=error)
-    for scale, sigma in ((2.0, 0.07), (0.3, 0.2), (10.0, 0.03)):
-        expected = mixture(spec, rows, rows.y - 0.1, sigma, scale)
-        assert joint(spec, rows, rows.y - 0.1, sigma, scale) == pytest.approx(expected, abs=TOLERANCE[name])
+    for scale, sigma in ((None, 0.07), (None, 0.2), (2.0, 0.07), (0.3, 0.2), (10.0, 0.03)):
+        # A fixed scale and one that is summed out; in units of run noise and plain.
+        for unit, size in (("sigma", 1.0), ("log", sigma)):
+            entry = {"fixed": scale * size} if scale else {"prior_90": [0.15 * size, 8 * size]}
+            one = bl.change(spec, discrepancy={"scale": {**entry, "unit": unit}})
+            expected = mixture(one, rows, rows.y - 0.1, sigma)
+            assert joint(one, rows, rows.y - 0.1, sigma) == pytest.approx(expected, abs=TOLERANCE[name])
 
 
 # What eigenvalues that are cut off cost; Brownian motion has hardly any small ones.
@@ -130,10 +144,8 @@ def test_two_inputs():
     spec, data = noiseless("chinchilla", noise=0.02)
     spec = bl.resolve(bl.change(spec, likelihood={"outliers": False}), data)
     rows = observed_rows(spec, data)
-    sigma, scale = 0.02, 1.5 if spec.discrepancy.relative else 0.03
-    relative = scale if spec.discrepancy.relative else scale / sigma
-    expected = mixture(spec, rows, rows.y - 0.01, sigma, relative)
-    assert joint(spec, rows, rows.y - 0.01, sigma, scale) == pytest.approx(expected, abs=3e-2)
+    expected = mixture(spec, rows, rows.y - 0.01, 0.02)
+    assert joint(spec, rows, rows.y - 0.01, 0.02) == pytest.approx(expected, abs=3e-2)
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -149,31 +161,25 @@ def test_errors_that_differ_cost_little(name):
     assert np.abs(off).max() < 0.15
 
 
+@pytest.mark.parametrize("unit", ["sigma", "log"])
 @pytest.mark.parametrize("name", KERNELS)
-def test_slopes_against_differences(name):
+def test_slopes_against_differences(name, unit):
     spec, _, rows = law(name, error=np.linspace(0, 0.1, 24))
+    spec = bl.change(spec, discrepancy={"scale": {"prior_90": [0.15, 8], "unit": unit}})
     terms = covariance(spec).prepare(rows)
-    data = [terms[n] for n in (
-        "weight", "basis", "eigen", "share", "rest", "first",
-        "left_eigen", "left_share", "left_rest", "left_count", "log_weights",
-    )]  # fmt: skip
+    data = [np.asarray(terms[n]) for n in _TERMS]
 
-    def value(residual, scale, sigma):
-        return float(covariance_slopes.evaluate(residual, np.asarray(scale), np.asarray(sigma), *data)[0])
+    def value(residual, sigma):
+        return float(covariance_slopes.evaluate(residual, np.asarray(sigma), *data)[0])
 
-    residual = 0.1 * np.cos(np.arange(24.0))
-    at = (residual, 0.14, 0.07)
-    _, by_residual, *by_scalars = covariance_slopes.evaluate(
-        residual, np.asarray(0.14), np.asarray(0.07), *data
-    )
-    h = 1e-6
+    residual, sigma, h = 0.1 * np.cos(np.arange(24.0)), 0.07, 1e-6
+    _, by_residual, by_sigma = covariance_slopes.evaluate(residual, np.asarray(sigma), *data)
     for i in range(24):
         step = h * (np.arange(24) == i)
-        slope = (value(residual + step, *at[1:]) - value(residual - step, *at[1:])) / (2 * h)
+        slope = (value(residual + step, sigma) - value(residual - step, sigma)) / (2 * h)
         assert by_residual[i] == pytest.approx(slope, rel=1e-5, abs=1e-5)
-    for k, found in enumerate(by_scalars, start=1):
-        ends = [value(*(v + sign * h * (j == k) if j else v for j, v in enumerate(at))) for sign in (1, -1)]
-        assert float(found) == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-5)
+    slope = (value(residual, sigma + h) - value(residual, sigma - h)) / (2 * h)
+    assert float(by_sigma) == pytest.approx(slope, rel=1e-5)
 
 
 def test_a_shift_moves_its_row_and_pays_for_it():
@@ -291,20 +297,23 @@ def test_the_density_of_new_rows_is_all_less_seen(name):
     np.testing.assert_allclose(each, np.broadcast_to(alone + new.log_slope, (2, 4)), rtol=1e-7)
 
 
-def test_the_length_that_is_drawn_has_its_conditional_distribution():
+def test_length_and_scale_are_drawn_from_their_conditional_distribution(monkeypatch):
+    monkeypatch.setattr("bayeslaw.covariance._CUT", 0.0)
     spec, _, rows = law("matern32")
     mean, draws = rows.y - 0.3 * np.sin(np.arange(24) / 6), 20_000
     _, values = given(spec, draws)
     drawn = covariance(spec).complete(
         np.broadcast_to(mean, (draws, 24)), values, rows, np.random.default_rng(0)
-    )["discrepancy_length"]
-    grid, weights = lengths(spec)
-    each = weights + [
-        multivariate_normal(mean, dense(spec, rows, j) + noise(rows)).logpdf(rows.y) for j in grid
-    ]
+    )
+    each = each_normal(spec, rows, mean)
     chance = np.exp(each - logsumexp(each))
-    found = np.array([(drawn == j).mean() for j in grid])
-    assert np.abs(found - chance).max() < 4 * 0.5 / np.sqrt(draws)
+    found = np.array([(drawn["discrepancy_length"] == j).mean() for j in lengths(spec)[0]])
+    assert np.abs(found - chance.sum(axis=1)).max() < 4 * 0.5 / np.sqrt(draws)
+    # Scales lie between the grid's: their mean and spread are the grid's, which is an integral as good.
+    logs, grid, chance = np.log(drawn["discrepancy_scale"]), np.log(scales(spec)[0]), chance.sum(axis=0)
+    mean, sd = chance @ grid, np.sqrt(chance @ (grid - chance @ grid) ** 2)
+    assert logs.mean() == pytest.approx(mean, abs=0.05 * sd)
+    assert logs.std() == pytest.approx(sd, rel=0.05)
 
 
 # -- rows that are out ------------------------------------------------------------------------------

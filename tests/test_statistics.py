@@ -242,7 +242,7 @@ def test_pymc_priors_are_the_stated_ones(name) -> None:
     model = build_model(bl.resolve(spec, data), data)
     # A ridge's prior is a density, not a way to draw: the next test has it.
     ridged = {n for n, p in spec.parameters.items() if p.ridge is not None}
-    names = [n for p in priors.walked(spec).values() for n in (p.names or (p.name,)) if n not in ridged]
+    names = [n for n in priors.scalar_names(priors.walked(spec)) if n not in ridged]
     drawn = pm.draw([model[n] for n in names], draws=4000, random_seed=3, mode="FAST_COMPILE")
     ours = priors.draw_priors(spec, 4000, np.random.default_rng(4))
     for n, theirs in zip(names, drawn, strict=True):
@@ -357,7 +357,7 @@ def test_real_data_sample_cleanly_by_default(counts, chinchilla_runs) -> None:
     datasets.append((spec, bl.read_table(chinchilla_runs, spec)))
     for spec, data in datasets:
         # Nine rows leave nearly all to the priors: the smaller step that the check advises then.
-        fit = bl.fit(spec, data, target_accept=0.99 if data.sizes["obs"] < 10 else 0.95)
+        fit = bl.fit(spec, data)
         assert [c for c in bl.checks(fit) if c.level == "fail"] == [], spec.name
         rows = {n: [float(v) for v in data[i.column].values[:2]] for n, i in spec.inputs.items()}
         assert np.isfinite(bl.forecast(fit, rows)["upper"]).all()
