@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bayeslaw import plots as plots
     from bayeslaw.backtesting import backtest
+    from bayeslaw.by_k import stability_by_k
     from bayeslaw.catalogue import change, load_model, models, resolve
     from bayeslaw.check import Check
+    from bayeslaw.comparison import compare
     from bayeslaw.counts import pass_at_k
     from bayeslaw.curves import read_curves
     from bayeslaw.diagnostics import checks, log_likelihood, summary
@@ -22,19 +24,21 @@ if TYPE_CHECKING:
     from bayeslaw.inference import compile, fit
     from bayeslaw.law import to_sampling
     from bayeslaw.mixture import Mixture
+    from bayeslaw.reporting import report
     from bayeslaw.result import Fit, load_fit
     from bayeslaw.schedules import Schedule, parse_schedule
+    from bayeslaw.spans import stability, stable_spans
     from bayeslaw.spec import Spec
     from bayeslaw.stacking import stack
     from bayeslaw.tables import read_table
 
 _HOME = {
     "Check": "check", "Fit": "result", "InputError": "errors", "Mixture": "mixture", "Schedule": "schedules", "Spec": "spec",
-    "backtest": "backtesting", "change": "catalogue", "checks": "diagnostics", "compile": "inference", "fit": "inference",
+    "backtest": "backtesting", "change": "catalogue", "checks": "diagnostics", "compare": "comparison", "compile": "inference", "fit": "inference",
     "forecast": "forecasting", "load_fit": "result", "load_model": "catalogue",
     "log_likelihood": "diagnostics", "models": "catalogue", "parse_schedule": "schedules",
-    "pass_at_k": "counts", "read_curves": "curves", "read_table": "tables", "resolve": "catalogue",
-    "stack": "stacking", "summary": "diagnostics", "to_sampling": "law",
+    "pass_at_k": "counts", "read_curves": "curves", "read_table": "tables", "report": "reporting", "resolve": "catalogue",
+    "stability": "spans", "stability_by_k": "by_k", "stable_spans": "spans", "stack": "stacking", "summary": "diagnostics", "to_sampling": "law",
 }  # fmt: skip
 
 __version__ = "0.1.0"

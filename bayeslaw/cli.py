@@ -147,7 +147,7 @@ def _with(command: Callable, options: Sequence[Callable]) -> Callable:
 )
 @_sampling_options
 @click.option(
-    "--target-accept", type=float, help="NUTS' target acceptance; by default 0.95, 0.9 with a discrepancy."
+    "--target-accept", type=float, help="NUTS' target acceptance; by default 0.95, 0.92 with a discrepancy."
 )
 @click.option("--bootstrap", default=1000, show_default=True, help="Resamples for --method map.")
 @click.option("--plots", type=click.Path(path_type=Path), help="A folder for the figures.")
@@ -218,6 +218,44 @@ def backtest(model: str, table: Path, output: Path, **options: Any) -> None:
         for path in save_backtest(result, options["plots"]):
             click.echo(f"wrote {path}")
     sys.exit(FAILED_CHECK if (result["failed"] != "").any() else FINISHED)
+
+
+@main.command()
+@_reading_options
+@click.option("--along", default="compute", show_default=True, help="A column of positive numbers.")
+@click.option("--every", default=0.5, show_default=True, help="Orders of magnitude between windows.")
+@click.option("--delta", default=0.3, show_default=True, help="Resolved: known to ± this, relative.")
+@click.option("--target", type=float, help="Where windows end; by default the largest value.")
+@_sampling_options
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Where to write the result: .nc (everything) or .csv (a row a parameter).",
+)
+@click.option("--plot", type=click.Path(path_type=Path), help="A file for the figure.")
+def stability(model: str, table: Path, output: Path, **options: Any) -> None:
+    """Say over how many orders of magnitude MODEL's parameters hold on TABLE."""
+    from bayeslaw.spans import stability as run
+    from bayeslaw.spans import write_stability
+    from bayeslaw.text import stability_text
+
+    _refuse_missing_folder(output)
+    if output.suffix not in (".nc", ".csv"):
+        raise InputError(f"{output}: found {output.suffix or 'no suffix'!r}, allowed: .nc or .csv.")
+    spec = _law(model, options)
+    data = _read(spec, table, options)
+    kept = ("along", "every", "delta", "target", "draws", "tune", "chains", "seed")
+    result = run(spec, data, **{n: options[n] for n in kept})
+    write_stability(result, output)
+    click.echo(f"{stability_text(result)}\n\nwrote {output}")
+    if options["plot"] is not None:
+        from bayeslaw.plots import plot_stability, save
+
+        click.echo(f"wrote {save(plot_stability(result), options['plot'])}")
+    failed = [f for f in result["failed"].values if f and "rows" not in f]
+    sys.exit(FAILED_CHECK if failed else FINISHED)
 
 
 def _listed(text: str) -> list[str]:
@@ -329,11 +367,7 @@ def forecast(
         if path is not None:
             _refuse_missing_folder(path)
     fit_ = load_fit(fitted)
-    targets = {
-        n: [_number(v, "--at") for v in text.split(",")]
-        for n, text in _pairs(at, "--at", "name=value").items()
-    }
-    result = run(fit_, targets or None, prob, schedule=schedule, seed=seed)
+    result = run(fit_, _targets(at), prob, schedule=schedule, seed=seed)
     click.echo(forecast_text(result))
     found = checks(fit_)
     click.echo("\n" + checks_text([*_checks_of(result), *(c for c in found if c.level != "ok")]))
@@ -348,10 +382,104 @@ def forecast(
     sys.exit(FAILED_CHECK if worst_level(found) == "fail" else FINISHED)
 
 
+def _targets(at: Sequence[str]) -> dict[str, list[float]] | None:
+    """Read --at options; None if there are none."""
+    pairs = _pairs(at, "--at", "name=value")
+    return {n: [_number(v, "--at") for v in text.split(",")] for n, text in pairs.items()} or None
+
+
 def _checks_of(result: Any) -> list:
     from bayeslaw.check import from_json
 
     return from_json(result.attrs["checks"])
+
+
+@main.command()
+@click.argument("fits", metavar="FIT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--ahead", is_flag=True, help="Fit again to growing windows: how each law foretells rows ahead."
+)
+@click.option("--along", metavar="COL", help="The column along which windows grow, with --ahead.")
+@_sampling_options
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the table as CSV.")
+def compare(fits: Sequence[Path], output: Path | None, **options: Any) -> None:
+    """Compare FITs of several laws to the same rows; a law is called by its file's name.
+
+    The draws, tune, chains and seed are of the fits that --ahead makes.
+    """
+    from bayeslaw.comparison import compare as run
+    from bayeslaw.diagnostics import worst_level
+    from bayeslaw.files import write_text
+    from bayeslaw.result import load_fit
+    from bayeslaw.text import comparison_text
+
+    if output is not None:
+        _refuse_missing_folder(output)
+    names = [path.stem for path in fits]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(
+            f"compare: two files are called {twice[0]!r}; give each law's file a name of its own."
+        )
+    table = run({name: load_fit(path) for name, path in zip(names, fits, strict=True)}, **options)
+    click.echo(comparison_text(table))
+    if output is not None:
+        write_text(output, table.to_csv())
+        click.echo(f"wrote {output}")
+    sys.exit(FAILED_CHECK if worst_level(table.attrs["checks"]) == "fail" else FINISHED)
+
+
+@main.command()
+@click.argument("fits", metavar="FIT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Where to write the page (HTML)."
+)
+@click.option(
+    "--at",
+    multiple=True,
+    metavar="X=V[,V]",
+    help="A target's input, as in C=1e24; by default one order of magnitude beyond the data.",
+)
+@click.option("--schedule", help="A schedule's text, for laws along a schedule.")
+@click.option("--prob", default=0.9, show_default=True, help="Probability of the intervals.")
+@click.option("--stability", type=click.Path(path_type=Path), help="A file of `bayeslaw stability`.")
+@click.option("--backtest", type=click.Path(path_type=Path), help="A file of `bayeslaw backtest` (.nc).")
+@click.option(
+    "--compare", "side_by_side", is_flag=True, help="Also compare the fits, which need the same rows."
+)
+def report(
+    fits: Sequence[Path],
+    output: Path,
+    at: Sequence[str],
+    schedule: str | None,
+    prob: float,
+    side_by_side: bool,
+    **studies: Path | None,
+) -> None:
+    """Write what FITs say, and how far it can be trusted, as one HTML page."""
+    from bayeslaw.diagnostics import checks, worst_level
+    from bayeslaw.reporting import read_study
+    from bayeslaw.reporting import report as run
+    from bayeslaw.result import load_fit
+
+    _refuse_missing_folder(output)
+    loaded = [load_fit(path) for path in fits]
+    given = {n: None if path is None else read_study(path) for n, path in studies.items()}
+    comparison = _comparison(fits, loaded) if side_by_side else None
+    run(loaded, output, targets=_targets(at), schedule=schedule, prob=prob, comparison=comparison, **given)
+    click.echo(f"wrote {output}")
+    failed = [path for path, one in zip(fits, loaded, strict=True) if worst_level(checks(one)) == "fail"]
+    for path in failed:
+        click.echo(f"[fail] {path}: the sampler failed a check; the page says which")
+    sys.exit(FAILED_CHECK if failed else FINISHED)
+
+
+def _comparison(paths: Sequence[Path], fits: Sequence[Any]) -> Any:
+    """Compare fits, each called by its file's name."""
+    from bayeslaw.comparison import compare as run
+
+    if len({path.stem for path in paths}) < len(paths) or len(paths) < 2:
+        raise InputError("--compare: needs two fits or more, whose files have different names.")
+    return run({path.stem: one for path, one in zip(paths, fits, strict=True)})
 
 
 @main.command()

@@ -140,7 +140,9 @@ def worst_level(found: list[Check]) -> str:
 
 
 def _sampler(fit: Fit) -> list[Check]:
-    per = _convergence(fit.draws)
+    # What follows from fixed parameters alone does not move, as it should not.
+    still = [n for n in fit.spec.derived if n in fit.draws and float(fit.draws[n].std()) == 0.0]
+    per = _convergence(fit.draws.drop_vars(still))
     stats = fit.tree["sample_stats"].to_dataset()
     out = []
     for key, bound, sign, worst in (
@@ -225,22 +227,42 @@ def _identified(fit: Fit) -> list[Check]:
     ]
 
 
-def _prior_sensitivity(fit: Fit) -> list[Check]:
-    """Power-scale the prior (Kallioinen et al., doi:10.1007/s11222-023-10366-5), by ArviZ."""
+def prior_sensitivity(fit: Fit, values: xr.Dataset) -> dict[str, float]:
+    """Measure how far a stronger or weaker prior would move quantities: power-scaling, by ArviZ.
+
+    Parameters
+    ----------
+    fit : Fit
+        With method "nuts".
+    values : xarray.Dataset
+        Of what; dims (chain, draw), functions of the fit's own draws.
+
+    Returns
+    -------
+    dict of str to float
+        By name, 1; from 0.05 on the prior has a say.
+
+    References
+    ----------
+    Kallioinen et al., doi:10.1007/s11222-023-10366-5
+    """
     import arviz_stats as azs
 
     draws = fit.draws
     prior = log_priors(fit.spec, {n: v.values for n, v in draws.data_vars.items()})
     tree = xr.DataTree.from_dict({
-        "posterior": draws,
+        "posterior": values,
         "log_prior": xr.Dataset({n: (("chain", "draw"), v) for n, v in prior.items()}, draws.coords),
-        "log_likelihood": xr.Dataset({"y": log_likelihood(fit)}),
     })  # fmt: skip
-    names = list(fit.spec.constants) or list(fit.spec.scalar_names)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = azs.psense(tree, group="prior", var_names=[n for n in names if n in draws])
-    moved = {str(n): float(v) for n, v in found.items()}
+        found = azs.psense(tree, group="prior", var_names=list(values.data_vars))
+    return {str(n): float(v) for n, v in found.items()}
+
+
+def _prior_sensitivity(fit: Fit) -> list[Check]:
+    names = list(fit.spec.constants) or list(fit.spec.scalar_names)
+    moved = prior_sensitivity(fit, fit.draws[[n for n in names if n in fit.draws]])
     strongest = max(moved.values(), default=0.0)
     named = [n for n, v in moved.items() if v >= SENSITIVE]
     if not named:

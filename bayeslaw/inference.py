@@ -74,8 +74,8 @@ def fit(
     seed : int
         The same seed gives bit-identical results on one machine.
     target_accept : float, optional
-        NUTS' target acceptance, in (0, 1); higher is slower and safer. By default 0.95, or 0.9 where
-        a discrepancy's scale is summed out, which leaves a smoother posterior.
+        NUTS' target acceptance, in (0, 1); higher is slower and safer. By default 0.95, or 0.92
+        where a discrepancy's scale is summed out, which leaves a smoother posterior.
     bootstrap : int
         Bootstrap resamples of the rows for ``"map"``.
     progress : bool, optional
@@ -94,7 +94,7 @@ def fit(
     _check_arguments(spec, data, method, settings, target_accept)
     spec = resolve(spec, data)
     if target_accept is None:
-        target_accept = 0.9 if summed_out(spec) else 0.95
+        target_accept = 0.92 if summed_out(spec) else 0.95
     settings = {name: int(value) for name, value in settings.items()} | {"target_accept": target_accept}
     shown = visible() if progress is None else progress
     if method == "map":

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from bayeslaw.check import Check
@@ -66,27 +67,54 @@ def check_alike(fits: Mapping[str, Fit]) -> None:
     Raises
     ------
     InputError
-        If there are none, one is no posterior, or they differ in what they predict or in their rows.
+        If there are none, one is no posterior, or they differ in what they predict, in their rows or
+        in what a target is.
+    """
+    check_same_rows(fits, "stack")
+    (first, one), *others = fits.items()
+    for name, other in others:
+        kinds = ["a schedule" if needs_schedule(f.spec) else "columns" for f in (one, other)]
+        if kinds[0] != kinds[1]:
+            raise InputError(
+                f"stack: the fits {first!r} and {name!r} differ in inputs ({kinds[0]} and {kinds[1]}); "
+                "allowed: fits that take the same targets."
+            )
+
+
+def check_same_rows(fits: Mapping[str, Fit], caller: str) -> None:
+    """Refuse fits whose scores do not compare, because they are not posteriors of the same rows.
+
+    Parameters
+    ----------
+    fits : mapping of str to Fit
+    caller : str
+        The public function that was called, for the message.
+
+    Raises
+    ------
+    InputError
+        If there are none, one is no posterior, or they differ in what they predict or in their rows:
+        output, sampling error, k, counts and labels, in the same order.
     """
     if not isinstance(fits, Mapping) or not fits:
-        raise InputError('stack(fits): expected {"name": fit, …} with one fit or more.')
+        raise InputError(f'{caller}(fits): expected {{"name": fit, …}} with one fit or more.')
     for name, fit in fits.items():
         if not isinstance(name, str) or not isinstance(fit, Fit) or fit.method != "nuts":
             raise InputError(
-                f"stack, law {name!r}: allowed: a fit that fit(spec, data) returned, method 'nuts', under a name."
+                f"{caller}, law {name!r}: allowed: a fit that fit(spec, data) returned, method 'nuts', under a name."
             )
     (first, one), *others = fits.items()
     for name, other in others:
         if reason := _difference(one, other):
             raise InputError(
-                f"stack: the fits {first!r} and {name!r} differ in {reason}; allowed: fits of several laws to "
+                f"{caller}: the fits {first!r} and {name!r} differ in {reason}; allowed: fits of several laws to "
                 "the same rows of one table, so that their scores compare; fit both to one dataset."
             )
 
 
 def _difference(one: Fit, other: Fit) -> str:
-    """Say in what two fits differ that a mixture needs alike; empty if in nothing."""
-    name, specs = one.spec.output.name, (one.spec, other.spec)
+    """Say in what two fits differ that scores need alike; empty if in nothing."""
+    specs = one.spec, other.spec
     for what, values in (
         ("output", [s.output.name for s in specs]),
         ("unit of the output", [s.output.unit for s in specs]),
@@ -94,15 +122,27 @@ def _difference(one: Fit, other: Fit) -> str:
         ("scale of errors", [s.output.scale for s in specs]),
         # A count's probability is no density of the output: the two do not compare.
         ("likelihood", ["counts" if s.family == "Binomial" else "the output" for s in specs]),
-        ("inputs", ["a schedule" if needs_schedule(s) else "columns" for s in specs]),
         ("number of rows", [f.data.sizes["obs"] for f in (one, other)]),
     ):
         if values[0] != values[1]:
             return f"{what} ({values[0]} and {values[1]})"
-    y, z = (f.data[name].values for f in (one, other))
-    if not np.array_equal(y, z):
-        at = int(np.flatnonzero(y != z)[0])
-        return f"{name} of row {at + 1} ({y[at]:g} and {z[at]:g})"
+    return _different_row(one.data, other.data, one.spec.output.name)
+
+
+def _different_row(one: xr.Dataset, other: xr.Dataset, output: str) -> str:
+    """Name the first row in which two tables of equal length differ; empty if there is none."""
+    labels = [str(n) for n in one.coords if n in other.coords and n != "obs"]
+    for name in (output, "sampling_error", "k", "n", "c", *labels):
+        if name not in one or name not in other or one[name].dims != ("obs",):
+            continue
+        y, z = one[name].values, other[name].values
+        different = (y != z) & ~(pd.isna(y) & pd.isna(z))
+        if different.any():
+            at = int(np.flatnonzero(different)[0])
+            found = [f"{v:g}" if isinstance(v, float) else str(v) for v in (y[at], z[at])]
+            sorted_alike = sorted(map(str, y)) == sorted(map(str, z))
+            hint = ": the same values in another order, so sort both tables alike" if sorted_alike else ""
+            return f"{name} of row {at + 1} ({found[0]} and {found[1]}{hint})"
     return ""
 
 

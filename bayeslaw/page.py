@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,19 @@ from bayeslaw.check import LEVELS, Check
 from bayeslaw.files import write_text
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
     from matplotlib.figure import Figure
 
 TEMPLATE = "page.html.j2"
 DIGITS = 4
-_DPI = 130
+_SHORT, _LONG = 18, 36
+_DPI = 150
+_COLOURS = 128
+"""Of a figure's palette: enough for a dozen fans, and a third of the bytes of all colours."""
 _REM = 6.2
 """Page width of one inch of a figure, in rem, so that all figures' text has one size."""
+_CODE = re.compile(r"`([^`]+)`")
+_ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,43 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Headline:
+    """A number that a reader must not miss.
+
+    Attributes
+    ----------
+    label : str
+        What it is of.
+    value : str
+        With its unit.
+    interval : str
+    note : str
+    """
+
+    label: str
+    value: str
+    interval: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text that is shown as it is: commands, or a file.
+
+    Attributes
+    ----------
+    text : str
+    caption : str
+    folded : bool
+        Whether a reader has to unfold it; on paper it is unfolded.
+    """
+
+    text: str
+    caption: str = ""
+    folded: bool = False
+
+
+@dataclass(frozen=True)
 class Section:
     """A part of a page; all text is plain text.
 
@@ -69,6 +113,14 @@ class Section:
     figures : tuple of Picture
     checks : tuple of Check
         Shown gravest first.
+    status : tuple of (str, str), optional
+        A check's level and one sentence, shown first.
+    headlines : tuple of Headline
+    items : tuple of str
+        A list, below the paragraphs.
+    code : tuple of Code
+    parts : tuple of Section
+        Shown last, one level down.
     """
 
     title: str
@@ -76,6 +128,11 @@ class Section:
     tables: tuple[Table, ...] = ()
     figures: tuple[Picture, ...] = ()
     checks: tuple[Check, ...] = ()
+    status: tuple[str, str] | None = None
+    headlines: tuple[Headline, ...] = ()
+    items: tuple[str, ...] = ()
+    code: tuple[Code, ...] = ()
+    parts: tuple[Section, ...] = ()
 
 
 def write_page(path: str | Path, title: str, sections: Iterable[Section]) -> Path:
@@ -125,6 +182,7 @@ def render(title: str, sections: Iterable[Section]) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
+    environment.filters |= {"linked": linked, "show": show}
     footer = f"bayeslaw {__version__}. Intervals are central; every figure names its probability."
     laid_out = [_section(s) for s in sections]
     return environment.get_template(TEMPLATE).render(title=title, sections=laid_out, footer=footer)
@@ -141,6 +199,8 @@ def show(value: Any) -> str:
     -------
     str
     """
+    if value is pd.NA:
+        return "–"
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, float | np.floating):
@@ -154,34 +214,78 @@ def show(value: Any) -> str:
     return str(value)
 
 
+def linked(text: str) -> Markup:
+    """Escape text; papers that it names become links, and what stands between backticks code.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    markupsafe.Markup
+    """
+    from markupsafe import Markup, escape
+
+    safe = _CODE.sub(r"<code>\1</code>", str(escape(text)))
+    return Markup(_ARXIV.sub(r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>', safe))
+
+
 def _section(section: Section) -> dict[str, Any]:
-    checks = sorted(section.checks, key=lambda c: -LEVELS.index(c.level))
+    plain = ("title", "paragraphs", "status", "headlines", "items", "code")
     return {
-        "title": section.title,
-        "paragraphs": section.paragraphs,
+        **{name: getattr(section, name) for name in plain},
         "tables": [_table(t) for t in section.tables],
         "figures": [_picture(p) for p in section.figures],
-        "checks": checks,
+        "checks": sorted(section.checks, key=lambda c: -LEVELS.index(c.level)),
+        "parts": [_section(part) for part in section.parts],
     }
 
 
 def _table(table: Table) -> dict[str, Any]:
     frame = table.frame
     columns = [(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns)]
+    named = 0
     if not isinstance(frame.index, pd.RangeIndex):
         index = [frame.index.get_level_values(i) for i in range(frame.index.nlevels)]
         columns = [("" if level.name is None else str(level.name), level) for level in index] + columns
+        named = len(index)
     head, cells = [], []
-    for name, values in columns:
-        number = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-        head.append({"text": name, "number": number})
-        cells.append([{"text": show(v), "number": number} for v in values])
+    for i, (name, values) in enumerate(columns):
+        texts = [show(v) for v in values]
+        kind = "number" if texts and all(map(_numeric, texts)) else _width(texts)
+        head.append({"text": name, "kind": kind})
+        cells.append([{"text": text, "kind": kind, "head": i < named} for text in texts])
     return {"caption": table.caption, "head": head, "rows": list(zip(*cells, strict=True))}
 
 
+def _numeric(text: str) -> bool:
+    """Whether a table's text is a number, or stands for one that is missing."""
+    try:
+        float(text)
+    except ValueError:
+        return text == "–"
+    return True
+
+
+def _width(texts: list[str]) -> str:
+    """Say how a column of texts is set: on one line, as wide as prose, or as it comes."""
+    longest = max(map(len, texts), default=0)
+    return "short" if longest <= _SHORT else "long" if longest > _LONG else ""
+
+
 def _picture(picture: Picture) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    picture.figure.savefig(buffer, format="png", dpi=_DPI)
-    png = base64.b64encode(buffer.getvalue()).decode("ascii")
+    png = base64.b64encode(_png(picture.figure)).decode("ascii")
     width = round(_REM * picture.figure.get_figwidth(), 1)
     return {"png": png, "alt": picture.alt, "caption": picture.caption, "width": width}
+
+
+def _png(figure: Figure) -> bytes:
+    """Draw a figure as a small PNG."""
+    from PIL import Image
+
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=_DPI)
+    with Image.open(drawn) as image:
+        image.convert("RGB").quantize(_COLOURS).save(small, format="png", optimize=True)
+    return min(drawn.getvalue(), small.getvalue(), key=len)

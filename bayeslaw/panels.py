@@ -96,15 +96,6 @@ def plain_inputs(spec: Spec) -> list[str]:
     return [n for n in used_inputs(spec) if not spec.inputs[n].function]
 
 
-def natural_names(spec: Spec, draws: xr.Dataset) -> list[str]:
-    """Return the paper's parameters: derived constants, and what the law itself names."""
-    used = set(spec.law.symbols).union(
-        *(d.formula.symbols for n, d in spec.derived.items() if n not in spec.constants)
-    )
-    names = [*spec.constants, *(n for n in spec.scalar_names if n in used)]
-    return [n for n in names if n in draws]
-
-
 def pair_name(values: xr.DataArray) -> str:
     """Return a parameter's name, or its log10's where it spans more than a factor of twenty."""
     low, high = np.quantile(values, [0.005, 0.995])

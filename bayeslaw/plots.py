@@ -45,12 +45,13 @@ from bayeslaw.panels import (
     dress_pairs,
     fan_of,
     input_grid,
-    natural_names,
     pair_name,
     plain_inputs,
     residuals_of,
 )
-from bayeslaw.result import Fit
+from bayeslaw.result import Fit, natural_names
+from bayeslaw.stability_plots import plot_by_k as plot_by_k
+from bayeslaw.stability_plots import plot_stability as plot_stability
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _MAX_PAIRS = 7

@@ -242,6 +242,15 @@ def flat_values(draws: xr.Dataset, thin: int = 1) -> dict[str, np.ndarray]:
     return {str(name): values.values.reshape(-1, 1)[::thin] for name, values in draws.data_vars.items()}
 
 
+def natural_names(spec: Spec, draws: xr.Dataset) -> list[str]:
+    """Return the paper's parameters: derived constants, and what the law itself names."""
+    used = set(spec.law.symbols).union(
+        *(d.formula.symbols for n, d in spec.derived.items() if n not in spec.constants)
+    )
+    names = [*spec.constants, *(n for n in spec.scalar_names if n in used)]
+    return [n for n in names if n in draws]
+
+
 def law_on_scale(
     spec: Spec, values: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]
 ) -> np.ndarray:

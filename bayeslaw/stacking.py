@@ -101,29 +101,94 @@ def stack(
     check_alike(fits)
     if isinstance(shrink, bool) or not isinstance(shrink, int | float) or not 0 < shrink < np.inf:
         raise InputError(f"shrink: found {shrink!r}, allowed: a number greater than 0.")
+    settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
+    scores = ahead_scores(fits, along, windows, settings, progress)
+    weights = ahead_weights(scores, float(shrink))
+    told = {**settings, "shrink": float(shrink)}
+    return Mixture(dict(fits), weights, scores.assign_attrs(settings=json.dumps(told)))
+
+
+def ahead_scores(
+    fits: Mapping[str, Fit],
+    along: str | None,
+    windows: Sequence[float] | None,
+    settings: Mapping[str, int],
+    progress: bool | None,
+) -> xr.Dataset:
+    """Score how each law, fitted afresh to growing windows, foretells the next block of rows.
+
+    Parameters
+    ----------
+    fits : mapping of str to Fit
+        Of the same rows.
+    along, windows, progress
+        As of `stack`.
+    settings : mapping of str to int
+        draws, tune, chains, seed of every fit.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims (law, window), as ``scores`` of `stack`; ``attrs["along"]`` is the column.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or no window is left.
+    """
     first = next(iter(fits.values()))
     along = next(iter(first.spec.inputs.values())).column if along is None else along
     blocks = _blocks(first.data, along, windows)
-    settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
     records: list[tuple[float, str]] = []
-    with bar("stack", len(fits) * len(blocks), visible() if progress is None else progress) as on_step:
+    with bar("windows", len(fits) * len(blocks), visible() if progress is None else progress) as on_step:
         for one in fits.values():
             # Shifts belong to the rows of the whole fit; every window decides on its own.
             spec, data = unfrozen(one.spec, one.data), one.data.drop_vars(COLUMN, errors="ignore")
             for block in blocks:
                 records.append(_record(spec, data, block, settings))
                 on_step(len(records))
-    scores = _assembled(records, list(fits), blocks)
+    return _assembled(records, list(fits), blocks).assign_attrs(along=along)
+
+
+def whole_blocks(scores: xr.Dataset) -> xr.DataArray:
+    """Return the joint log scores (nat) of the blocks that have one of every law; dims (law, window).
+
+    Raises
+    ------
+    InputError
+        If there is no such block.
+    """
     whole = scores["log_score_joint"].dropna("window", how="any")
     if not whole.sizes["window"]:
-        told = next(text for _, text in records if text)
+        told = next(text for text in scores["failed"].values.ravel() if text)
         raise InputError(
-            f"stack along {along!r}: no block has a score of every law; the first reason: {told}"
+            f"along {scores.attrs['along']!r}: no block has a score of every law; the first reason: {told}"
         )
-    weights = stacking_weights(whole.transpose("window", "law").values, float(shrink))
-    told = {**settings, "shrink": float(shrink)}
-    scores = scores.assign_attrs(along=along, settings=json.dumps(told))
-    return Mixture(dict(fits), dict(zip(fits, weights.tolist(), strict=True)), scores)
+    return whole
+
+
+def ahead_weights(scores: xr.Dataset, shrink: float = SHRINK) -> dict[str, float]:
+    """Weigh laws by how they foretold the blocks that all of them foretold.
+
+    Parameters
+    ----------
+    scores : xarray.Dataset
+        From `ahead_scores`.
+    shrink : float
+        See `stack`.
+
+    Returns
+    -------
+    dict of str to float
+        By law; they sum to one.
+
+    Raises
+    ------
+    InputError
+        If no block has a score of every law.
+    """
+    weights = stacking_weights(whole_blocks(scores).transpose("window", "law").values, shrink)
+    return dict(zip(scores["law"].values.tolist(), weights.tolist(), strict=True))
 
 
 def stacking_weights(scores: np.ndarray, shrink: float = SHRINK) -> np.ndarray:

@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayeslaw.backtesting import backtest_table, pooled_coverage
 from bayeslaw.check import Check
+from bayeslaw.spans import stable_spans
 
 MAX_ROWS = 12
 """A longer forecast is shown at this many evenly spaced steps; -o writes all."""
@@ -115,6 +116,56 @@ def backtest_text(bt: xr.Dataset) -> str:
     bad = table[table["failed"] != ""]
     failed = [f"[fail] {r.method}, {r.window}: {r.failed}" for r in bad.itertuples()]
     return "\n".join([head, shown.to_string(index=False), *failed, _pooled_text(bt)])
+
+
+def comparison_text(table: pd.DataFrame) -> str:
+    """Lay out a comparison: a column a law, the units beside; the verdict; what to know of it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `compare` returned it.
+
+    Returns
+    -------
+    str
+    """
+    shares = {n: table[n].map("{:.3f}".format) for n in table if n.startswith("weight_")}
+    turned = table.astype(object).assign(**shares).map(number).T
+    turned.index = [f"{name} [{table.attrs['units'][name]}]" for name in turned.index]
+    told = checks_text(c for c in table.attrs["checks"] if c.level != "ok")
+    shown = turned.rename_axis(columns=None).to_string()
+    return "\n\n".join(part for part in (shown, table.attrs["verdict"], told) if part)
+
+
+def stability_text(st: xr.Dataset) -> str:
+    """Lay out a study of stability: the verdict, a row a parameter, and what failed.
+
+    Parameters
+    ----------
+    st : xarray.Dataset
+        As `stability` returned it.
+
+    Returns
+    -------
+    str
+    """
+    attrs = st.attrs
+    table = stable_spans(st)
+    shown = table.drop(columns=["stable_orders", "drift_at", "resolved_from", "sensitivity", "unit"])
+    shown.index = [f"{n} [{u}]" for n, u in zip(table.index, table["unit"], strict=True)]
+    reach = float(st["orders"].max())
+    head = (
+        f"stability of {attrs['model']} along {attrs['along']}, {reach:.1f} orders of magnitude below "
+        f"{attrs['target']:.3g}: {attrs['law_verdict']}"
+    )
+    early = (
+        f"forecast of the target: within its {100 * attrs['prob']:g} % interval, and that no wider than a factor of "
+        f"{np.exp(attrs['width']):.2g}, from {attrs['early_orders']:.1f} orders below it on"
+    )
+    bad = [(w, f) for w, f in zip(st["window"].values, st["failed"].values, strict=True) if f]
+    failed = [f"[{'note' if 'rows' in f else 'fail'}] {w}: {f}" for w, f in bad]
+    return "\n".join([head, shown.map(number).to_string(), early, *failed])
 
 
 def _pooled_text(bt: xr.Dataset) -> str:

@@ -58,9 +58,7 @@ def growing_windows(
     InputError
         If there is no such column, or no window is left.
     """
-    values = _column(data, along)
-    if values.dtype.kind not in "iuf" or not (values > 0).all():
-        raise InputError(f"along: growing windows need a column of positive numbers; {along!r} is not one.")
+    values = _positive(data, along)
     if ends is None:
         steps = int(np.ceil(2 * np.log10(values.max() / values.min())))
         ends = [values.max() / HALF_ORDER**i for i in range(steps, 0, -1)]
@@ -74,6 +72,51 @@ def growing_windows(
             f"along {along!r}: no window sees at least {least} rows and leaves one out; give windows inside "
             f"{values.min():.3g} … {values.max():.3g}."
         )
+    return out
+
+
+def trailing_windows(
+    data: xr.Dataset, along: str, every: float = 0.5, target: float | None = None, least: int = 3
+) -> list[Window]:
+    """Return windows that end at a target and reach further and further down.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+    along : str
+        A column of positive numbers.
+    every : float
+        Orders of magnitude from one window's lower end to the next one's.
+    target : float, optional
+        The upper end, by default the column's largest value.
+    least : int
+        So many rows the longest must see.
+
+    Returns
+    -------
+    list of Window
+        From the shortest to the one that sees every row up to the target, short ones with few rows
+        too; ``end`` is the smallest value that is seen, and ``held`` what lies outside.
+
+    Raises
+    ------
+    InputError
+        If there is no such column, or fewer than `least` rows up to the target.
+    """
+    values = _positive(data, along)
+    top = float(values.max() if target is None else target)
+    below = values <= top * (1 + 1e-12)
+    if below.sum() < least:
+        raise InputError(
+            f"along {along!r}: {below.sum()} rows up to {top:.3g}, at least {least} are needed; the column goes "
+            f"from {values.min():.3g} to {values.max():.3g}."
+        )
+    steps = int(np.ceil(np.log10(top / values.min()) / every - 1e-9))
+    ends = [top / 10 ** (every * i) for i in range(1, steps)] + [float(values.min())]
+    out = []
+    for end in ends:
+        seen = below & (values >= end * (1 - 1e-12))
+        out.append(Window(f"{along} >= {end:.3g}", end, np.flatnonzero(seen), np.flatnonzero(~seen)))
     return out
 
 
@@ -110,6 +153,13 @@ def left_out_groups(data: xr.Dataset, along: str, least: int = 5) -> list[Window
             f"along {along!r}: leaving groups out needs two groups or more, and {least} rows that are left."
         )
     return out
+
+
+def _positive(data: xr.Dataset, name: str) -> np.ndarray:
+    values = _column(data, name)
+    if values.dtype.kind not in "iuf" or not (values > 0).all():
+        raise InputError(f"along: windows need a column of positive numbers; {name!r} is not one.")
+    return values
 
 
 def _column(data: xr.Dataset, name: str) -> np.ndarray:

@@ -19,8 +19,9 @@ MODULES = (
     "observation", "groups", "shifts", "kernels", "independent", "counted", "priors", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
     "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting",
-    "stacking",
-    "text", "axes", "backtest_plots", "panels", "plots", "page", "demo", "cli", "__main__",
+    "stacking", "loo", "comparison", "quantities", "drift", "spans", "by_k",
+    "text", "axes", "backtest_plots", "stability_plots", "panels", "plots", "page", "uncertainty", "cases", "report_text",
+    "report_sections", "report_evidence", "reporting", "demo", "cli", "__main__",
 )  # fmt: skip
 SAMPLERS = {"pymc", "pytensor", "nutpie"}
 MAY_SAMPLE = {"priors", "sloped", "model", "nuts"}

@@ -1,0 +1,83 @@
+"""k of pass@k as a lever: what a law's parameters and their stable spans are for each k."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.errors import InputError, check_whole
+from bayeslaw.spans import LEAST_ROWS, stability
+from bayeslaw.spec import Spec
+from bayeslaw.tables import read_table
+
+_KEPT = ("median", "lower", "upper", "sensitivity")
+_SPANS = ("stable_orders", "drift_at", "resolved_from", "verdict", "unit")
+
+
+def stability_by_k(
+    spec: Spec,
+    table: Any,
+    k: Sequence[int],
+    along: str = "compute",
+    *,
+    read: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> xr.Dataset:
+    """Study a law's stability for several k of pass@k.
+
+    Parameters
+    ----------
+    spec : Spec
+    table : path or pandas.DataFrame
+        Counts n, c of every model and problem.
+    k : sequence of int
+        Models with fewer samples than k are left out of that k: ``rows`` counts who is left.
+    along : str
+        As of `stability`.
+    read : mapping, optional
+        Further arguments of `read_table`: where, join, on, rename, gold.
+    **settings
+        As of `stability`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims k and parameter: ``median``, ``lower``, ``upper`` and ``sensitivity`` of the window that
+        sees all rows, ``stable_orders``, ``drift_at``, ``resolved_from``, ``verdict``; ``rows``,
+        ``orders`` (that the rows span), ``law_orders``, ``law_verdict``, ``early_orders`` and
+        ``failed`` (fits that are not clean) over k.
+
+    Raises
+    ------
+    InputError
+        If a k is no whole number, or too few rows reach it.
+    """
+    if isinstance(k, int | str) or not len(k):
+        raise InputError(f"k: found {k!r}, allowed: a list of whole numbers, such as [1, 4, 16].")
+    for one in k:
+        check_whole("k", one, 1)
+    parts = []
+    for one in k:
+        data = read_table(table, spec, k=int(one), **(read or {}))
+        if data.sizes["obs"] < LEAST_ROWS:
+            raise InputError(
+                f"k = {one}: {data.sizes['obs']} rows reach it, at least {LEAST_ROWS} are needed."
+            )
+        parts.append(_slice(stability(spec, data, along, **settings), data.sizes["obs"]))
+    out = xr.concat(parts, dim="k", join="outer", combine_attrs="drop_conflicts")
+    return out.assign_coords(k=np.array([int(one) for one in k]))
+
+
+def _slice(st: xr.Dataset, rows: int) -> xr.Dataset:
+    """Return what is kept of one k."""
+    whole = st.isel(window=int(np.flatnonzero(st["view"].values == "trailing")[-1]))
+    kept = {n: whole[n].drop_vars(["window", "view", "orders", "end"]) for n in _KEPT}
+    kept |= {n: st[n] for n in _SPANS}
+    kept |= {n: st.attrs[n] for n in ("law_orders", "law_verdict", "early_orders")}
+    return xr.Dataset(
+        {**kept, "rows": rows, "orders": float(whole["orders"]), "failed": int((st["failed"] != "").sum())},
+        attrs={n: st.attrs[n] for n in ("model", "title", "along", "output", "prob")},
+    )

@@ -1,0 +1,303 @@
+"""What a report is about: each fit with its checks, the point fit beside it, and what both foretell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayeslaw.check import Check, from_json
+from bayeslaw.curves import needs_schedule
+from bayeslaw.diagnostics import checks
+from bayeslaw.errors import InputError
+from bayeslaw.forecasting import forecast
+from bayeslaw.inference import fit as fit_again
+from bayeslaw.law import used_inputs
+from bayeslaw.mixture import Mixture, members
+from bayeslaw.result import Fit
+from bayeslaw.schedules import parse_schedule
+from bayeslaw.spec import Spec
+
+BOOTSTRAP = 200
+"""Resamples of the point fit that stands beside a posterior."""
+_BETTER_IF_SMALLER = ("gold_nll",)
+"""Columns that fall as models get better: beyond the data lies below them."""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """A forecast, and how it was asked for.
+
+    Attributes
+    ----------
+    asked : dict
+        The arguments of `forecast`: targets or schedule, steps, new_group.
+    fc : xarray.Dataset
+    point : xarray.Dataset or None
+        The same, by the point fit.
+    run : str
+        The seen run whose schedule it is; empty if it was asked for.
+    """
+
+    asked: dict[str, Any]
+    fc: xr.Dataset
+    point: xr.Dataset | None = None
+    run: str = ""
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows to tell: all targets, or a schedule's last step."""
+        return [-1] if "step" in self.fc.dims else list(range(self.fc.sizes["target"]))
+
+    def told(self, row: int, source: xr.Dataset | None = None) -> dict[str, float]:
+        """Return median, lower and upper end of a run, in the output's unit."""
+        fc = self.fc if source is None else source
+        dim = "step" if "step" in fc.dims else "target"
+        one = fc.sel(kind="run").isel({dim: row})
+        return {name: float(one[name]) for name in ("median", "lower", "upper")}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fit or a mixture, and all that a report says of it.
+
+    Attributes
+    ----------
+    name : str
+        Unique within the report.
+    fit : Fit or Mixture
+    checks : tuple of Check
+        Of the fit.
+    point : Fit or None
+        The point fit beside a posterior.
+    reason : str
+        Why there is none, if one was tried.
+    ahead : tuple of Ahead
+    missing : str
+        Why there is no forecast.
+    """
+
+    name: str
+    fit: Fit | Mixture
+    checks: tuple[Check, ...] = ()
+    point: Fit | None = None
+    reason: str = ""
+    ahead: tuple[Ahead, ...] = field(default=(), repr=False)
+    missing: str = ""
+
+    @property
+    def spec(self) -> Spec:
+        """The law; a mixture's first."""
+        return members(self.fit)[0][0].spec
+
+    @property
+    def all_checks(self) -> tuple[Check, ...]:
+        """The fit's checks and its forecasts', each once."""
+        of_forecasts = (check for ahead in self.ahead for check in from_json(ahead.fc.attrs["checks"]))
+        return tuple(dict.fromkeys((*self.checks, *of_forecasts)))
+
+
+def make_cases(
+    fits: Fit | Mixture | Iterable[Fit | Mixture] | Mapping[str, Fit | Mixture],
+    targets: Mapping[str, Any] | pd.DataFrame | None,
+    schedule: str | None,
+    prob: float,
+) -> list[Case]:
+    """Check every fit, fit the point estimate beside it, and forecast with both.
+
+    Parameters
+    ----------
+    fits : Fit, Mixture, or iterable of them
+        Or a mapping of names to them. A mixture's laws follow it, each as a case of its own.
+    targets, schedule
+        As of `forecast`; each law takes what it needs. None: see `default_targets`; laws along a
+        schedule are forecast to the last seen step of each run's own.
+    prob : float
+
+    Returns
+    -------
+    list of Case
+
+    Raises
+    ------
+    InputError
+        If one is no fit, or targets or schedule do not suit a law.
+    """
+    named = _unique(_flat(fits))
+    specs = [members(fit)[0][0].spec for fit in named.values()]
+    for name, value, wanted in (("schedule", schedule, True), ("targets", targets, False)):
+        if value is not None and not any(needs_schedule(spec) == wanted for spec in specs):
+            raise InputError(
+                f"report: {name} given, but {', '.join(dict.fromkeys(s.name for s in specs))} forecast "
+                f"{'at targets: targets={…} / --at' if wanted else 'along a schedule: schedule=… / --schedule'}."
+            )
+    return [_case(name, fit, targets, schedule, prob) for name, fit in named.items()]
+
+
+def _flat(fits: Any) -> list[tuple[str, Fit | Mixture]]:
+    """Return all fits with the names that were given to them, a mixture before its laws, each once."""
+    if isinstance(fits, Fit | Mixture):
+        fits = [fits]
+    given = fits.items() if isinstance(fits, Mapping) else (("", f) for f in _iterated(fits))
+    out: list[tuple[str, Fit | Mixture]] = []
+    for name, fit in given:
+        if not isinstance(fit, Fit | Mixture):
+            raise InputError(
+                f"report(fits): found {type(fit).__name__}, allowed: what fit, load_fit or stack returned, or a list of them."
+            )
+        own = (
+            [(n, one) for n, one in fit.fits.items() if fit.weights[n] > 0]
+            if isinstance(fit, Mixture)
+            else []
+        )
+        new = [(str(name), fit), *own]
+        out += [(n, one) for n, one in new if not any(one is other for _, other in out)]
+    if not out:
+        raise InputError("report(fits): found no fit, allowed: one fit or more.")
+    return out
+
+
+def _iterated(fits: Any) -> Iterable[Any]:
+    return fits if isinstance(fits, Iterable) and not isinstance(fits, str | bytes) else [fits]
+
+
+def _unique(fits: list[tuple[str, Fit | Mixture]]) -> dict[str, Fit | Mixture]:
+    """Name fits as given, or after their laws; where that is not enough, after method and place too."""
+    plain = [n or ("mixture" if isinstance(f, Mixture) else f.spec.name) for n, f in fits]
+    kind = {"nuts": "posterior", "map": "point fit"}
+    fuller = [
+        name if plain.count(name) == 1 or isinstance(fit, Mixture) else f"{name}, {kind[fit.method]}"
+        for name, (_, fit) in zip(plain, fits, strict=True)
+    ]
+    out = {}
+    for i, name in enumerate(fuller):
+        number = f" {1 + fuller[:i].count(name)}" if fuller.count(name) > 1 else ""
+        out[name + number] = fits[i][1]
+    return out
+
+
+def _case(name: str, fit: Fit | Mixture, targets: Any, schedule: str | None, prob: float) -> Case:
+    """Make one case; what fails on the way is said, but for bad input."""
+    if isinstance(fit, Mixture):
+        ahead, missing = _aheads(name, fit, None, targets, schedule, prob)
+        return Case(name, fit, ahead=ahead, missing=missing)
+    point, reason = _point(fit) if fit.method == "nuts" else (None, "")
+    if not fit.draws.sizes["draw"]:
+        missing = "This point fit has no bootstrap, so no interval: fit again with bootstrap=1000 (--bootstrap 1000)."
+        return Case(name, fit, tuple(checks(fit)), missing=missing)
+    ahead, missing = _aheads(name, fit, point, targets, schedule, prob)
+    return Case(name, fit, tuple(checks(fit)), point, reason, ahead, missing)
+
+
+def _point(fit: Fit) -> tuple[Fit | None, str]:
+    """Fit the source's point estimate to the same rows; or say why it cannot be."""
+    data = fit.data.drop_vars("outlying", errors="ignore")
+    try:
+        return fit_again(fit.spec, data, "map", bootstrap=BOOTSTRAP, seed=0, progress=False), ""
+    # A posterior's report must not hang on the baseline beside it.
+    except (InputError, RuntimeError, ArithmeticError, np.linalg.LinAlgError) as error:
+        return None, " ".join(str(error).split()) or type(error).__name__
+
+
+def _aheads(
+    name: str, fit: Fit | Mixture, point: Fit | None, targets: Any, schedule: str | None, prob: float
+) -> tuple[tuple[Ahead, ...], str]:
+    """Forecast what was asked for, or what lies at hand; or say why that is not possible."""
+    one = members(fit)[0][0]
+    if needs_schedule(one.spec):
+        if schedule is not None:
+            asked = [("", {"schedule": schedule})]
+        else:
+            asked, missing = _seen_ends(one)
+            if not asked:
+                return (), missing
+    else:
+        given = default_targets(fit) if targets is None else targets
+        asked = [("", _at_groups(fit, given))]
+    out = []
+    for run, arguments in asked:
+        try:
+            fc = forecast(fit, prob=prob, **arguments)
+        except InputError as error:
+            raise InputError(f"report, fit {name!r}: {error}") from None
+        out.append(Ahead(arguments, fc, None if point is None else _by_point(point, prob, arguments), run))
+    return tuple(out), ""
+
+
+def _by_point(point: Fit, prob: float, arguments: Mapping[str, Any]) -> xr.Dataset | None:
+    try:
+        return forecast(point, prob=prob, **arguments)
+    except InputError:  # the point fit's law may lack a group or an input that the posterior knows
+        return None
+
+
+def _at_groups(fit: Fit | Mixture, targets: Any) -> dict[str, Any]:
+    """Return arguments of `forecast`: targets that name no group are of a new one."""
+    columns = {column for one, _ in members(fit) for column in one.spec.pooled.values()}
+    fresh = bool(columns) and not columns & set(dict(targets))
+    return {"targets": targets} | ({"new_group": True} if fresh else {})
+
+
+def default_targets(fit: Fit | Mixture) -> dict[str, list[float]]:
+    """Return a target one order of magnitude beyond the largest run seen.
+
+    Parameters
+    ----------
+    fit : Fit or Mixture
+        Of laws that forecast at targets.
+
+    Returns
+    -------
+    dict of str to list of float
+        By column. The row with the largest product of inputs, each of m inputs times 10^(1/m): with
+        parameters and tokens that is ten times its compute. A column that falls as models get better
+        (gold NLL) is divided. Inputs that are not all positive have no orders of magnitude: they stay
+        as they are there.
+    """
+    out: dict[str, list[float]] = {}
+    for one, _ in members(fit):
+        names = [n for n in used_inputs(one.spec) if not one.spec.inputs[n].function]
+        columns = dict.fromkeys(one.spec.inputs[n].column for n in names)
+        sign = {c: -1.0 if c in _BETTER_IF_SMALLER else 1.0 for c in columns}
+        seen = {c: one.data[c].values.astype(float) for c in columns}
+        grows = [c for c, values in seen.items() if (values > 0).all()]
+        size = sum(sign[c] * np.log(seen[c]) for c in grows) if grows else np.zeros(one.data.sizes["obs"])
+        row = int(np.argmax(size))
+        for c in columns:
+            step = 10 ** (sign[c] / len(grows)) if c in grows else 1.0
+            out.setdefault(c, [_rounded(float(seen[c][row]) * step)])
+    # A mixture's law in compute must not be asked twice, once by compute and once by its factors.
+    if len(members(fit)) > 1 and {"params", "tokens", "compute"} <= out.keys():
+        out["compute"] = [6.0 * out["params"][0] * out["tokens"][0]]
+    return out
+
+
+def _rounded(value: float) -> float:
+    """Return a number with three significant digits: a target is nobody's exact wish."""
+    return float(f"{value:.3g}")
+
+
+def _seen_ends(fit: Fit) -> tuple[list[tuple[str, dict[str, Any]]], str]:
+    """Return, a run of the data each, its schedule and last seen step; or say why there are none."""
+    texts = json.loads(fit.data.attrs.get("schedules", "{}"))
+    runs, steps = (fit.data[n].values if n in fit.data.coords else np.array([]) for n in ("run", "step"))
+    out = []
+    for run, text in texts.items():
+        own = steps[runs.astype(str) == run]
+        try:
+            parse_schedule(text)
+        except InputError:  # rates that only the table knew
+            continue
+        if len(own):
+            out.append((run, {"schedule": text, "steps": [int(own.max())]}))
+    return (
+        out,
+        ""
+        if out
+        else "No schedule was asked for, and those of the data were logged, not stated: give schedule=… (--schedule).",
+    )
