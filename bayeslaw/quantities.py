@@ -65,7 +65,7 @@ def quantities(fit: Fit, place: Mapping[str, np.ndarray]) -> dict[str, Quantity]
     )
     out = {}
     for name, values in ours.items():
-        if values.std() == 0.0:  # fixed, or it follows from what is
+        if (values == values[0]).all():  # fixed, or it follows from what is
             continue
         before = theirs[name][np.isfinite(theirs[name])]
         one_sign = (before > 0).all() or (before < 0).all()

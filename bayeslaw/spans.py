@@ -29,6 +29,8 @@ from bayeslaw.spec import Spec
 from bayeslaw.windows import Window, growing_windows, trailing_windows
 
 LEAST_ROWS = 3
+_CAREFUL = 0.98
+"""NUTS' target acceptance for short windows, which leave much to the priors; these fits are quick."""
 _ENOUGH_ROWS = 20
 """From here on run noise is told by neighbours rather than by a fit."""
 _Z95 = 1.6448536269514722
@@ -60,6 +62,7 @@ def stability(
     target: float | None = None,
     delta: float | Mapping[str, float] = _DELTA,
     width: float = 1.0,
+    early: bool = True,
     prob: float = 0.9,
     draws: int = 1000,
     tune: int = 1000,
@@ -95,6 +98,8 @@ def stability(
         one sign the logarithm, so that 0.3 is about 30 % either way.
     width : float
         A forecast is of use while the logarithm of upper over lower end is at most this.
+    early : bool
+        Whether to ask how early one would have known; without it half the fits are saved.
     prob : float
         Probability of all intervals.
     draws, tune, chains, seed, progress
@@ -123,7 +128,7 @@ def stability(
     values = data[along].values
     row = int(np.abs(values - (values.max() if target is None else target)).argmin())
     trailing = trailing_windows(data, along, every, float(values[row]), LEAST_ROWS)
-    growing = _growing(data, along, every, float(values[row]))
+    growing = _growing(data, along, every, float(values[row]))[0 if early else -1 :]
     study = _Study(data, row, {"draws": draws, "tune": tune, "chains": chains, "seed": seed}, prob)
     views = ["growing"] * len(growing) + ["trailing"] * len(trailing)
     with bar("stability", len(views), visible() if progress is None else progress) as on_step:
@@ -320,7 +325,10 @@ class _Study:
             return None
         key = (spec.discrepancy is None, rows.tobytes())
         if key not in self._fits:  # windows half an order apart may see the same rows
-            fitted = fit(spec, self.data.isel(obs=rows), **self.settings, progress=False)
+            accept = _CAREFUL if spec.discrepancy is None else None
+            fitted = fit(
+                spec, self.data.isel(obs=rows), **self.settings, target_accept=accept, progress=False
+            )
             self._fits[key] = fitted, quantities(fitted, self.place)
         return self._fits[key]
 
@@ -414,8 +422,14 @@ def _law_verdict(out: xr.Dataset) -> dict[str, Any]:
     orders, names = out["stable_orders"].values, out["parameter"].values
     known = np.isfinite(orders)
     open_ones = ", ".join(map(str, names[~known]))
+    moved = [
+        f"{n} drifts at {d:.1f} orders"
+        for n, d in zip(names, out["drift_at"].values, strict=True)
+        if np.isfinite(d)
+    ]
     if not known[names != "value"].any():  # that the law's level is known says nothing of its shape
-        return {"law_orders": np.nan, "law_verdict": f"not resolved ({open_ones})"}
+        text = "; ".join([f"not resolved ({open_ones})", *moved])
+        return {"law_orders": np.nan, "law_verdict": text}
     least = float(orders[known].min())
     drifting = [str(n) for n, d in zip(names, out["drift_at"].values, strict=True) if np.isfinite(d)]
     text = f"stable over ≥ {least:.1f} orders"

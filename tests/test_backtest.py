@@ -271,7 +271,7 @@ def test_figures_have_names_and_units(bt, groups, kind):
 BAD = {
     "did you mean 'compute'": {"along": "compte"},
     "no window sees": {"windows": [1.0]},
-    "growing windows need": {"along": "family", "leave_out": False},
+    "windows need": {"along": "family", "leave_out": False},
     "allowed: numbers, values of 'compute'": {"windows": ["much"]},
     "a list of values": {"windows": 1e20},
     "no group 'e'": {"along": "family", "windows": ["e"]},
