@@ -87,6 +87,11 @@ def frame_values(ax: Axes, values: np.ndarray) -> None:
     ax.set_ylim(low - pad, high + pad)
 
 
+def plain(text: object) -> str:
+    """Return a text of the user's as figures must be given it: a dollar sign would open a formula."""
+    return str(text).replace("$", r"\$")
+
+
 def output_label(fit: Fit) -> str:
     """Return the output's name and unit, with the k of pass@k where there is one."""
     name, unit = fit.spec.output.name, fit.spec.output.unit

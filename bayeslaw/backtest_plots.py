@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from bayeslaw.axes import COLOURS, GREY, INK, STYLE
+from bayeslaw.axes import COLOURS, GREY, INK, STYLE, plain
 from bayeslaw.errors import InputError
 
 _MARKS = ("o", "s", "^")
@@ -127,7 +127,7 @@ def _along_group(ax: Axes, bt: xr.Dataset, values: np.ndarray, order: int, **sty
 
 
 def _name_groups(ax: Axes, bt: xr.Dataset) -> None:
-    labels = [textwrap.shorten(str(w), _LONGEST_LABEL, placeholder="…") for w in bt["window"].values]
+    labels = [plain(textwrap.shorten(str(w), _LONGEST_LABEL, placeholder="…")) for w in bt["window"].values]
     ax.set_yticks(np.arange(len(labels)), labels)
     ax.set_ylim(len(labels) - 0.4, -0.6)
     ax.set_xlabel(ax.get_ylabel())

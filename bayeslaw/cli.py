@@ -226,6 +226,7 @@ def backtest(model: str, table: Path, output: Path, **options: Any) -> None:
 @click.option("--every", default=0.5, show_default=True, help="Orders of magnitude between windows.")
 @click.option("--delta", default=0.3, show_default=True, help="Resolved: known to ± this, relative.")
 @click.option("--target", type=float, help="Where windows end; by default the largest value.")
+@click.option("--claim", type=float, help="Orders of magnitude of a claim to be judged.")
 @_sampling_options
 @click.option(
     "-o",
@@ -246,7 +247,7 @@ def stability(model: str, table: Path, output: Path, **options: Any) -> None:
         raise InputError(f"{output}: found {output.suffix or 'no suffix'!r}, allowed: .nc or .csv.")
     spec = _law(model, options)
     data = _read(spec, table, options)
-    kept = ("along", "every", "delta", "target", "draws", "tune", "chains", "seed")
+    kept = ("along", "every", "delta", "target", "claim", "draws", "tune", "chains", "seed")
     result = run(spec, data, **{n: options[n] for n in kept})
     write_stability(result, output)
     click.echo(f"{stability_text(result)}\n\nwrote {output}")

@@ -58,8 +58,8 @@ def compare(
     along, windows
         As of `stack`, for ``ahead``.
     spans : mapping of str to xarray.Dataset, optional
-        By a law's name what `stability` returned for it: its ``stable_orders`` (parameter), the orders
-        of magnitude over which a parameter is stable, NaN where that is not resolved.
+        By a law's name what `stability` returned for it: its ``law_orders``, the orders of magnitude
+        over which what is resolved of the law is stable, NaN where its shape is not resolved.
     draws, tune, chains, seed
         As of `fit`, for the fits of ``ahead``.
     progress : bool, optional
@@ -115,7 +115,7 @@ def compare(
        distributions", arXiv:1704.02030.
     """
     check_same_rows(fits, "compare")
-    least = _least_spans(fits, spans)
+    least = _law_spans(fits, spans)
     if not ahead and (along is not None or windows is not None):
         raise InputError("compare: along and windows are of the blocks ahead; give ahead=True with them.")
     loos = {name: leave_one_out(one) for name, one in fits.items()}
@@ -141,19 +141,17 @@ def compare(
     return table
 
 
-def _least_spans(fits: Mapping[str, Fit], spans: Mapping[str, xr.Dataset] | None) -> dict[str, float]:
-    """Return the shortest span of each law's parameters; NaN if one is not resolved."""
+def _law_spans(fits: Mapping[str, Fit], spans: Mapping[str, xr.Dataset] | None) -> dict[str, float]:
+    """Return the span of each law; NaN if it is not resolved."""
     out = {}
     for name, span in ({} if spans is None else spans).items():
         if name not in fits:
             raise InputError(f"spans: no law {name!r} is compared{did_you_mean(name, fits)}")
-        if not isinstance(span, xr.Dataset) or "stable_orders" not in span:
+        if not isinstance(span, xr.Dataset) or "law_orders" not in span.attrs:
             raise InputError(
-                f"spans, law {name!r}: found {type(span).__name__}, allowed: what stability(spec, data) returned, "
-                "with the variable stable_orders."
+                f"spans, law {name!r}: found {type(span).__name__}, allowed: what stability(spec, data) returned."
             )
-        values = np.ravel(span["stable_orders"].values).astype(float)
-        out[name] = float(values.min()) if len(values) else np.nan  # NaN if one is
+        out[name] = float(span.attrs["law_orders"])
     return out
 
 

@@ -88,10 +88,10 @@ def forecast(
         )
     spec = fits[0].spec
     dim = "step" if needs_schedule(spec) else "target"
-    inputs, coords, checks = _inputs(fits, targets, schedule, steps)
+    inputs, coords, checks = forecast_inputs(fits, targets, schedule, steps)
     for one, given in zip(fits, inputs, strict=True):
         if one.method == "nuts":
-            _check_groups(one, given, new_group)
+            check_groups(one, given, new_group)
     unit = {"units": spec.output.unit}
     attrs = {"law_share": {"units": "share"}}
     quantities = _quantiles(fit, inputs, prob, seed)
@@ -110,10 +110,32 @@ def forecast(
     )
 
 
-def _inputs(
+def forecast_inputs(
     fits: list[Fit], targets: Any, schedule: str | None, steps: Sequence[int] | None
 ) -> tuple[list[dict[str, np.ndarray]], dict[str, np.ndarray], list[Check]]:
-    """Read targets or a schedule: each law's inputs, coordinates to show, and what is to be known of them."""
+    """Read targets or a schedule, for `forecast` and whoever shares its arguments.
+
+    Parameters
+    ----------
+    fits : list of Fit
+        The laws of a mixture, or one fit.
+    targets, schedule, steps
+        As of `forecast`.
+
+    Returns
+    -------
+    inputs : list of dict of str to numpy.ndarray
+        Each law's own, by symbol.
+    coords : dict of str to numpy.ndarray
+        What to show of the targets or steps.
+    checks : list of Check
+        How far they lie beyond the data.
+
+    Raises
+    ------
+    InputError
+        If the law needs the other of the two, or a target is not allowed.
+    """
     spec = fits[0].spec
     if needs_schedule(spec):
         if schedule is None or targets is not None:
@@ -169,7 +191,7 @@ def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.
     return {**inputs, **groups, "sampling_error": error}, beyond
 
 
-def _check_groups(fit: Fit, inputs: Mapping[str, np.ndarray], new_group: bool) -> None:
+def check_groups(fit: Fit, inputs: Mapping[str, np.ndarray], new_group: bool) -> None:
     """Refuse groups that were not seen, and targets that name none, unless a new group is meant."""
     for column in () if new_group else dict.fromkeys(fit.spec.pooled.values()):
         known = list(dict.fromkeys(map(str, fit.data[column].values)))

@@ -22,6 +22,7 @@ from bayeslaw.axes import (
     label_input,
     log_axis,
     output_label,
+    plain,
     residual_unit,
     unit_of,
 )
@@ -174,13 +175,13 @@ def draw_curves(ax: Axes, fit: Fit, prob: float) -> None:
 
 
 def runs_of(data: xr.Dataset) -> dict[str, np.ndarray]:
-    """Return each run's rows in the order of steps."""
+    """Return each run's rows in the order of steps, by its label as figures can write it."""
     if "run" not in data.coords:
         return {"all rows": np.argsort(data["step"].values, kind="stable")}
     runs = data["run"].values.astype(str)
     steps = data["step"].values
     found = {run: np.flatnonzero(runs == run) for run in dict.fromkeys(runs)}
-    return {run: rows[np.argsort(steps[rows], kind="stable")] for run, rows in found.items()}
+    return {plain(run): rows[np.argsort(steps[rows], kind="stable")] for run, rows in found.items()}
 
 
 def draw_levels(ax: Axes, fit: Fit, inputs: list[str], prob: float) -> None:
@@ -195,7 +196,7 @@ def draw_levels(ax: Axes, fit: Fit, inputs: list[str], prob: float) -> None:
     for i, level in enumerate(levels):
         fan = fan_of(fit, {first: np.full(_GRID, level), second: grid}, prob)
         draw_fan(
-            ax, grid, fan, prob, COLOURS[i], fit.method, name=f"law at {first} = {level:.3g}", label=i == 0
+            ax, grid, fan, prob, COLOURS[i], fit.method, name=f"curve at {first} = {level:.3g}", label=i == 0
         )
     finish_input_axes(ax, fit, second)
 

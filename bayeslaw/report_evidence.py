@@ -37,7 +37,8 @@ def stability_section(studies: Mapping[str, xr.Dataset], fits: list[Case]) -> Se
     for name, study in studies.items():
         alt = f"Parameters of {name} from window to window, with their intervals."
         table = Table(stable_spans(study), "Over how many orders of magnitude each parameter is stable.")
-        parts.append(Section(name, tables=(table,), figures=(Picture(plot_stability(study), alt),)))
+        said = (f"{name}, along {study.attrs['along']}: {study.attrs['law_verdict']}.",)
+        parts.append(Section(name, said, tables=(table,), figures=(Picture(plot_stability(study), alt),)))
     return Section(title, parts=tuple(parts))
 
 

@@ -243,23 +243,10 @@ def figures_section(fits: list[Case], prob: float) -> Section:
     return Section("Forecast and residuals", parts=tuple(_figures(case, prob) for case in fits))
 
 
-def _drawable(fit: Fit) -> Fit:
-    """Return a fit whose labels hold no dollar sign that a figure would read as a formula's."""
-    data = fit.tree["constant_data"].to_dataset()
-    texts = {n: v for n, v in data.coords.items() if v.dtype.kind in "OUT"}
-    texts = {n: v for n, v in texts.items() if any("$" in str(label) for label in v.values)}
-    if not texts:
-        return fit
-    safe = {n: (v.dims, [str(label).replace("$", r"\$") for label in v.values]) for n, v in texts.items()}
-    tree = fit.tree.copy()
-    tree["constant_data"] = data.assign_coords(safe)
-    return Fit(fit.spec, tree)
-
-
 def _figures(case: Case, prob: float) -> Section:
     from bayeslaw import plots
 
-    fit, found, per = _drawable(case.fit), list(case.checks), f"{100 * prob:g} %"
+    fit, found, per = case.fit, list(case.checks), f"{100 * prob:g} %"
     asked = next((ahead for ahead in case.ahead if not ahead.run), None)
     drawn = []
     if asked is None:

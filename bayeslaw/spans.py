@@ -63,6 +63,7 @@ def stability(
     delta: float | Mapping[str, float] = _DELTA,
     width: float = 1.0,
     early: bool = True,
+    claim: float | None = None,
     prob: float = 0.9,
     draws: int = 1000,
     tune: int = 1000,
@@ -100,6 +101,9 @@ def stability(
         A forecast is of use while the logarithm of upper over lower end is at most this.
     early : bool
         Whether to ask how early one would have known; without it half the fits are saved.
+    claim : float, optional
+        A published claim, "stable over so many orders", to be judged: ``claim_verdict`` among the
+        attributes says supported, contradicted, not resolved, or untestable on these rows.
     prob : float
         Probability of all intervals.
     draws, tune, chains, seed, progress
@@ -114,6 +118,7 @@ def stability(
         parameter ``stable_orders``, ``drift_at``, ``resolved_from`` and ``verdict``, see
         `bayeslaw.drift.Span`, and `stable_spans` as a table. ``failed`` names fits that are not clean.
         Attributes: ``law_orders`` and ``law_verdict`` over all resolved parameters, ``early_orders``.
+        `bayeslaw.text.stability_text` says it in words.
 
     Raises
     ------
@@ -124,7 +129,7 @@ def stability(
     ----------
     The published question, with point fits: arXiv:2509.24012, section 5.
     """
-    _check_arguments(spec, data, along, every, delta, width, prob)
+    _check_arguments(spec, data, along, every, delta, width, prob, claim)
     values = data[along].values
     row = int(np.abs(values - (values.max() if target is None else target)).argmin())
     trailing = trailing_windows(data, along, every, float(values[row]), LEAST_ROWS)
@@ -147,6 +152,8 @@ def stability(
     y = data[spec.output.name].values[row]
     observed = float(np.exp(-y) if spec.family == "Binomial" else y)
     out = out.assign_attrs(_law_verdict(out), observed=observed)
+    if claim is not None:
+        out = out.assign_attrs(claim=float(claim), claim_verdict=judge_claim(out, float(claim)))
     return out.assign_attrs(
         early_orders=_early(out, width), model=spec.name, title=spec.title, along=along,
         output=spec.output.name, units=spec.output.unit, target=float(values[row]), prob=prob, width=width,
@@ -172,6 +179,33 @@ def stable_spans(st: xr.Dataset) -> pd.DataFrame:
     columns = ["verdict", "stable_orders", "drift_at", "resolved_from"]
     columns += ["median", "lower", "upper", "sensitivity", "unit"]
     return pd.DataFrame({n: full[n].values for n in columns}, index=pd.Index(full["parameter"].values))
+
+
+def judge_claim(st: xr.Dataset, claim: float) -> str:
+    """Hold a claim that a law is stable over some orders of magnitude against what was found.
+
+    Parameters
+    ----------
+    st : xarray.Dataset
+        As `stability` returned it.
+    claim : float
+        Orders of magnitude.
+
+    Returns
+    -------
+    str
+    """
+    reach = float(st["orders"].sel(window=st["view"] == "trailing").max())
+    told = f"stable over {claim:g} orders: "
+    early = st["drift_at"].min()
+    if np.isfinite(early) and float(early) <= claim + 1e-9:
+        names = ", ".join(map(str, st["parameter"].values[st["drift_at"].values <= claim + 1e-9]))
+        return told + f"contradicted, {names} drifts at {float(early):.1f}"
+    if reach < claim - 0.05:
+        return told + f"untestable, the rows span {reach:.1f} orders"
+    if np.isnan(st.attrs["law_orders"]):
+        return told + "not resolved, the rows cannot tell"
+    return told + "supported"
 
 
 def write_stability(st: xr.Dataset, path: str | Path) -> Path:
@@ -202,12 +236,16 @@ def write_stability(st: xr.Dataset, path: str | Path) -> Path:
     return path
 
 
-def _check_arguments(spec: Any, data: Any, along: Any, every: Any, delta: Any, width: Any, prob: Any) -> None:
+def _check_arguments(
+    spec: Any, data: Any, along: Any, every: Any, delta: Any, width: Any, prob: Any, claim: Any
+) -> None:
     if not isinstance(spec, Spec) or not isinstance(data, xr.Dataset):
         raise InputError(
             "stability(spec, data): spec comes from load_model, data from read_table or read_curves."
         )
     check_probability("prob", prob)
+    if claim is not None and not (isinstance(claim, int | float) and 0 < claim < np.inf):
+        raise InputError(f"claim: found {claim!r}, allowed: a positive number, orders of magnitude.")
     given = list(delta.values()) if isinstance(delta, Mapping) else [delta]
     for name, value in (("every", every), ("width", width), *(("delta", v) for v in given)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:

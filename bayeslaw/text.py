@@ -165,7 +165,8 @@ def stability_text(st: xr.Dataset) -> str:
     )
     bad = [(w, f) for w, f in zip(st["window"].values, st["failed"].values, strict=True) if f]
     failed = [f"[{'note' if 'rows' in f else 'fail'}] {w}: {f}" for w, f in bad]
-    return "\n".join([head, shown.map(number).to_string(), early, *failed])
+    claim = [attrs["claim_verdict"]] if "claim_verdict" in attrs else []
+    return "\n".join([head, *claim, shown.map(number).to_string(), early, *failed])
 
 
 def _pooled_text(bt: xr.Dataset) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bayeslaw.curves import needs_schedule
 from bayeslaw.errors import InputError, check_whole
-from bayeslaw.forecasting import _check_groups, _inputs, new_rows, predictor
+from bayeslaw.forecasting import check_groups, forecast_inputs, new_rows, predictor
 from bayeslaw.mixture import Mixture, members
 from bayeslaw.result import Fit, fit_values
 from bayeslaw.schedules import parse_schedule
@@ -85,12 +85,12 @@ def split(
     by_step = needs_schedule(fits[0].spec)
     if by_step and schedule is not None and steps is None:
         steps = [parse_schedule(schedule).total]
-    inputs, coords, _ = _inputs(list(fits), targets, schedule, steps)
+    inputs, coords, _ = forecast_inputs(list(fits), targets, schedule, steps)
     rng = np.random.default_rng(seed)
     parts = []
     for one, given in zip(fits, inputs, strict=True):
         if one.method == "nuts":
-            _check_groups(one, given, new_group)
+            check_groups(one, given, new_group)
         parts.append(_parts(one, given, rng))
     at = coords["step"] if by_step else np.arange(len(inputs[0]["sampling_error"]))
     table = _shares(parts, np.array(weights))

@@ -205,7 +205,11 @@ def test_studies_are_shown(compute, no_point, tmp_path, monkeypatch):
         "checks": [bl.Check("k", "warn", 1.0, SCRIPT)],
     }
     bt = backtest(compute)
-    studies = {"stability": {SCRIPT: xr.Dataset()}, "comparison": table, "backtest": bt}
+    studies = {
+        "stability": {SCRIPT: xr.Dataset(attrs={"along": "compute", "law_verdict": "stable"})},
+        "comparison": table,
+        "backtest": bt,
+    }
     html = check_page(bl.report(compute, tmp_path / "report.html", **studies))
     text = text_of(html)
     assert len(drawn) == 1 and html.count("<img ") == 4

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import bayeslaw as bl
 from bayeslaw import cli
-from bayeslaw.spans import neighbours_noise, write_stability
+from bayeslaw.spans import judge_claim, neighbours_noise, write_stability
 from bayeslaw.text import stability_text
 
 SMALL = {"draws": 200, "tune": 300, "chains": 2, "seed": 1, "progress": False}
@@ -88,6 +88,13 @@ def test_the_result_says_what_it_is(right):
     assert "alpha [1]" in text
 
 
+def test_claims_are_judged(right, bent):
+    assert judge_claim(right, 4) == "stable over 4 orders: supported"
+    assert judge_claim(right, 6) == "stable over 6 orders: untestable, the rows span 5.0 orders"
+    assert "contradicted" in judge_claim(bent, 4)
+    assert "value drifts at" in judge_claim(bent, 4)
+
+
 def test_it_is_written_and_read(right, tmp_path):
     path = write_stability(right, tmp_path / "st.nc")
     with xr.open_dataset(path, engine="h5netcdf") as again:
@@ -114,6 +121,7 @@ def test_figures(right):
         ({"delta": {"alpha": -1}}, "delta: found -1"),
         ({"prob": 1.5}, "prob: found 1.5"),
         ({"width": "wide"}, "width: found 'wide'"),
+        ({"claim": 0}, "claim: found 0"),
     ],
 )
 def test_bad_settings_are_refused(spec, given, found):

@@ -17,6 +17,8 @@ from extrapolation import DATA
 import bayeslaw as bl
 
 K = (1, 4, 16, 64, 128)
+CLAIMS = {"compute": 1.5, "params-tokens": 2.5, "gold-likelihood": 5.0}
+"""Orders of magnitude that arXiv:2509.24012 names for each law."""
 GOLD = {"join": DATA / "pythia" / "gsm8k_gold_nll.csv", "on": "model"}
 
 
@@ -28,7 +30,7 @@ def checkpoints() -> None:
         spec = bl.load_model(name)
         for k in K:
             data = bl.read_table(counts, spec, k=k, where="lr_warming_up=0", **more)
-            st = bl.stability(spec, data, along="compute", progress=False)
+            st = bl.stability(spec, data, along="compute", claim=CLAIMS[name], progress=False)
             bad = [f for f in st["failed"].values if f and "rows" not in f]
             failed, fits = failed + len(bad), fits + st.sizes["window"]
             spans = {
@@ -36,7 +38,7 @@ def checkpoints() -> None:
             }
             print(
                 f"{name:16s} k={k:<4d} {data.sizes['obs']:3d} rows, {float(st['orders'].max()):.1f} orders: "
-                f"{st.attrs['law_verdict']} | known {st.attrs['early_orders']:.1f} orders ahead | {len(bad)} not clean | {spans}",
+                f"{st.attrs['law_verdict']} | {st.attrs['claim_verdict']} | known {st.attrs['early_orders']:.1f} orders ahead | {len(bad)} not clean | {spans}",
                 flush=True,
             )
         told = [c for c in bl.checks(bl.fit(spec, data, progress=False)) if "problem" in c.message]
