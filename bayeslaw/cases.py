@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
 from bayeslaw.diagnostics import checks
 from bayeslaw.errors import InputError
-from bayeslaw.forecasting import forecast
+from bayeslaw.forecasting import forecast, target_names
 from bayeslaw.inference import fit as fit_again
 from bayeslaw.law import used_inputs
 from bayeslaw.mixture import Mixture, members
@@ -136,7 +136,7 @@ def make_cases(
                 f"report: {name} given, but {', '.join(dict.fromkeys(s.name for s in specs))} forecast "
                 f"{'at targets: targets={…} / --at' if wanted else 'along a schedule: schedule=… / --schedule'}."
             )
-    return [_case(name, fit, targets, schedule, prob) for name, fit in named.items()]
+    return [_case(name, fit, targets, schedule, prob, specs) for name, fit in named.items()]
 
 
 def _flat(fits: Any) -> list[tuple[str, Fit | Mixture]]:
@@ -181,16 +181,18 @@ def _unique(fits: list[tuple[str, Fit | Mixture]]) -> dict[str, Fit | Mixture]:
     return out
 
 
-def _case(name: str, fit: Fit | Mixture, targets: Any, schedule: str | None, prob: float) -> Case:
+def _case(
+    name: str, fit: Fit | Mixture, targets: Any, schedule: str | None, prob: float, specs: Sequence[Spec]
+) -> Case:
     """Make one case; what fails on the way is said, but for bad input."""
     if isinstance(fit, Mixture):
-        ahead, missing = _aheads(name, fit, None, targets, schedule, prob)
+        ahead, missing = _aheads(name, fit, None, targets, schedule, prob, specs)
         return Case(name, fit, ahead=ahead, missing=missing)
     point, reason = _point(fit) if fit.method == "nuts" else (None, "")
     if not fit.draws.sizes["draw"]:
         missing = "This point fit has no bootstrap, so no interval: fit again with bootstrap=1000 (--bootstrap 1000)."
         return Case(name, fit, tuple(checks(fit)), missing=missing)
-    ahead, missing = _aheads(name, fit, point, targets, schedule, prob)
+    ahead, missing = _aheads(name, fit, point, targets, schedule, prob, specs)
     return Case(name, fit, tuple(checks(fit)), point, reason, ahead, missing)
 
 
@@ -205,7 +207,13 @@ def _point(fit: Fit) -> tuple[Fit | None, str]:
 
 
 def _aheads(
-    name: str, fit: Fit | Mixture, point: Fit | None, targets: Any, schedule: str | None, prob: float
+    name: str,
+    fit: Fit | Mixture,
+    point: Fit | None,
+    targets: Any,
+    schedule: str | None,
+    prob: float,
+    specs: Sequence[Spec],
 ) -> tuple[tuple[Ahead, ...], str]:
     """Forecast what was asked for, or what lies at hand; or say why that is not possible."""
     one = members(fit)[0][0]
@@ -217,7 +225,7 @@ def _aheads(
             if not asked:
                 return (), missing
     else:
-        given = default_targets(fit) if targets is None else targets
+        given = default_targets(fit) if targets is None else _own_targets(one.spec, targets, specs)
         asked = [("", _at_groups(fit, given))]
     out = []
     for run, arguments in asked:
@@ -227,6 +235,14 @@ def _aheads(
             raise InputError(f"report, fit {name!r}: {error}") from None
         out.append(Ahead(arguments, fc, None if point is None else _by_point(point, prob, arguments), run))
     return tuple(out), ""
+
+
+def _own_targets(spec: Spec, targets: Any, specs: Sequence[Spec]) -> Any:
+    """Return of the targets what a law knows; what another law of the report knows is not its business."""
+    if not isinstance(targets, Mapping):
+        return targets
+    others = set().union(*(target_names(s) for s in specs)) - target_names(spec)
+    return {n: v for n, v in targets.items() if n not in others}
 
 
 def _by_point(point: Fit, prob: float, arguments: Mapping[str, Any]) -> xr.Dataset | None:

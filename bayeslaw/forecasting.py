@@ -151,7 +151,7 @@ def forecast_inputs(
         )
     labels = {column for one in fits for column in one.spec.pooled.values()}
     columns = _zip_columns(targets, labels)
-    allowed = [_allowed(one.spec) for one in fits]
+    allowed = [target_names(one.spec) for one in fits]
     for name in columns:
         if not any(name in names for names in allowed):
             raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, set().union(*allowed))}")
@@ -232,7 +232,7 @@ def _aliases(spec: Spec) -> dict[str, list[str]]:
     return {i.name: [i.name, *([i.column] if i.column != i.name else [])] for i in used}
 
 
-def _allowed(spec: Spec) -> set[str]:
+def target_names(spec: Spec) -> set[str]:
     """Return all names that targets of a law may have."""
     aliases = _aliases(spec)
     allowed = (

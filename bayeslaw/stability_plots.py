@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
@@ -44,7 +46,7 @@ def plot_stability(st: xr.Dataset) -> Figure:
             _draw_parameter(ax, st.sel(parameter=name))
         _draw_target(axes[len(names)], st)
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=len(labels))
+        figure.legend(handles, labels, loc="outside lower right", ncols=len(labels))
         _caption(figure, st)
     return figure
 
@@ -150,10 +152,8 @@ def _draw_target(ax: Axes, st: xr.Dataset) -> None:
 
 def _caption(figure: Figure, st: xr.Dataset) -> None:
     """Write the verdict above the figure, and below it which fits are not clean."""
-    figure.suptitle(
-        f"{st.attrs['title']} along {st.attrs['along']}: {st.attrs['law_verdict']}",
-        x=0.01, ha="left", fontsize=10.5, wrap=True,
-    )  # fmt: skip
+    title = f"{st.attrs['title']} along {st.attrs['along']}: {st.attrs['law_verdict']}"
+    figure.suptitle(textwrap.fill(title, 150), x=0.01, ha="left", fontsize=10.5)
     bad = st["failed"].values != ""
     text = f"bars: {100 * st.attrs['prob']:g} % intervals; hollow: not resolved; "
     text += f"{int(bad.sum())} of {bad.size} fits are not clean" if bad.any() else "fits: all clean"
