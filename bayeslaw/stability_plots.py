@@ -80,11 +80,11 @@ def plot_by_k(st: xr.Dataset) -> Figure:
             k, low, middle, high = (one[v].values for v in ("k", "lower", "median", "upper"))
             ax.fill_between(k, low, high, color=_TRAILING, alpha=0.25, lw=0)
             ax.plot(k, middle, "o-", ms=4, color=_TRAILING)
-            _value_axis(ax, name, str(one["unit"].values), low, high)
+            _value_axis(ax, name, str(np.ravel(one["unit"].values)[0]), low, high)  # the same for every k
         for i, name in enumerate(names):
             at = np.nan_to_num(st["stable_orders"].sel(parameter=name).values, nan=0.0)
             axes[len(names)].plot(st["k"], at, "o-", ms=4, color=COLOURS[i % len(COLOURS)], label=name)
-        axes[len(names)].set_ylabel("stable span (orders of magnitude; 0: not resolved)")
+        axes[len(names)].set_ylabel("stable span (orders; 0: not resolved)")
         axes[len(names)].legend()
         axes[len(names) + 1].plot(st["k"], st["rows"], "o-", ms=4, color=INK)
         axes[len(names) + 1].set_ylabel("rows that reach k (1)")

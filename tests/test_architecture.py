@@ -19,7 +19,7 @@ MODULES = (
     "observation", "groups", "shifts", "kernels", "independent", "counted", "priors", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
     "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting",
-    "stacking", "loo", "comparison", "quantities", "drift", "spans", "by_k",
+    "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
     "text", "axes", "backtest_plots", "stability_plots", "panels", "plots", "page", "uncertainty", "cases", "report_text",
     "report_sections", "report_evidence", "reporting", "demo", "cli", "__main__",
 )  # fmt: skip

@@ -14,7 +14,9 @@ from nbclient import NotebookClient
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "notebooks"
 MOST_BYTES = 600_000
-ABSOLUTE = re.compile(r"(?<![\w.:/])/(?:home|root|work|tmp|usr|Users|opt|var|mnt|private|builds?)/|[A-Z]:\\\\?\w")
+ABSOLUTE = re.compile(
+    r"(?<![\w.:/])/(?:home|root|work|tmp|usr|Users|opt|var|mnt|private|builds?)/|[A-Z]:\\\\?\w"
+)
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 SMALL = {
     "DRAWS, TUNE": "100, 200", "CHAINS": "2", "BOOTSTRAP": "30", "WINDOWS": "[3e20]", "EVERY": "1.5", "KS": "[1, 10]",

@@ -12,8 +12,10 @@ from click.testing import CliRunner
 
 import bayeslaw as bl
 from bayeslaw import cli
-from bayeslaw.spans import judge_claim, neighbours_noise, write_stability
+from bayeslaw.spans import write_stability
 from bayeslaw.text import stability_text
+from bayeslaw.verdicts import judge_claim
+from bayeslaw.window_fits import neighbours_noise
 
 SMALL = {"draws": 200, "tune": 300, "chains": 2, "seed": 1, "progress": False}
 X = np.geomspace(1e18, 1e23, 40)

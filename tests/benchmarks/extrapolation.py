@@ -17,6 +17,7 @@ import xarray as xr
 
 import bayeslaw as bl
 from bayeslaw.heldout import held_out
+from bayeslaw.priors import draw_priors
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 TRAINING = {
@@ -211,11 +212,11 @@ HUMANEVAL = {"sigma": (0.05, 0.5)}
 
 
 def worlds(count: int = 200) -> None:
-    """Simulated ladders whose law is right, or drifts smoothly; the target two orders beyond."""
+    """Simulated ladders, the target two orders beyond: a usual law that is right, or drifts; any law of the prior."""
     law = bl.load_model("compute")
     compute = np.geomspace(1e18, 1e21, 24)
     target = 1e23
-    for kind in ("right", "drifting"):
+    for kind in ("right", "drifting", "right, any law of the prior"):
         rng = np.random.default_rng(1)
         specs = {"discrepancy": law, "independent": bl.change(law, discrepancy=None)}
         inside, failed = dict.fromkeys(specs, 0), dict.fromkeys(specs, 0)
@@ -243,6 +244,9 @@ def world(rng: np.random.Generator, compute: np.ndarray, kind: str) -> tuple[pd.
     """Draw a law from what is usual, its drift, and noise."""
     level, floor, alpha = rng.uniform(2, 5), rng.uniform(0.1, 0.5), rng.uniform(0.1, 0.25)
     noise = rng.uniform(0.03, 0.08)
+    if kind == "right, any law of the prior":
+        drawn = draw_priors(bl.load_model("compute"), 1, rng)
+        level, floor, alpha, noise = (float(drawn[n][0]) for n in ("level", "floor", "alpha", "sigma"))
     x = np.log(compute / np.exp(np.log(compute[:-1]).mean()))
     z = np.log(level * (floor + (1 - floor) * np.exp(-alpha * x)))
     if kind == "drifting":
