@@ -44,7 +44,7 @@ def code(notebook) -> list:
 
 
 def source(cell) -> str:
-    """A cell's Python, without IPython's magics."""
+    """Return a cell's Python, without IPython's magics."""
     return re.sub(r"^%.*$", "", cell.source, flags=re.M)
 
 
@@ -114,4 +114,8 @@ def test_it_runs(name, kernel):
         first.source = re.sub(rf"^{setting} = .*$", f"{setting} = {value}", first.source, flags=re.M)
     assert "DRAWS, TUNE = 100, 200" in first.source
     first.source = "%reset -f\n" + first.source
-    NotebookClient(notebook, km=kernel, timeout=300, record_timing=False).execute()
+    runner = NotebookClient(notebook, km=kernel, timeout=300, record_timing=False)
+    try:
+        runner.execute()
+    finally:
+        runner.kc.stop_channels()

@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 
 import bayeslaw as bl
 from bayeslaw.check import from_json
-from bayeslaw.forecasting import _inputs
+from bayeslaw.forecasting import forecast_inputs
 from bayeslaw.heldout import held_out
 from bayeslaw.mixture import law_share, mixed
 from bayeslaw.stacking import _blocks, stacking_weights, unfrozen
@@ -220,9 +220,9 @@ def test_unknown_targets_are_refused(mixture):
 def test_each_law_of_a_mixture_takes_its_own_inputs():
     laws = [noiseless(n) for n in ("compute", "params-tokens")]
     fits = [SimpleNamespace(spec=spec, data=data) for spec, data in laws]
-    inputs, coords, _ = _inputs(fits, {"params": 1e9, "tokens": [1e10, 1e13]}, None, None)
+    inputs, coords, _ = forecast_inputs(fits, {"params": 1e9, "tokens": [1e10, 1e13]}, None, None)
     assert [sorted(part) for part in inputs] == [["C", "sampling_error"], ["D", "N", "sampling_error"]]
     np.testing.assert_allclose(coords["C"], [6e19, 6e22])
     assert coords["orders_beyond"][1] == pytest.approx(13 - np.log10(laws[1][1]["tokens"].values.max()))
     with pytest.raises(bl.InputError, match="D needs one of D or tokens, found nothing"):
-        _inputs(fits, {"C": 1e22, "params": 1e9}, None, None)
+        forecast_inputs(fits, {"C": 1e22, "params": 1e9}, None, None)
