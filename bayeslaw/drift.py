@@ -43,7 +43,7 @@ class Span:
 def drift(
     mean: np.ndarray, variance: np.ndarray, error: np.ndarray, resolved: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Standardise how far a parameter has moved from the shortest resolved window.
+    """Standardise how far a parameter has moved from the shortest window that is judged.
 
     Parameters
     ----------
@@ -52,12 +52,13 @@ def drift(
     error : numpy.ndarray, shape (windows,)
         Monte Carlo standard error of the mean.
     resolved : numpy.ndarray of bool, shape (windows,)
+        Where it is judged.
 
     Returns
     -------
     statistic : numpy.ndarray, shape (windows,)
         |mean − mean_top| over the square root of |variance − variance_top|, with the Monte Carlo
-        errors added to it; NaN up to the shortest resolved window.
+        errors added to it; NaN up to the shortest judged window.
     clock : numpy.ndarray, shape (windows,)
         Variance that is gone since that window, never falling; NaN likewise.
 
@@ -70,7 +71,9 @@ def drift(
         return statistic, clock
     top = int(np.argmax(resolved))
     gone = np.abs(variance[top + 1 :] - variance[top])
-    noise = error[top + 1 :] ** 2 + error[top] ** 2
+    # Draws are finite: means are off by `error`, and variances, whose difference may be small, by this.
+    of_variance = np.sqrt(2 * (variance * error**2)[top + 1 :] + 2 * variance[top] * error[top] ** 2)
+    noise = error[top + 1 :] ** 2 + error[top] ** 2 + of_variance
     statistic[top + 1 :] = np.abs(mean[top + 1 :] - mean[top]) / np.sqrt(gone + noise + 1e-300)
     clock[top + 1 :] = np.maximum.accumulate(gone + noise)
     return statistic, clock
@@ -129,18 +132,11 @@ def span(orders: np.ndarray, resolved: np.ndarray, statistic: np.ndarray, limit:
     counted = orders >= LEAST_ORDERS - 1e-9
     moved = np.nan_to_num(statistic) > limit
     drift_at = float(orders[np.argmax(moved)]) if moved.any() else float("nan")
-    if not counted.any() or not resolved[counted].all() or not resolved.any():
-        return Span(np.nan, drift_at, resolved_from, _unresolved(resolved_from, drift_at, orders))
+    if not counted.any() or not resolved[counted].all():
+        known = f" below {resolved_from:.1f} orders" if np.isfinite(resolved_from) else ""
+        return Span(np.nan, np.nan, resolved_from, f"not resolved{known}")
     stable = counted & ~np.logical_or.accumulate(moved)
     reach = float(orders[stable].max(initial=0.0))
     if not moved.any():
         return Span(reach, drift_at, resolved_from, f"stable over ≥ {reach:.1f} orders")
     return Span(reach, drift_at, resolved_from, f"drifts at {drift_at:.1f} orders")
-
-
-def _unresolved(resolved_from: float, drift_at: float, orders: np.ndarray) -> str:
-    """Say that a span is not resolved, and what is known of the longer ones."""
-    if not np.isfinite(resolved_from):
-        return "not resolved"
-    rest = f"drifts at {drift_at:.1f}" if np.isfinite(drift_at) else f"no drift up to {orders[-1]:.1f}"
-    return f"not resolved below {resolved_from:.1f} orders; {rest}"

@@ -82,9 +82,15 @@ def plot_by_k(st: xr.Dataset) -> Figure:
             ax.plot(k, middle, "o-", ms=4, color=_TRAILING)
             _value_axis(ax, name, str(np.ravel(one["unit"].values)[0]), low, high)  # the same for every k
         for i, name in enumerate(names):
-            at = np.nan_to_num(st["stable_orders"].sel(parameter=name).values, nan=0.0)
-            axes[len(names)].plot(st["k"], at, "o-", ms=4, color=COLOURS[i % len(COLOURS)], label=name)
-        axes[len(names)].set_ylabel("stable span (orders; 0: not resolved)")
+            at = st["stable_orders"].sel(parameter=name).values
+            known = "" if np.isfinite(at).any() else ": not resolved"
+            style = {
+                "ms": 7 - i,
+                "color": COLOURS[i % len(COLOURS)],
+                "label": name + known,
+            }  # over one another
+            axes[len(names)].plot(st["k"], at, "o-", **style)
+        axes[len(names)].set(ylabel="stable span (orders; a gap: not resolved)", ylim=(-0.2, None))
         axes[len(names)].legend()
         axes[len(names) + 1].plot(st["k"], st["rows"], "o-", ms=4, color=INK)
         axes[len(names) + 1].set_ylabel("rows that reach k (1)")

@@ -47,7 +47,10 @@ def judged(
     found = [kept[i] for i in at]
     mean, error = (_per_window(found, names, f) for f in (_mean, _mcse))
     orders = out["orders"].values[at]
-    judged = resolved & (orders >= LEAST_ORDERS - 1e-9)[:, None]
+    # A parameter that becomes known only further down is first resolved where it happens to look well
+    # known, and would seem to drift from there: it is not judged.
+    counted = orders >= LEAST_ORDERS - 1e-9
+    judged = counted[:, None] & resolved[counted].all(axis=0)
     paths = [drift(mean[:, j], sd[:, j] ** 2, error[:, j], judged[:, j]) for j in range(len(names))]
     statistic, clock = (np.stack(each, axis=1) for each in zip(*paths, strict=True))
     full = next(f for f in reversed(found) if f)
@@ -98,10 +101,9 @@ def law_verdict(out: xr.Dataset) -> dict[str, Any]:
         text = "; ".join([f"not resolved ({open_ones})", *moved])
         return {"law_orders": np.nan, "law_verdict": text}
     least = float(orders[known].min())
-    drifting = [str(n) for n, d in zip(names, out["drift_at"].values, strict=True) if np.isfinite(d)]
     text = f"stable over ≥ {least:.1f} orders"
-    if any(np.isfinite(out["drift_at"].values[known])):
-        text = f"drifts beyond {least:.1f} orders ({', '.join(drifting)})"
+    if moved:
+        text = f"drifts beyond {least:.1f} orders ({', '.join(moved)})"
     return {"law_orders": least, "law_verdict": text + (f"; not resolved: {open_ones}" if open_ones else "")}
 
 
