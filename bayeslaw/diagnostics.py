@@ -123,7 +123,7 @@ def checks(fit: Fit) -> list[Check]:
     if fit.method == "nuts":
         return [
             *found,
-            *_sampler(fit),
+            *sampler_checks(fit),
             *_identified(fit),
             *_prior_sensitivity(fit),
             *discrepancy_checks(fit),
@@ -139,7 +139,18 @@ def worst_level(found: list[Check]) -> str:
     return max((c.level for c in found), key=LEVELS.index, default="ok")
 
 
-def _sampler(fit: Fit) -> list[Check]:
+def sampler_checks(fit: Fit) -> list[Check]:
+    """Check the sampler alone: R-hat, effective sample sizes, divergences, BFMI; the only ones that can fail.
+
+    Parameters
+    ----------
+    fit : Fit
+        With method "nuts".
+
+    Returns
+    -------
+    list of Check
+    """
     # What follows from fixed parameters alone does not move, as it should not.
     still = [n for n in fit.spec.derived if n in fit.draws and float(fit.draws[n].std()) == 0.0]
     per = _convergence(fit.draws.drop_vars(still))

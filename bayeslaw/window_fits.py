@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.stats import wasserstein_distance
 
 from bayeslaw.catalogue import change
-from bayeslaw.diagnostics import checks, prior_sensitivity
+from bayeslaw.diagnostics import prior_sensitivity, sampler_checks
 from bayeslaw.heldout import held_out
 from bayeslaw.inference import fit
 from bayeslaw.law import row_columns
@@ -127,7 +127,7 @@ class Study:
             self.records.append({"failed": f"fewer than {LEAST_ROWS} rows"})
             return
         fitted, kept = here
-        record = {"failed": ", ".join(c.name for c in checks(fitted) if c.level == "fail")}
+        record = {"failed": ", ".join(c.name for c in sampler_checks(fitted) if c.level == "fail")}
         record["sensitivity"] = prior_sensitivity(fitted, xr.Dataset({n: q.draws for n, q in kept.items()}))
         if self.row not in window.seen:
             told = held_out(fitted, self.data.isel(obs=[self.row]), seed=self.settings["seed"]).draws[:, 0]
