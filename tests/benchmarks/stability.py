@@ -55,9 +55,9 @@ CASES = {  # noise, orders below the target at which the exponent doubles, point
 }
 
 
-def simulated(count: int = 200) -> None:
+def simulated(count: int = 200, floors: tuple[bool, ...] = (False, True)) -> None:
     """Forty points over five orders; the law is fitted with its floor free, and held at zero."""
-    for free in (False, True):
+    for free in floors:
         spec = bl.load_model("power")
         spec = spec if free else bl.change(spec, fix={"floor": 0.0})
         for name, (noise, turn, points, floor) in CASES.items():
