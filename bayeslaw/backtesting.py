@@ -16,7 +16,7 @@ import xarray as xr
 from bayeslaw.catalogue import change
 from bayeslaw.diagnostics import checks
 from bayeslaw.errors import InputError, check_whole, did_you_mean
-from bayeslaw.files import write_text, written_whole
+from bayeslaw.files import write_study
 from bayeslaw.heldout import HeldOut, held_out
 from bayeslaw.inference import fit, visible
 from bayeslaw.progress import bar
@@ -206,13 +206,7 @@ def write_backtest(bt: xr.Dataset, path: str | Path) -> Path:
     InputError
         If the file cannot be written.
     """
-    path = Path(path)
-    if path.suffix == ".csv":
-        write_text(path, backtest_table(bt).to_csv(index=False))
-        return path
-    with written_whole(path) as temporary:
-        bt.to_netcdf(temporary, engine="h5netcdf")
-    return path
+    return write_study(bt, path, lambda: backtest_table(bt).to_csv(index=False))
 
 
 def _check_arguments(spec: Any, data: Any, target: Any, bootstrap: Any) -> None:

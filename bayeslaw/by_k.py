@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError, check_whole
-from bayeslaw.spans import LEAST_ROWS, stability
+from bayeslaw.spans import LEAST_ROWS, stability, unclean
 from bayeslaw.spec import Spec
 from bayeslaw.tables import read_table
 
@@ -78,6 +78,6 @@ def _slice(st: xr.Dataset, rows: int) -> xr.Dataset:
     kept |= {n: st[n] for n in _SPANS}
     kept |= {n: st.attrs[n] for n in ("law_orders", "law_verdict", "early_orders")}
     return xr.Dataset(
-        {**kept, "rows": rows, "orders": float(whole["orders"]), "failed": int((st["failed"] != "").sum())},
+        {**kept, "rows": rows, "orders": float(whole["orders"]), "failed": int(unclean(st).sum())},
         attrs={n: st.attrs[n] for n in ("model", "title", "along", "output", "prob")},
     )

@@ -11,6 +11,7 @@ import click
 
 from bayeslaw import __version__
 from bayeslaw.errors import InputError
+from bayeslaw.files import check_folder, check_place
 
 FINISHED, FAILED_CHECK, BAD_INPUT, STOPPED = 0, 1, 2, 130
 
@@ -153,10 +154,9 @@ def _with(command: Callable, options: Sequence[Callable]) -> Callable:
 @click.option("--plots", type=click.Path(path_type=Path), help="A folder for the figures.")
 def fit(model: str, table: Path, output: Path, method: str, **options: Any) -> None:
     """Fit MODEL (a shipped name or a .toml file) to TABLE (CSV or Parquet)."""
-    from bayeslaw.files import check_folder
     from bayeslaw.inference import fit as run
 
-    _refuse_missing_folder(output)
+    check_place(output)
     if options["plots"] is not None:
         check_folder(options["plots"])
     spec = _law(model, options)
@@ -194,10 +194,9 @@ def backtest(model: str, table: Path, output: Path, **options: Any) -> None:
     """Fit MODEL to parts of TABLE, forecast the rest, and score the forecasts."""
     from bayeslaw.backtesting import backtest as run
     from bayeslaw.backtesting import write_backtest
-    from bayeslaw.files import check_folder
     from bayeslaw.text import backtest_text
 
-    _refuse_missing_folder(output)
+    check_place(output)
     if output.suffix not in (".nc", ".csv"):
         raise InputError(f"{output}: found {output.suffix or 'no suffix'!r}, allowed: .nc or .csv.")
     if options["plots"] is not None:
@@ -239,10 +238,10 @@ def backtest(model: str, table: Path, output: Path, **options: Any) -> None:
 def stability(model: str, table: Path, output: Path, **options: Any) -> None:
     """Say over how many orders of magnitude MODEL's parameters hold on TABLE."""
     from bayeslaw.spans import stability as run
-    from bayeslaw.spans import write_stability
+    from bayeslaw.spans import unclean, write_stability
     from bayeslaw.text import stability_text
 
-    _refuse_missing_folder(output)
+    check_place(output)
     if output.suffix not in (".nc", ".csv"):
         raise InputError(f"{output}: found {output.suffix or 'no suffix'!r}, allowed: .nc or .csv.")
     spec = _law(model, options)
@@ -255,18 +254,11 @@ def stability(model: str, table: Path, output: Path, **options: Any) -> None:
         from bayeslaw.plots import plot_stability, save
 
         click.echo(f"wrote {save(plot_stability(result), options['plot'])}")
-    failed = [f for f in result["failed"].values if f and "rows" not in f]
-    sys.exit(FAILED_CHECK if failed else FINISHED)
+    sys.exit(FAILED_CHECK if unclean(result).any() else FINISHED)
 
 
 def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")]
-
-
-def _refuse_missing_folder(path: Path) -> None:
-    """Refuse before the work what could not be written after it."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: cannot be written: give a file's name in a folder that exists.")
 
 
 def _law(model: str, options: dict[str, Any]) -> Any:
@@ -366,7 +358,7 @@ def forecast(
 
     for path in (output, plot):
         if path is not None:
-            _refuse_missing_folder(path)
+            check_place(path)
     fit_ = load_fit(fitted)
     result = run(fit_, _targets(at), prob, schedule=schedule, seed=seed)
     click.echo(forecast_text(result))
@@ -415,13 +407,8 @@ def compare(fits: Sequence[Path], output: Path | None, **options: Any) -> None:
     from bayeslaw.text import comparison_text
 
     if output is not None:
-        _refuse_missing_folder(output)
-    names = [path.stem for path in fits]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(
-            f"compare: two files are called {twice[0]!r}; give each law's file a name of its own."
-        )
-    table = run({name: load_fit(path) for name, path in zip(names, fits, strict=True)}, **options)
+        check_place(output)
+    table = run(_by_stem(fits, [load_fit(path) for path in fits]), **options)
     click.echo(comparison_text(table))
     if output is not None:
         write_text(output, table.to_csv())
@@ -462,7 +449,7 @@ def report(
     from bayeslaw.reporting import report as run
     from bayeslaw.result import load_fit
 
-    _refuse_missing_folder(output)
+    check_place(output)
     loaded = [load_fit(path) for path in fits]
     given = {n: None if path is None else read_study(path) for n, path in studies.items()}
     comparison = _comparison(fits, loaded) if side_by_side else None
@@ -474,13 +461,22 @@ def report(
     sys.exit(FAILED_CHECK if failed else FINISHED)
 
 
+def _by_stem(paths: Sequence[Path], fits: Sequence[Any]) -> dict[str, Any]:
+    """Call each fit by its file's name."""
+    names = [path.stem for path in paths]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InputError(
+            f"compare: two files are called {twice[0]!r}; give each law's file a name of its own."
+        )
+    return dict(zip(names, fits, strict=True))
+
+
 def _comparison(paths: Sequence[Path], fits: Sequence[Any]) -> Any:
-    """Compare fits, each called by its file's name."""
     from bayeslaw.comparison import compare as run
 
-    if len({path.stem for path in paths}) < len(paths) or len(paths) < 2:
-        raise InputError("--compare: needs two fits or more, whose files have different names.")
-    return run({path.stem: one for path, one in zip(paths, fits, strict=True)})
+    if len(paths) < 2:
+        raise InputError("--compare: needs two fits or more.")
+    return run(_by_stem(paths, fits))
 
 
 @main.command()

@@ -90,8 +90,7 @@ def compare(
           rows below it; summed over ``blocks_ahead`` blocks, those with a score of every law.
         - ``difference_ahead``: to the best; ``blocks_best``: in how many blocks no law was better;
           ``weight_ahead``: the weights of `stack`.
-        - ``stable_orders`` (``spans``): the least over a law's parameters; NaN if any is NaN, or the
-          law has no entry.
+        - ``stable_orders`` (``spans``): the law's; NaN if its shape is not resolved, or it has no entry.
 
     Raises
     ------
@@ -115,7 +114,7 @@ def compare(
        distributions", arXiv:1704.02030.
     """
     check_same_rows(fits, "compare")
-    least = _law_spans(fits, spans)
+    stable = _law_spans(fits, spans)
     if not ahead and (along is not None or windows is not None):
         raise InputError("compare: along and windows are of the blocks ahead; give ahead=True with them.")
     loos = {name: leave_one_out(one) for name, one in fits.items()}
@@ -131,7 +130,7 @@ def compare(
     table["error_point"] = pd.Series({name: error for name, (error, _) in points.items()})
     found += [check for _, (_, told) in points.items() for check in told]
     if spans is not None:
-        table["stable_orders"] = pd.Series(least, dtype=float).reindex(table.index)
+        table["stable_orders"] = pd.Series(stable, dtype=float).reindex(table.index)
     table = table[[name for name in UNITS if name in table]]
     table.attrs = {
         "units": {name: UNITS[name] for name in table},

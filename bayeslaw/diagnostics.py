@@ -208,15 +208,31 @@ def _bfmi(energy: np.ndarray) -> Check:
     )
 
 
-def _identified(fit: Fit) -> list[Check]:
-    """Say which parameters the data hardly inform: their posterior is as wide as their prior."""
-    draws = flat_values(fit.draws)
+def width_shares(fit: Fit) -> dict[str, float]:
+    """Return each sampled scalar's posterior sd as a share of its prior's, on its link scale.
+
+    Parameters
+    ----------
+    fit : Fit
+        With method "nuts".
+
+    Returns
+    -------
+    dict of str to float
+        Near 1 the data say little.
+    """
     shares = {}
     for p in sampled(fit.spec).values():
         if not p.names:
             with np.errstate(all="ignore"):
-                link = to_link(p, draws[p.name][:, 0])
-            shares[p.name] = float(np.nanstd(link[np.isfinite(link)]) / prior_sd(p))
+                link = to_link(p, fit.draws[p.name].values)
+            shares[p.name] = float(link[np.isfinite(link)].std() / prior_sd(p))
+    return shares
+
+
+def _identified(fit: Fit) -> list[Check]:
+    """Say which parameters the data hardly inform: their posterior is as wide as their prior."""
+    shares = width_shares(fit)
     # The noise's shape is a nuisance: that it is uncertain says nothing of the law.
     law = {n: v for n, v in shares.items() if n in fit.spec.parameters}
     weak = {n: v for n, v in law.items() if v > 0.7}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bayeslaw.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 @contextmanager
@@ -54,6 +58,58 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_study(study: xr.Dataset, path: str | Path, table: Callable[[], str]) -> Path:
+    """Write what a study found, whole or not at all.
+
+    Parameters
+    ----------
+    study : xarray.Dataset
+    path : path
+        ``.csv``: `table`. Anything else: netCDF, for `xarray.open_dataset`.
+    table : callable
+        Returns the study as CSV.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix == ".csv":
+        write_text(path, table())
+        return path
+    with written_whole(path) as temporary:
+        study.to_netcdf(temporary, engine="h5netcdf")
+    return path
+
+
+def check_place(path: str | Path) -> Path:
+    """Refuse before the work what could not be written after it.
+
+    Parameters
+    ----------
+    path : path
+        Of a file.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If it is a folder, or its folder does not exist.
+    """
+    path = Path(path)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: cannot be written: give a file's name in a folder that exists.")
+    return path
 
 
 def check_folder(folder: Path) -> Path:

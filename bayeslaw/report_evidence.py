@@ -13,10 +13,9 @@ import xarray as xr
 from bayeslaw.backtesting import pooled_coverage
 from bayeslaw.cases import Ahead, Case
 from bayeslaw.check import Check, from_json
-from bayeslaw.diagnostics import SENSITIVE, prior_sensitivity
+from bayeslaw.diagnostics import SENSITIVE, prior_sensitivity, width_shares
 from bayeslaw.mixture import Mixture
 from bayeslaw.page import Code, Picture, Section, Table, show
-from bayeslaw.priors import prior_sd, sampled, to_link
 from bayeslaw.report_text import place, python_commands, shell_commands
 from bayeslaw.result import Fit
 from bayeslaw.uncertainty import COMPONENTS, TOTAL, split
@@ -114,12 +113,7 @@ def _sensitivity(fit: Fit) -> pd.DataFrame:
     draws = fit.draws
     names = [n for n in (*fit.spec.constants, *draws.data_vars) if n in draws]
     moved = prior_sensitivity(fit, draws[list(dict.fromkeys(map(str, names)))])
-    narrower = {}
-    for parameter in sampled(fit.spec).values():
-        if not parameter.names:
-            with np.errstate(all="ignore"):
-                link = to_link(parameter, draws[parameter.name].values)
-            narrower[parameter.name] = 100 * float(np.std(link[np.isfinite(link)]) / prior_sd(parameter))
+    narrower = {n: 100 * share for n, share in width_shares(fit).items()}
     frame = pd.DataFrame({"sensitivity (1)": moved, "sd, % of the prior's": narrower}).reindex(list(moved))
     says = np.where(frame["sensitivity (1)"] >= SENSITIVE, "has a say", "hardly matters")
     return frame.assign(**{"the prior": says}).rename_axis("parameter")

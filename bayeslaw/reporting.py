@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayeslaw.cases import Case, make_cases
 from bayeslaw.errors import InputError, check_probability
+from bayeslaw.files import check_place
 from bayeslaw.mixture import Mixture
 from bayeslaw.page import Section, write_page
 from bayeslaw.report_evidence import (
@@ -76,7 +77,7 @@ def report(
         If something given cannot be used, or the file cannot be written.
     """
     check_probability("prob", prob)
-    path = _refuse_unwritable(Path(path))
+    path = check_place(path)
     if comparison is not None and not isinstance(comparison, pd.DataFrame):
         raise InputError("report, comparison: allowed: the table that compare(…) returned.")
     studies = {"stability": _by_name("stability", stability), "backtest": _by_name("backtest", backtest)}
@@ -103,13 +104,6 @@ def _sections(
         uncertainty_section(cases),
         reproduce_section(cases, prob),
     ]
-
-
-def _refuse_unwritable(path: Path) -> Path:
-    """Refuse before the work what could not be written after it."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: cannot be written: give a file's name in a folder that exists.")
-    return path
 
 
 def _by_name(what: str, given: Any) -> dict[str, xr.Dataset]:

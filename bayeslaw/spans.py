@@ -13,7 +13,7 @@ import xarray as xr
 
 from bayeslaw.catalogue import resolve
 from bayeslaw.errors import InputError, check_probability
-from bayeslaw.files import write_text, written_whole
+from bayeslaw.files import write_study
 from bayeslaw.inference import visible
 from bayeslaw.progress import bar
 from bayeslaw.result import data_hash
@@ -86,7 +86,8 @@ def stability(
         d log y / d log input in the middle of the shortest window) and ``value`` (the law there). ``view`` is trailing or
         growing; ``orders`` how far a window reaches below the target, or how far below it ends. Per
         parameter ``stable_orders``, ``drift_at``, ``resolved_from`` and ``verdict``, see
-        `bayeslaw.drift.Span`, and `stable_spans` as a table. ``failed`` names fits that are not clean.
+        `bayeslaw.drift.Span`, and `stable_spans` as a table. ``failed`` names fits that are not clean, and says of windows that
+        are not ``fitted`` why.
         Attributes: ``law_orders`` and ``law_verdict`` over all resolved parameters, ``early_orders``.
         `bayeslaw.text.stability_text` says it in words.
 
@@ -151,6 +152,11 @@ def stable_spans(st: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame({n: full[n].values for n in columns}, index=pd.Index(full["parameter"].values))
 
 
+def unclean(st: xr.Dataset) -> np.ndarray:
+    """Return which windows' fits failed a check of the sampler; one that is too short has no fit to fail."""
+    return (st["failed"].values != "") & st["fitted"].values.astype(bool)
+
+
 def write_stability(st: xr.Dataset, path: str | Path) -> Path:
     """Write a study of stability, whole or not at all.
 
@@ -170,13 +176,7 @@ def write_stability(st: xr.Dataset, path: str | Path) -> Path:
     InputError
         If the file cannot be written.
     """
-    path = Path(path)
-    if path.suffix == ".csv":
-        write_text(path, stable_spans(st).to_csv(index_label="parameter"))
-        return path
-    with written_whole(path) as temporary:
-        st.to_netcdf(temporary, engine="h5netcdf")
-    return path
+    return write_study(st, path, lambda: stable_spans(st).to_csv(index_label="parameter"))
 
 
 def _check_arguments(

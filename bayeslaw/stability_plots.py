@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from bayeslaw.axes import COLOURS, GREY, INK, STYLE, log_axis
 from bayeslaw.errors import InputError
+from bayeslaw.spans import unclean
 
 _COLUMNS = 3
 _TRAILING, _GROWING = COLOURS[0], COLOURS[1]
@@ -160,7 +161,7 @@ def _caption(figure: Figure, st: xr.Dataset) -> None:
     """Write the verdict above the figure, and below it which fits are not clean."""
     title = f"{st.attrs['title']} along {st.attrs['along']}: {st.attrs['law_verdict']}"
     figure.suptitle(textwrap.fill(title, 150), x=0.01, ha="left", fontsize=10.5)
-    bad = st["failed"].values != ""
+    bad = unclean(st)
     text = f"bars: {100 * st.attrs['prob']:g} % intervals; hollow: not resolved; "
     text += f"{int(bad.sum())} of {bad.size} fits are not clean" if bad.any() else "fits: all clean"
     figure.supxlabel(text, x=0.01, ha="left", fontsize=8, color="#a85a00" if bad.any() else GREY)

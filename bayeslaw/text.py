@@ -10,7 +10,7 @@ import xarray as xr
 
 from bayeslaw.backtesting import backtest_table, pooled_coverage
 from bayeslaw.check import Check
-from bayeslaw.spans import stable_spans
+from bayeslaw.spans import stable_spans, unclean
 
 MAX_ROWS = 12
 """A longer forecast is shown at this many evenly spaced steps; -o writes all."""
@@ -163,8 +163,8 @@ def stability_text(st: xr.Dataset) -> str:
         f"forecast of the target: within its {100 * attrs['prob']:g} % interval, and that no wider than a factor of "
         f"{np.exp(attrs['width']):.2g}, from {attrs['early_orders']:.1f} orders below it on"
     )
-    bad = [(w, f) for w, f in zip(st["window"].values, st["failed"].values, strict=True) if f]
-    failed = [f"[{'note' if 'rows' in f else 'fail'}] {w}: {f}" for w, f in bad]
+    told = zip(st["window"].values, st["failed"].values, unclean(st), strict=True)
+    failed = [f"[{'fail' if bad else 'note'}] {w}: {f}" for w, f, bad in told if f]
     claim = [attrs["claim_verdict"]] if "claim_verdict" in attrs else []
     return "\n".join([head, *claim, shown.map(number).to_string(), early, *failed])
 

@@ -163,6 +163,7 @@ class Study:
             told = np.array([r.get(key, np.nan) for r in self.records])
             out[key] = ("window", told, {"units": "as the output", "long_name": meaning})
         out["rows"] = ("window", [len(w.seen) for w in windows], {"units": "1"})
+        out["fitted"] = ("window", np.array([f is not None for f in self.found]))
         out["failed"] = ("window", np.array([r["failed"] for r in self.records], dtype=object))
         out["unit"] = ("parameter", np.array([q.unit for q in one.values()], dtype=object))
         out["scale"] = ("parameter", np.array([q.scale for q in one.values()], dtype=object))

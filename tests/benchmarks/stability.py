@@ -15,6 +15,7 @@ import pandas as pd
 from extrapolation import DATA
 
 import bayeslaw as bl
+from bayeslaw.spans import unclean
 
 K = (1, 4, 16, 64, 128)
 CLAIMS = {"compute": 1.5, "params-tokens": 2.5, "gold-likelihood": 5.0}
@@ -31,14 +32,14 @@ def checkpoints() -> None:
         for k in K:
             data = bl.read_table(counts, spec, k=k, where="lr_warming_up=0", **more)
             st = bl.stability(spec, data, along="compute", claim=CLAIMS[name], progress=False)
-            bad = [f for f in st["failed"].values if f and "rows" not in f]
-            failed, fits = failed + len(bad), fits + st.sizes["window"]
+            bad = int(unclean(st).sum())
+            failed, fits = failed + bad, fits + st.sizes["window"]
             spans = {
                 str(p): str(v) for p, v in zip(st["parameter"].values, st["verdict"].values, strict=True)
             }
             print(
                 f"{name:16s} k={k:<4d} {data.sizes['obs']:3d} rows, {float(st['orders'].max()):.1f} orders: "
-                f"{st.attrs['law_verdict']} | {st.attrs['claim_verdict']} | known {st.attrs['early_orders']:.1f} orders ahead | {len(bad)} not clean | {spans}",
+                f"{st.attrs['law_verdict']} | {st.attrs['claim_verdict']} | known {st.attrs['early_orders']:.1f} orders ahead | {bad} not clean | {spans}",
                 flush=True,
             )
         told = [c for c in bl.checks(bl.fit(spec, data, progress=False)) if "problem" in c.message]
