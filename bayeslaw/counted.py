@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln
 
+from bayeslaw.counts import shown_share
 from bayeslaw.observation import NUMPY, Observation, Rows
 
 LATENT = "rate_score"
 """Name of the latent vector: each row's output, standardised by what its counts and the law say of it."""
 _STEP = 32
+_TINY = 1e-12
 
 
 def counted(inner: Observation) -> Observation:
@@ -41,30 +43,45 @@ def counted(inner: Observation) -> Observation:
         centre, width = _from_counts(rows)
         n, c = rows.columns["n"], rows.columns["c"]
         plain = replace(rows, y=centre, error=np.zeros(len(rows)), log_slope=np.zeros(len(rows)))
-        return {**inner.prepare(plain), "centre": centre, "width": width, "samples": n, "successes": c,
+        return {**inner.prepare(plain), **_scales(plain, width), "centre": centre, "samples": n, "successes": c,
                 "ways": np.float64(_log_ways(n, c).sum() + len(rows) / 2 * np.log(2 * np.pi))}  # fmt: skip
 
-    def outputs(score: Any, mean: Any, values: Mapping[str, Any], centre: Any, width: Any, ops: Any) -> Any:
-        """Return the rows' outputs from their scores, and the scores' widths.
+    def _scales(rows: Rows, width: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the widths of counts, and how the law's scatter is large against them, by direction."""
+        wander = inner.wandering(rows)
+        if wander is None:
+            return {"width": width, "gain": 1 / width**2}
+        gain, turn = np.linalg.eigh((wander + np.eye(len(rows))) / np.outer(width, width))
+        return {"width": width, "gain": np.maximum(gain, gain[-1] * _TINY), "turn": turn}
+
+    def outputs(score: Any, mean: Any, values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
+        """Return the rows' outputs from their scores, and how wide each score is in units of its counts'.
 
         A score is standard normal, nearly, under counts and law together: of rows with few counts it
-        is the run noise, of rows with many what is left of their sampling error.
+        is the run noise, of rows with many what is left of their sampling error. Where the curve wanders,
+        neighbours do so together: then scores are of directions, not of rows.
         """
-        spread = values["sigma"] ** 2
-        share = spread / (spread + width**2)  # what the counts have to say
-        sd = width * ops.sqrt(share)
-        return share * centre + (1 - share) * mean + sd * score, sd
+        turn = terms.get("turn")
+        spread = values["sigma"] ** 2 * terms["gain"]
+        share = spread / (1 + spread)  # what the counts have to say
+        gap = (terms["centre"] - mean) / terms["width"]
+        if turn is not None:
+            gap = ops.dot(gap, turn)
+        step = share * gap + ops.sqrt(share) * score
+        if turn is not None:
+            step = ops.dot(step, turn.T)
+        return mean + terms["width"] * step, share
 
     def joint(mean: Any, values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
         score = values[LATENT][: terms["centre"].shape[0]]
-        y, sd = outputs(score, mean, values, terms["centre"], terms["width"], ops)
+        y, share = outputs(score, mean, values, terms, ops)
         counts = _log_binomial(y, terms["samples"], terms["successes"], ops).sum() + terms["ways"]
         # The score's own standard normal density is not meant: it is taken out again.
-        slope = (ops.log(sd) + 0.5 * score**2).sum()
+        slope = (ops.log(terms["width"]) + 0.5 * ops.log(share) + 0.5 * score**2).sum()
         return counts + slope + inner.joint(mean, values, {**terms, "observed": y}, ops)
 
     def latent_rows(mean: np.ndarray, values: Mapping[str, Any], rows: Rows) -> Rows:
-        y, _ = outputs(values[LATENT][:, : len(rows)], mean, values, *_from_counts(rows), NUMPY)
+        y, _ = outputs(values[LATENT][:, : len(rows)], mean, values, prepare(rows), NUMPY)
         return replace(rows, y=y, error=np.zeros(len(rows)), log_slope=np.zeros(len(rows)))
 
     def leave_one_out(mean, values, rows) -> np.ndarray:
@@ -81,9 +98,8 @@ def counted(inner: Observation) -> Observation:
         if "n" not in new_rows.columns:
             return drawn
         n = new_rows.columns["n"].astype(int)
-        with np.errstate(divide="ignore", over="ignore"):
-            c = rng.binomial(n, np.exp(-np.exp(np.minimum(drawn["run"], 50.0))))
-            return {**drawn, "run": np.log(-np.log(c / n))}
+        c = rng.binomial(n, np.exp(-np.exp(np.minimum(drawn["run"], 50.0))))
+        return {**drawn, "run": np.log(-np.log(shown_share(np.broadcast_to(n, c.shape), c)))}
 
     def density(mean, values, rows, new_mean, new_rows, rng) -> tuple[np.ndarray, np.ndarray]:
         exact = replace(new_rows, error=np.zeros(len(new_rows)))
@@ -98,7 +114,9 @@ def counted(inner: Observation) -> Observation:
     def complete(mean, values, rows, rng) -> dict[str, np.ndarray]:
         return inner.complete(mean, values, latent_rows(mean, values, rows), rng)
 
-    return Observation(prepare, joint, leave_one_out, predict, density, fitted, latents, complete)
+    return Observation(
+        prepare, joint, leave_one_out, predict, density, fitted, latents=latents, complete=complete
+    )
 
 
 def _padded(rows: int) -> int:

@@ -35,6 +35,22 @@ def unbiased(n: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
     return _unique_pairs(n, c, lambda a, b: _one(a, b, k))
 
 
+def shown_share(n: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return c / n, half a success away from none and all, so that a logarithm has a place for it.
+
+    Parameters
+    ----------
+    n, c : numpy.ndarray
+        Samples and correct samples, of any one shape.
+
+    Returns
+    -------
+    numpy.ndarray
+    """
+    n, c = np.asarray(n, dtype=float), np.asarray(c, dtype=float)
+    return np.where((c == 0) | (c == n), (c + 0.5) / (n + 1), c / n)
+
+
 def sampling_variance(n: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
     """Return the variance of each problem's estimate over repeated sampling.
 

@@ -128,10 +128,7 @@ def outlying_shifts(spec: Spec, rows: Rows, residual: np.ndarray) -> np.ndarray:
         unless one is `FAR_OUT` spreads out. A law that is smoothly wrong moves neighbours together
         and yields none.
     """
-    length = spec.noise.get("discrepancy_length")
-    middle = 1.0 if length is None else (length.fixed or float(np.exp(link_normal(length)[0])))
-    place = places(spec, rows)
-    K = _WANDERING**2 * kernel(spec.discrepancy.kernel, place, place, middle)
+    K = _usual_wandering(spec, rows, _WANDERING)
     kept = np.ones(len(rows), dtype=bool)
     sigma = spec.noise["sigma"]
     least = sigma.fixed if sigma.fixed is not None else sigma.prior_90[0]
@@ -169,8 +166,21 @@ def _apart(
 
 
 def _middle_variance(spec: Spec) -> float:
-    sigma = spec.noise["sigma"]
-    return sigma.fixed**2 if sigma.fixed is not None else float(np.exp(2 * link_normal(sigma)[0]))
+    return _middle(spec, "sigma") ** 2
+
+
+def _middle(spec: Spec, name: str) -> float:
+    """Return where a parameter is fixed, or its prior's median; one where there is none."""
+    parameter = spec.noise.get(name)
+    if parameter is None:
+        return 1.0
+    return parameter.fixed if parameter.fixed is not None else float(np.exp(link_normal(parameter)[0]))
+
+
+def _usual_wandering(spec: Spec, rows: Rows, scale: float) -> np.ndarray:
+    """Return the rows' covariance at a usual length, `scale` in any unit."""
+    place = places(spec, rows)
+    return scale**2 * kernel(spec.discrepancy.kernel, place, place, _middle(spec, "discrepancy_length"))
 
 
 def covariance(spec: Spec) -> Observation:
@@ -188,7 +198,7 @@ def covariance(spec: Spec) -> Observation:
     model = _Covariance(spec)
     return Observation(
         model.prepare, model.joint, model.leave_one_out, model.predict, model.density, model.fitted,
-        model.latents, model.complete,
+        model.latents, model.wandering, model.complete,
     )  # fmt: skip
 
 
@@ -208,6 +218,10 @@ class _Covariance:
 
     def latents(self, rows: Rows) -> dict[str, int]:
         return {SHIFT: slots(rows)} if self.robust else {}
+
+    def wandering(self, rows: Rows) -> np.ndarray:
+        relative = 1.0 if self.spec.discrepancy.relative else _middle(self.spec, "sigma")
+        return _usual_wandering(self.spec, rows, _middle(self.spec, "discrepancy_scale") / relative)
 
     def prepare(self, rows: Rows) -> dict[str, np.ndarray]:
         """Stack the bases of all lengths, small eigenvalues left out."""
@@ -257,7 +271,7 @@ class _Covariance:
         return residual
 
     def _width(self) -> float:
-        return float(np.sqrt(_middle_variance(self.spec)))
+        return _middle(self.spec, "sigma")
 
     def _groups(self, values: Mapping[str, Any], draws: int):
         """Yield each length's place on the grid, the draws that have it, their scale and sigma."""

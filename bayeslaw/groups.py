@@ -1,7 +1,8 @@
 """Partially pooled parameters: one value a group, spread around the law's own on its link scale.
 
-Groups deviate as spread × score with standard normal scores, one a group: where groups have few rows,
-as families of models do, that is the geometry a sampler copes with.
+Groups deviate as spread × score with standard normal scores, one a group. NUTS walks between a group's
+score and its own value, nearer to the value the more rows the group has: many rows know the value, whatever
+the spread and the law's own value are; few leave the score to its prior.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from typing import Any
 import numpy as np
 
 from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.priors import link_normal
 from bayeslaw.spec import Spec
 
 _STEP = 16
+_WORTH = 1.0
+"""Rows that tell as much of a group as the spread's prior does."""
 
 
 def score_name(parameter: str) -> str:
@@ -56,7 +60,61 @@ def group_index(labels: list[str], column: np.ndarray) -> np.ndarray:
 
 def score_sizes(spec: Spec, labels: Mapping[str, list[str]]) -> dict[str, int]:
     """Return the padded lengths of the latent vectors, by name."""
-    return {score_name(n): -(-len(labels[c]) // _STEP) * _STEP for n, c in spec.pooled.items()}
+    return {score_name(n): _padded(len(labels[c])) for n, c in spec.pooled.items()}
+
+
+def _padded(groups: int) -> int:
+    return -(-groups // _STEP) * _STEP
+
+
+def centring(labels: list[str], column: np.ndarray) -> np.ndarray:
+    """Return how near to each group's own value NUTS walks, from 0 (its score) to 1; shape (padded groups,)."""
+    rows = np.bincount(group_index(labels, column), minlength=_padded(len(labels)))
+    return rows / (rows + _WORTH)
+
+
+def scores_from(
+    spec: Spec, name: str, walk: Any, values: Mapping[str, Any], near: Any, ops: Any
+) -> tuple[Any, Any]:
+    """Return groups' scores from where NUTS walks, and the logarithm of their slopes.
+
+    Parameters
+    ----------
+    spec : Spec
+    name : str
+        A pooled parameter.
+    walk : array, shape (groups,) or (draws, groups)
+    values : mapping
+        Scalars, or (draws, 1).
+    near : array, shape (groups,)
+        From `centring`.
+    ops : namespace
+        numpy, or PyTensor's.
+
+    Returns
+    -------
+    scores, log_slopes : arrays
+        Of the shape of `walk`.
+
+    References
+    ----------
+    Papaspiliopoulos, Roberts and Sköld (2007), A general framework for the parametrization of
+    hierarchical models, doi:10.1214/088342307000000014.
+    """
+    parameter, spread = spec.parameters[name], values[f"{name}_spread"]
+    middle = link_normal(parameter)[0] if parameter.prior_90 else 0.0
+    known = spec.noise[f"{name}_spread"]
+    usual = link_normal(known)[0] if known.fixed is None else np.log(known.fixed)
+    log_spread = ops.log(spread)
+    away = _link(parameter.support, values[name], ops) - middle
+    log_slope = near * (usual - log_spread)
+    return ops.exp(log_slope) * walk - ops.exp(-near * log_spread) * near * away, log_slope
+
+
+def _link(support: str, value: Any, ops: Any) -> Any:
+    if support == "positive":
+        return ops.log(value)
+    return ops.log(value) - ops.log1p(-value) if support == "unit" else value
 
 
 def by_row(spec: Spec, values: Mapping[str, Any], scores: Mapping[str, Any], ops: Any) -> dict[str, Any]:

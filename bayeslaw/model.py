@@ -10,9 +10,17 @@ import xarray as xr
 
 from bayeslaw.expression import FUNCTIONS, sigmoid_root, sigmoid_root_slopes
 from bayeslaw.families import observation_of
-from bayeslaw.groups import by_row, group_index, group_labels, score_name, score_sizes
+from bayeslaw.groups import (
+    by_row,
+    centring,
+    group_index,
+    group_labels,
+    score_name,
+    score_sizes,
+    scores_from,
+)
 from bayeslaw.law import evaluate_law, fixed_values, law_inputs, references, to_scale
-from bayeslaw.observation import observed_rows
+from bayeslaw.observation import Rows, observed_rows
 from bayeslaw.priors import pymc_priors
 from bayeslaw.spec import Spec
 
@@ -47,8 +55,15 @@ def model_data(spec: Spec, data: xr.Dataset) -> dict[str, np.ndarray]:
         **{f"input_{name}": values for name, values in inputs.items()},
         **{f"constant_{name}": np.float64(value) for name, value in scalars.items()},
         **{f"group_{n}": group_index(labels[c], rows.columns[c]) for n, c in spec.pooled.items()},
+        **{f"near_{n}": near for n, near in nearness(spec, rows).items()},
         **{f"term_{n}": v for n, v in observation_of(spec).prepare(rows).items()},
     }
+
+
+def nearness(spec: Spec, rows: Rows) -> dict[str, np.ndarray]:
+    """Return how near to their own values the groups of pooled parameters are walked, by parameter."""
+    labels = group_labels(spec, rows.columns)
+    return {n: centring(labels[c], rows.columns[c]) for n, c in spec.pooled.items()}
 
 
 def latent_sizes(spec: Spec, data: xr.Dataset) -> dict[str, int]:
@@ -89,19 +104,31 @@ def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
     ops = _tensor_ops()
     with pm.Model() as model:
         given = {name: pm.Data(name, value) for name, value in model_data(spec, data).items()}
-        constants, inputs, groups, terms = (
-            _named(given, kind) for kind in ("constant", "input", "group", "term")
+        constants, inputs, groups, near, terms = (
+            _named(given, kind) for kind in ("constant", "input", "group", "near", "term")
         )
         values = pymc_priors(spec, constants, ops)
         latent = {n: pm.Normal(n, shape=size) for n, size in latent_sizes(spec, data).items()}
         noise = {
             n: values[n] if n in values else constants[n] for n in spec.noise if n in {**values, **constants}
         }
-        scores = {n: latent[score_name(n)][index] for n, index in groups.items()}
+        scores = {
+            n: _scores(spec, n, latent[score_name(n)], {**values, **noise}, near[n], ops)[index]
+            for n, index in groups.items()
+        }
         law = evaluate_law(spec, by_row(spec, {**values, **noise}, scores, ops), inputs, ops, constants)
         mean = to_scale(law, spec.output.scale, pt)
         pm.Potential(_LIKELIHOOD, observation_of(spec).joint(mean, {**noise, **latent}, terms, ops))
     return model
+
+
+def _scores(spec: Spec, name: str, walk: Any, values: dict[str, Any], near: Any, ops: Any) -> Any:
+    """Return the scores of a pooled parameter's groups, whose prior is the standard normal, not their walk's."""
+    import pymc as pm
+
+    scores, log_slope = scores_from(spec, name, walk, values, near, ops)
+    pm.Potential(f"{name}_prior_of_groups", (log_slope + (walk**2 - scores**2) / 2).sum())
+    return scores
 
 
 def _named(given: dict[str, Any], kind: str) -> dict[str, Any]:

@@ -14,9 +14,10 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.families import observation_of
+from bayeslaw.groups import score_name, scores_from
 from bayeslaw.law import derive
-from bayeslaw.model import build_model, latent_sizes, model_data
-from bayeslaw.observation import observed_rows
+from bayeslaw.model import build_model, latent_sizes, model_data, nearness
+from bayeslaw.observation import NUMPY, observed_rows
 from bayeslaw.priors import sampled, scalar_names, walked
 from bayeslaw.result import law_by_row, noise_values
 from bayeslaw.spec import Spec
@@ -139,6 +140,7 @@ def sample(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: boo
         name: np.arange(size) for name, size in zip(("chain", "draw"), stats["diverging"].shape, strict=True)
     }
     stats = xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords)
+    drawn |= _scores(spec, data, drawn)
     drawn |= _completed(spec, data, drawn, settings["seed"])
     groups = {"posterior": posterior(spec, drawn, coords), "sample_stats": stats}
     if sizes:
@@ -150,6 +152,15 @@ def sample(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: boo
 def _adaptation(dimensions: int) -> str:
     """Return how the mass matrix adapts: its correlations too, while that costs less than it saves."""
     return "low_rank" if dimensions <= _MAX_LOW_RANK else "diag"
+
+
+def _scores(spec: Spec, data: xr.Dataset, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the scores of pooled parameters' groups, from where NUTS walked."""
+    values = noise_values(spec, {n: v if v.ndim > 2 else v[..., None] for n, v in drawn.items()})
+    near = nearness(spec, observed_rows(spec, data))
+    return {
+        score_name(n): scores_from(spec, n, drawn[score_name(n)], values, near[n], NUMPY)[0] for n in near
+    }
 
 
 def _completed(

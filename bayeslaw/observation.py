@@ -22,7 +22,14 @@ from bayeslaw.law import from_scale, log_slope, row_columns, to_scale
 from bayeslaw.spec import Spec
 
 NUMPY = SimpleNamespace(
-    log=np.log, log1p=np.log1p, exp=np.exp, expm1=np.expm1, sqrt=np.sqrt, gammaln=gammaln, erfc=erfc
+    log=np.log,
+    log1p=np.log1p,
+    exp=np.exp,
+    expm1=np.expm1,
+    sqrt=np.sqrt,
+    gammaln=gammaln,
+    erfc=erfc,
+    dot=np.matmul,
 )
 
 
@@ -94,6 +101,9 @@ class Observation:
     latents : callable
         (rows) -> sizes by name of the standard normal vectors that the joint density takes, padded so
         that few sizes have to be compiled.
+    wandering : callable
+        (rows) -> covariance of the rows' usual wandering in units of the run noise's, shape (rows, rows);
+        None where they do not wander together.
     complete : callable
         (mean, values, rows, rng) -> draws, shape (draws,), of what the joint density summed out.
     """
@@ -105,6 +115,7 @@ class Observation:
     density: Callable[..., tuple[np.ndarray, np.ndarray]]
     fitted: Callable[..., np.ndarray]
     latents: Callable[[Rows], dict[str, int]] = _nothing
+    wandering: Callable[[Rows], np.ndarray | None] = lambda _: None
     complete: Callable[..., dict[str, np.ndarray]] = _nothing
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.check import Check, to_json
-from bayeslaw.counts import pass_at_k
+from bayeslaw.counts import pass_at_k, shown_share
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.gold import GOLD, gold_covariates
 from bayeslaw.spec import Spec
@@ -290,9 +290,8 @@ def _as_counts(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
         by = _group_columns(frame)
         sums = frame.groupby(by, sort=False)[["n", "c"]].sum().reset_index()
         frame = sums.merge(_constant_columns(frame, by, ("problem", "n", "c")), on=by)
-    # Shown where a value is needed; the fit uses the counts. Half a success keeps zeros on the scale.
-    share = ((frame["c"] + 0.5) / (frame["n"] + 1)).where(frame["c"] == 0, frame["c"] / frame["n"])
-    share = share.where(frame["c"] < frame["n"], (frame["c"] + 0.5) / (frame["n"] + 1))
+    # Shown where a value is needed; the fit uses the counts.
+    share = shown_share(frame["n"], frame["c"])
     error = np.sqrt(share * (1 - share) / frame["n"]) / share
     return frame.assign(neg_log_pass_at_k=-np.log(share), sampling_error=error)
 

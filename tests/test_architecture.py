@@ -16,7 +16,7 @@ PACKAGE = Path(bl.__file__).parent
 MODULES = (
     "errors", "check", "progress", "files", "expression", "spec", "reading", "catalogue",
     "schedules", "functions", "law", "validate", "counts", "gold", "tables", "curves", "windows", "scores",
-    "observation", "groups", "shifts", "kernels", "independent", "counted", "priors", "covariance_slopes", "covariance",
+    "observation", "priors", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
     "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting",
     "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",

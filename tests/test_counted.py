@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from scipy import stats
 
 import bayeslaw as bl
+from bayeslaw import covariance_slopes
 from bayeslaw.counted import LATENT
 from bayeslaw.families import observation_of
 from bayeslaw.observation import NUMPY, observed_rows
@@ -102,6 +104,51 @@ def test_the_density_given_the_rates_is_the_one_by_hand():
         assert float(found) == pytest.approx(expected, rel=1e-9)
 
 
+def test_directions_of_a_wandering_curve_give_the_same_density():
+    """Beside a discrepancy scores are of directions; what they stand for is the same counts and rates."""
+    spec = bl.change(bl.load_model("compute"), likelihood={"family": "Binomial"})
+    data = bl.read_table(simulated(12), spec)
+    spec = bl.resolve(spec, data)
+    rows = observed_rows(spec, data)
+    mean = np.log(TRUTH["E0"] + TRUTH["C0"] * data["compute"].values ** -TRUTH["alpha"])
+    model, inner = observation_of(spec), observation_of(bl.change(spec, likelihood={"family": "Normal"}))
+    terms = model.prepare(rows)
+    ops = SimpleNamespace(**vars(NUMPY), sloped=lambda _, *args: covariance_slopes.evaluate(*args)[0])
+
+    turn, gain, width = terms["turn"], terms["gain"], terms["width"]
+    usual = (turn * gain) @ turn.T * np.outer(width, width)
+    np.testing.assert_allclose(usual, inner.wandering(rows) + np.eye(len(mean)), atol=1e-9)
+    share = SIGMA**2 * gain / (1 + SIGMA**2 * gain)
+
+    def rates(score):
+        known = share * (turn.T @ ((terms["centre"] - mean) / width))
+        return mean + width * (turn @ (known + np.sqrt(share) * score))
+
+    score = np.random.default_rng(2).standard_normal(len(mean))
+    slope = np.stack([(rates(score + h) - rates(score - h)) / 2e-5 for h in 1e-5 * np.eye(len(mean))])
+    y = rates(score)
+    padded = np.concatenate([score, np.zeros(model.latents(rows)[LATENT] - len(score))])
+    found = model.joint(mean, {"sigma": np.float64(SIGMA), LATENT: padded}, terms, ops)
+    expected = stats.binom.logpmf(rows.columns["c"], rows.columns["n"], np.exp(-np.exp(y))).sum()
+    plain = replace(rows, y=y, error=np.zeros(len(y)), log_slope=np.zeros(len(y)))
+    expected += inner.joint(mean, {"sigma": np.float64(SIGMA)}, inner.prepare(plain), ops)
+    expected += np.linalg.slogdet(slope)[1] - stats.norm.logpdf(score).sum()
+    assert float(found) == pytest.approx(float(expected), rel=1e-8)
+
+
+def test_replicated_counts_have_a_place_for_none_and_all():
+    rows, mean = case()
+    model = observation_of(SPEC)
+    draws = 500
+    values = {"sigma": np.full((draws, 1), SIGMA), LATENT: np.zeros((draws, model.latents(rows)[LATENT]))}
+    wide = np.broadcast_to(mean, (draws, len(mean)))
+    drawn = model.predict(wide, values, rows, wide, rows, np.random.default_rng(0))["run"]
+    assert np.isfinite(drawn).all()
+    # Rows without a success are shown alike, seen or replicated.
+    none = np.log(-np.log(0.5 / 201))
+    assert (np.isclose(drawn, none)).any() and np.isclose(drawn.max(), none)
+
+
 def test_new_counts_are_binomial():
     rows, mean = case()
     model, draws = observation_of(SPEC), 20_000
@@ -112,6 +159,7 @@ def test_new_counts_are_binomial():
     # Run noise moves the mean a little; counts themselves do not.
     assert np.abs(share - wanted).max() < 0.02
     counted = np.round(np.exp(-np.exp(drawn["run"])) * 200, 6)
+    counted[counted == counted.min()] = 0  # none is shown as half a success
     np.testing.assert_allclose(counted, np.round(counted), atol=1e-5)
 
 

@@ -5,10 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import noiseless
-from scipy.special import expit, logit
+from scipy.special import expit, logit, ndtr
 
 import bayeslaw as bl
-from bayeslaw.groups import by_row, group_index, group_labels, row_scores, score_name, score_sizes
+from bayeslaw.groups import (
+    by_row,
+    centring,
+    group_index,
+    group_labels,
+    row_scores,
+    score_name,
+    score_sizes,
+    scores_from,
+)
+from bayeslaw.model import build_model
 from bayeslaw.observation import observed_rows
 from bayeslaw.priors import link_normal
 from bayeslaw.reading import SPREAD_90
@@ -45,6 +55,47 @@ def test_groups_in_the_order_of_the_table():
     assert group_index(labels["family"], np.array(["c", "b", "x"])).tolist() == [2, 0, -1]
     assert score_sizes(SPEC, labels) == {"level_score": 16, "floor_score": 16}
     assert score_sizes(SPEC, {"family": list(map(str, range(17)))}) == {"level_score": 32, "floor_score": 32}
+
+
+def test_few_rows_leave_the_score_and_many_the_groups_own_value():
+    near = centring(["a", "b"], np.array(["a"] * 9 + ["b"]))
+    assert near[:3].tolist() == [0.9, 0.5, 0.0] and len(near) == 16
+    spread = SPEC.noise["level_spread"].prior_90
+    for own in (1.5, 3.0):
+        for width in (0.1, 0.5):
+            values = {"level": own, "level_spread": width}
+            walk = np.array([0.7, 0.7])
+            scores, slopes = scores_from(SPEC, "level", walk, values, np.array([0.0, 1.0]), np)
+            assert scores[0] == 0.7 and slopes[0] == 0
+            # Walked along its own value, a group stays where it is whatever the law's level and the spread.
+            usual = np.sqrt(np.prod(SPEC.parameters["level"].prior_90)), np.sqrt(np.prod(spread))
+            assert own * np.exp(width * scores[1]) == pytest.approx(usual[0] * np.exp(usual[1] * 0.7))
+            step = scores_from(SPEC, "level", walk + 1e-6, values, np.array([0.0, 1.0]), np)[0] - scores
+            np.testing.assert_allclose(np.log(step / 1e-6), slopes, atol=1e-8)
+
+
+def test_however_groups_are_walked_the_posterior_is_one():
+    """The model's log density, less the walk's slope, does not depend on how near the walk is."""
+    spec, data = noiseless("compute", noise=0.05)
+    data = data.assign_coords(family=("obs", np.repeat(list("abcd"), 10)))
+    spec = bl.resolve(bl.change(spec, pool=POOLED, discrepancy=None), data)
+    model = build_model(spec, data)
+    density = model.compile_logp()
+    rng = np.random.default_rng(3)
+    start = {n: v + 0.3 * rng.standard_normal(np.shape(v)) for n, v in model.initial_point().items()}
+    values = {"level": np.exp(start["level_log__"]), "floor": ndtr(start["floor_normal"]),
+              **{f"{n}_spread": np.exp(start[f"{n}_spread_log__"]) for n in POOLED}}  # fmt: skip
+    scores = rng.standard_normal((2, 16))
+    found = []
+    for near in (0.0, 0.5, 0.9):
+        slopes, point = 0.0, dict(start)
+        for name, wanted in zip(POOLED, scores, strict=True):
+            model.set_data(f"near_{name}", np.full(16, near))
+            zero, slope = scores_from(spec, name, np.zeros(16), values, np.full(16, near), np)
+            point[score_name(name)] = (wanted - zero) / np.exp(slope)
+            slopes += slope.sum()
+        found.append(float(density(point)) - slopes)
+    np.testing.assert_allclose(found, found[0], rtol=1e-10)
 
 
 def test_new_groups_are_drawn_and_one_group_is_one():

@@ -35,12 +35,12 @@ UNSEEN = {
 }
 
 
-def fitted(spec: bl.Spec, data: xr.Dataset, method: str = "nuts", **longer: int) -> tuple[bl.Fit, float, str]:
+def fitted(spec: bl.Spec, data: xr.Dataset, method: str = "nuts") -> tuple[bl.Fit, float, str]:
     """Fit behind the compilation; return the fit, its seconds, and which sampler's checks it failed."""
     if method == "nuts":
         bl.compile(spec, data)
     started = time.perf_counter()
-    fit = bl.fit(spec, data, method, progress=False, bootstrap=300, **longer)
+    fit = bl.fit(spec, data, method, progress=False, bootstrap=300)
     seconds = time.perf_counter() - started
     return fit, seconds, ", ".join(c.name for c in bl.checks(fit) if c.level == "fail") or "clean"
 
@@ -176,7 +176,7 @@ def as_new(data: xr.Dataset) -> xr.Dataset:
 
 
 def humaneval(folds: int = 7) -> None:
-    """Counts on HumanEval against compute, whole families held out; longer runs, since counts mix slowly."""
+    """Counts on HumanEval against compute, whole families held out."""
     table = pd.read_csv(DATA / "humaneval" / "base_models.csv").dropna(subset=["FLOPs (1E21)", "HumanEval"])
     rows = pd.DataFrame({
         "model": table["Model"], "family": table["Model Family"], "compute": table["FLOPs (1E21)"] * 1e21,
@@ -194,7 +194,7 @@ def humaneval(folds: int = 7) -> None:
     for name, spec in (("discrepancy", law), ("independent", bl.change(law, discrepancy=None))):
         joint, each, states, seconds, cover = 0.0, 0.0, [], [], []
         for i in range(folds):
-            fit, spent, state = fitted(spec, data.isel(obs=fold != i), draws=6000, tune=2000)
+            fit, spent, state = fitted(spec, data.isel(obs=fold != i))
             h = held_out(fit, data.isel(obs=fold == i))
             joint, each = joint + h.log_joint, each + h.log_rows.sum()
             low, high = np.quantile(h.draws, [0.05, 0.95], axis=0)
