@@ -35,7 +35,8 @@ FAR_OUT, OUT = 10.0, 6.0
 outliers stay below 7, real outliers reach 37."""
 _PASSES = 10
 _WANDERING = 3.0
-"""A usual size of a discrepancy, in units of run noise, where it is not inferred yet."""
+"""A usual size of a discrepancy, in units of run noise, where it is not inferred: to look for outlying rows, and
+to choose the directions that NUTS walks."""
 _TERMS = (
     "weight", "basis", "eigen", "share", "rest", "first", "left_eigen", "left_share", "left_rest", "left_count",
     "log_lengths", "scale_square", "relative", "log_scales",
@@ -128,7 +129,7 @@ def outlying_shifts(spec: Spec, rows: Rows, residual: np.ndarray) -> np.ndarray:
         unless one is `FAR_OUT` spreads out. A law that is smoothly wrong moves neighbours together
         and yields none.
     """
-    K = _usual_wandering(spec, rows, _WANDERING)
+    K = _usual_wandering(spec, rows)
     kept = np.ones(len(rows), dtype=bool)
     sigma = spec.noise["sigma"]
     least = sigma.fixed if sigma.fixed is not None else sigma.prior_90[0]
@@ -177,10 +178,10 @@ def _middle(spec: Spec, name: str) -> float:
     return parameter.fixed if parameter.fixed is not None else float(np.exp(link_normal(parameter)[0]))
 
 
-def _usual_wandering(spec: Spec, rows: Rows, scale: float) -> np.ndarray:
-    """Return the rows' covariance at a usual length, `scale` in any unit."""
+def _usual_wandering(spec: Spec, rows: Rows) -> np.ndarray:
+    """Return the rows' covariance at a usual size and length of the discrepancy, in units of run noise."""
     place = places(spec, rows)
-    return scale**2 * kernel(spec.discrepancy.kernel, place, place, _middle(spec, "discrepancy_length"))
+    return _WANDERING**2 * kernel(spec.discrepancy.kernel, place, place, _middle(spec, "discrepancy_length"))
 
 
 def covariance(spec: Spec) -> Observation:
@@ -198,7 +199,7 @@ def covariance(spec: Spec) -> Observation:
     model = _Covariance(spec)
     return Observation(
         model.prepare, model.joint, model.leave_one_out, model.predict, model.density, model.fitted,
-        model.latents, model.wandering, model.complete,
+        model.latents, model.left_out, model.scatter, model.complete,
     )  # fmt: skip
 
 
@@ -219,9 +220,9 @@ class _Covariance:
     def latents(self, rows: Rows) -> dict[str, int]:
         return {SHIFT: slots(rows)} if self.robust else {}
 
-    def wandering(self, rows: Rows) -> np.ndarray:
-        relative = 1.0 if self.spec.discrepancy.relative else _middle(self.spec, "sigma")
-        return _usual_wandering(self.spec, rows, _middle(self.spec, "discrepancy_scale") / relative)
+    def scatter(self, rows: Rows) -> np.ndarray:
+        noise = 1 + (rows.error / _middle(self.spec, "sigma")) ** 2
+        return _usual_wandering(self.spec, rows) + np.diag(noise)
 
     def prepare(self, rows: Rows) -> dict[str, np.ndarray]:
         """Stack the bases of all lengths, small eigenvalues left out."""
@@ -306,7 +307,7 @@ class _Covariance:
             )
         return {n: v for n, v in out.items() if n in self.spec.noise and self.spec.noise[n].fixed is None}
 
-    def leave_one_out(self, mean, values, rows) -> np.ndarray:
+    def left_out(self, mean, values, rows) -> tuple[np.ndarray, np.ndarray]:
         where, bases = self._of(rows)
         residual = self._residual(mean, values, rows)
         centre, spread = np.empty_like(residual), np.empty_like(residual)
@@ -319,7 +320,11 @@ class _Covariance:
                 * where.weight
             )
             spread[at], centre[at] = 1 / precision, residual[at] - z / precision
-        own = rows.y - mean - centre
+        return mean + centre, spread
+
+    def leave_one_out(self, mean, values, rows) -> np.ndarray:
+        centre, spread = self.left_out(mean, values, rows)
+        own = rows.y - centre
         density = log_normal(own, spread)
         if self.robust:  # left out, an outlying row's shift is unknown: its tails are a shift's
             at, size = outlying(rows), np.reshape(values["sigma"] * values["shift_scale"], (-1, 1))

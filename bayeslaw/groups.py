@@ -73,8 +73,30 @@ def centring(labels: list[str], column: np.ndarray) -> np.ndarray:
     return rows / (rows + _WORTH)
 
 
+def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray) -> np.ndarray:
+    """Return the directions along which NUTS walks groups whose rows wander together.
+
+    What moves all groups alike is known far worse than one group against the next, for the curve may
+    wander instead; so is what moves small models' groups against large ones'.
+
+    Parameters
+    ----------
+    labels, column
+        As for `centring`.
+    scatter : numpy.ndarray, shape (rows, rows)
+        See `observation.Observation`.
+
+    Returns
+    -------
+    numpy.ndarray, shape (padded groups, padded groups)
+        Orthonormal, a row a direction.
+    """
+    of = np.eye(_padded(len(labels)))[group_index(labels, column)]
+    return np.linalg.eigh(of.T @ np.linalg.solve(scatter, of))[1].T
+
+
 def scores_from(
-    spec: Spec, name: str, walk: Any, values: Mapping[str, Any], near: Any, ops: Any
+    spec: Spec, name: str, walk: Any, values: Mapping[str, Any], how: Mapping[str, Any], ops: Any
 ) -> tuple[Any, Any]:
     """Return groups' scores from where NUTS walks, and the logarithm of their slopes.
 
@@ -86,8 +108,8 @@ def scores_from(
     walk : array, shape (groups,) or (draws, groups)
     values : mapping
         Scalars, or (draws, 1).
-    near : array, shape (groups,)
-        From `centring`.
+    how : mapping
+        ``near`` from `centring`; ``along`` from `directions`, where there are such.
     ops : namespace
         numpy, or PyTensor's.
 
@@ -101,14 +123,43 @@ def scores_from(
     Papaspiliopoulos, Roberts and Sköld (2007), A general framework for the parametrization of
     hierarchical models, doi:10.1214/088342307000000014.
     """
-    parameter, spread = spec.parameters[name], values[f"{name}_spread"]
+    parameter, near = spec.parameters[name], how["near"]
     middle = link_normal(parameter)[0] if parameter.prior_90 else 0.0
+    away = _link(parameter.support, values[name], ops) - middle
+    log_spread = ops.log(values[f"{name}_spread"])
+    steps, log_step = _steps(spec, name, walk, log_spread, how, ops)
+    return (steps - near * away) * ops.exp(-log_spread), log_step - log_spread
+
+
+def walked_together(
+    spec: Spec, name: str, walk: Any, values: Mapping[str, Any], how: Mapping[str, Any], ops: Any
+) -> Any:
+    """Return how far groups have walked together, on the link scale: there the law's own value follows them.
+
+    Parameters
+    ----------
+    spec, name, walk, values, how, ops
+        As for `scores_from`; only the spread of the values is used.
+
+    Returns
+    -------
+    scalar
+    """
+    near = how["near"]
+    steps, _ = _steps(spec, name, walk, ops.log(values[f"{name}_spread"]), how, ops)
+    return (near * steps).sum() / (near**2).sum()
+
+
+def _steps(
+    spec: Spec, name: str, walk: Any, log_spread: Any, how: Mapping[str, Any], ops: Any
+) -> tuple[Any, Any]:
+    """Return groups' steps on the link scale, and the logarithm of what a step along the walk is worth."""
     known = spec.noise[f"{name}_spread"]
     usual = link_normal(known)[0] if known.fixed is None else np.log(known.fixed)
-    log_spread = ops.log(spread)
-    away = _link(parameter.support, values[name], ops) - middle
-    log_slope = near * (usual - log_spread)
-    return ops.exp(log_slope) * walk - ops.exp(-near * log_spread) * near * away, log_slope
+    if "along" in how:
+        walk = ops.dot(walk, how["along"])
+    log_step = how["near"] * usual + (1 - how["near"]) * log_spread
+    return ops.exp(log_step) * walk, log_step
 
 
 def _link(support: str, value: Any, ops: Any) -> Any:

@@ -45,6 +45,9 @@ def independent(family: str) -> Observation:
         # Rows are independent given the parameters: the others say nothing more.
         return each(mean, values, rows.y, rows.error, rows.log_slope, NUMPY)
 
+    def left_out(mean, values, rows) -> tuple[np.ndarray, np.ndarray]:
+        return mean, values["sigma"] ** 2 + rows.error**2
+
     def predict(mean, values, rows, new_mean, new_rows, rng, together=False) -> dict[str, np.ndarray]:
         scale = np.sqrt(values["sigma"] ** 2 + new_rows.error**2)
         noise = (
@@ -60,4 +63,4 @@ def independent(family: str) -> Observation:
     def fitted(mean: np.ndarray, values: Mapping[str, Any], rows: Rows) -> np.ndarray:
         return mean
 
-    return Observation(prepare, joint, leave_one_out, predict, density, fitted)
+    return Observation(prepare, joint, leave_one_out, predict, density, fitted, left_out=left_out)

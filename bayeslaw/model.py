@@ -13,11 +13,13 @@ from bayeslaw.families import observation_of
 from bayeslaw.groups import (
     by_row,
     centring,
+    directions,
     group_index,
     group_labels,
     score_name,
     score_sizes,
     scores_from,
+    walked_together,
 )
 from bayeslaw.law import evaluate_law, fixed_values, law_inputs, references, to_scale
 from bayeslaw.observation import Rows, observed_rows
@@ -55,15 +57,20 @@ def model_data(spec: Spec, data: xr.Dataset) -> dict[str, np.ndarray]:
         **{f"input_{name}": values for name, values in inputs.items()},
         **{f"constant_{name}": np.float64(value) for name, value in scalars.items()},
         **{f"group_{n}": group_index(labels[c], rows.columns[c]) for n, c in spec.pooled.items()},
-        **{f"near_{n}": near for n, near in nearness(spec, rows).items()},
+        **{f"{kind}_{n}": v for n, how in walks(spec, rows).items() for kind, v in how.items()},
         **{f"term_{n}": v for n, v in observation_of(spec).prepare(rows).items()},
     }
 
 
-def nearness(spec: Spec, rows: Rows) -> dict[str, np.ndarray]:
-    """Return how near to their own values the groups of pooled parameters are walked, by parameter."""
-    labels = group_labels(spec, rows.columns)
-    return {n: centring(labels[c], rows.columns[c]) for n, c in spec.pooled.items()}
+def walks(spec: Spec, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
+    """Return how NUTS walks the groups of each pooled parameter: see `groups.scores_from`."""
+    out = {}
+    for name, column in spec.pooled.items():
+        labels = group_labels(spec, rows.columns)[column]
+        out[name] = {"near": centring(labels, rows.columns[column])}
+        if (scatter := observation_of(spec).scatter(rows)) is not None:
+            out[name]["along"] = directions(labels, rows.columns[column], scatter)
+    return out
 
 
 def latent_sizes(spec: Spec, data: xr.Dataset) -> dict[str, int]:
@@ -104,16 +111,23 @@ def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
     ops = _tensor_ops()
     with pm.Model() as model:
         given = {name: pm.Data(name, value) for name, value in model_data(spec, data).items()}
-        constants, inputs, groups, near, terms = (
-            _named(given, kind) for kind in ("constant", "input", "group", "near", "term")
+        constants, inputs, groups, terms = (
+            _named(given, kind) for kind in ("constant", "input", "group", "term")
         )
-        values = pymc_priors(spec, constants, ops)
+        how = {n: {k: given[f"{k}_{n}"] for k in ("near", "along") if f"{k}_{n}" in given} for n in groups}
         latent = {n: pm.Normal(n, shape=size) for n, size in latent_sizes(spec, data).items()}
+
+        def moved(name: str, sampled: dict[str, Any]) -> Any:
+            return walked_together(
+                spec, name, latent[score_name(name)], {**constants, **sampled}, how[name], ops
+            )
+
+        values = pymc_priors(spec, constants, ops, moved)
         noise = {
             n: values[n] if n in values else constants[n] for n in spec.noise if n in {**values, **constants}
         }
         scores = {
-            n: _scores(spec, n, latent[score_name(n)], {**values, **noise}, near[n], ops)[index]
+            n: _scores(spec, n, latent[score_name(n)], {**values, **noise}, how[n], ops)[index]
             for n, index in groups.items()
         }
         law = evaluate_law(spec, by_row(spec, {**values, **noise}, scores, ops), inputs, ops, constants)
@@ -122,11 +136,11 @@ def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
     return model
 
 
-def _scores(spec: Spec, name: str, walk: Any, values: dict[str, Any], near: Any, ops: Any) -> Any:
-    """Return the scores of a pooled parameter's groups, whose prior is the standard normal, not their walk's."""
+def _scores(spec: Spec, name: str, walk: Any, values: dict[str, Any], how: dict[str, Any], ops: Any) -> Any:
+    """Return the scores of a pooled parameter's groups; the standard normal prior is theirs, not their walk's."""
     import pymc as pm
 
-    scores, log_slope = scores_from(spec, name, walk, values, near, ops)
+    scores, log_slope = scores_from(spec, name, walk, values, how, ops)
     pm.Potential(f"{name}_prior_of_groups", (log_slope + (walk**2 - scores**2) / 2).sum())
     return scores
 

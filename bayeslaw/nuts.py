@@ -16,7 +16,7 @@ import xarray as xr
 from bayeslaw.families import observation_of
 from bayeslaw.groups import score_name, scores_from
 from bayeslaw.law import derive
-from bayeslaw.model import build_model, latent_sizes, model_data, nearness
+from bayeslaw.model import build_model, latent_sizes, model_data, walks
 from bayeslaw.observation import NUMPY, observed_rows
 from bayeslaw.priors import sampled, scalar_names, walked
 from bayeslaw.result import law_by_row, noise_values
@@ -157,9 +157,9 @@ def _adaptation(dimensions: int) -> str:
 def _scores(spec: Spec, data: xr.Dataset, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the scores of pooled parameters' groups, from where NUTS walked."""
     values = noise_values(spec, {n: v if v.ndim > 2 else v[..., None] for n, v in drawn.items()})
-    near = nearness(spec, observed_rows(spec, data))
     return {
-        score_name(n): scores_from(spec, n, drawn[score_name(n)], values, near[n], NUMPY)[0] for n in near
+        score_name(n): scores_from(spec, n, drawn[score_name(n)], values, how, NUMPY)[0]
+        for n, how in walks(spec, observed_rows(spec, data)).items()
     }
 
 

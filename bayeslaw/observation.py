@@ -101,9 +101,12 @@ class Observation:
     latents : callable
         (rows) -> sizes by name of the standard normal vectors that the joint density takes, padded so
         that few sizes have to be compiled.
-    wandering : callable
-        (rows) -> covariance of the rows' usual wandering in units of the run noise's, shape (rows, rows);
-        None where they do not wander together.
+    left_out : callable
+        (mean, values, rows) -> mean and variance of each row's normal prediction from the others, each
+        of shape (draws, rows); only of models that are normal given their values.
+    scatter : callable
+        (rows) -> usual covariance of the rows around the law in units of run noise, shape (rows, rows);
+        None where rows scatter independently.
     complete : callable
         (mean, values, rows, rng) -> draws, shape (draws,), of what the joint density summed out.
     """
@@ -115,7 +118,8 @@ class Observation:
     density: Callable[..., tuple[np.ndarray, np.ndarray]]
     fitted: Callable[..., np.ndarray]
     latents: Callable[[Rows], dict[str, int]] = _nothing
-    wandering: Callable[[Rows], np.ndarray | None] = lambda _: None
+    left_out: Callable[..., tuple[np.ndarray, np.ndarray]] | None = None
+    scatter: Callable[[Rows], np.ndarray | None] = lambda _: None
     complete: Callable[..., dict[str, np.ndarray]] = _nothing
 
 

@@ -7,7 +7,7 @@ user can defend ("nine times in ten it lies between") state the prior completely
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,7 +125,9 @@ def to_link(parameter: Parameter, values: np.ndarray) -> np.ndarray:
     return _LINK[parameter.support](values)
 
 
-def pymc_priors(spec: Spec, constants: Mapping[str, Any], ops: Any) -> dict[str, TensorVariable]:
+def pymc_priors(
+    spec: Spec, constants: Mapping[str, Any], ops: Any, moved: Callable[[str, Mapping[str, Any]], Any]
+) -> dict[str, TensorVariable]:
     """State the priors in the surrounding PyMC model.
 
     Parameters
@@ -135,6 +137,9 @@ def pymc_priors(spec: Spec, constants: Mapping[str, Any], ops: Any) -> dict[str,
         Fixed values, for formulas of ridges.
     ops : namespace
         PyTensor's functions, see `expression.evaluate`.
+    moved : callable
+        (name of a pooled parameter, the variables so far) -> how far its groups have walked together,
+        on its link scale.
 
     Returns
     -------
@@ -144,12 +149,15 @@ def pymc_priors(spec: Spec, constants: Mapping[str, Any], ops: Any) -> dict[str,
     import pymc as pm
 
     out: dict[str, Any] = {}
-    # A ridge's formula uses parameters that have none: those come first.
-    for p in sorted(walked(spec).values(), key=lambda p: p.ridge is not None):
+    # A ridge's formula uses parameters that have none, a pooled parameter's walk its spread: those come first.
+    for p in sorted(walked(spec).values(), key=lambda p: (p.ridge is not None, p.name in spec.pooled)):
         if p.support == "simplex":
             out |= _simplex(p)
-        elif p.ridge is not None:
-            out[p.name] = _along_ridge(p, evaluate(p.ridge, {**constants, **out}, ops))
+        elif p.prior_90 is not None and (p.ridge is not None or p.name in spec.pooled):
+            shear = moved(p.name, out) if p.name in spec.pooled else 0.0
+            if p.ridge is not None:
+                shear = shear - ops.log(evaluate(p.ridge, {**constants, **out}, ops))
+            out[p.name] = _sheared(p, shear)
         elif p.prior_90 is None:
             out[p.name] = _uniform(p)
         elif p.bounds is not None or p.support == "unit":
@@ -195,20 +203,27 @@ def _uniform(p: Parameter) -> TensorVariable:
     return pm.Deterministic(p.name, low + (high - low) * 0.5 * pt.erfc(-normal / np.sqrt(2.0)))
 
 
-def _along_ridge(p: Parameter, ridge: TensorVariable) -> TensorVariable:
-    """State a log-normal parameter, sampled as the logarithm of its product with `ridge`.
+def _sheared(p: Parameter, shear: TensorVariable) -> TensorVariable:
+    """State a parameter that is normal on its link scale, sampled as its distance from `shear` there.
 
-    Where the data pin down the product of two parameters, their posterior is a thin curved ridge;
-    the product is a straight coordinate. The shear has a unit Jacobian, so that the prior stays what
-    it is: the normal that the product is given is taken out again.
+    Where the data pin down the product of two parameters, their posterior is a thin curved ridge; the
+    product is a straight coordinate. Where they pin down groups, the law's own value follows those. A
+    shear has a unit Jacobian, so that the prior stays what it is: the normal that the distance is given
+    is taken out again.
     """
     import pymc as pm
 
     mean, sd = link_normal(p)
-    product = pm.Normal(f"{p.name}_ridge", mean, sd)
-    link = product - pm.math.log(ridge)
-    pm.Potential(f"{p.name}_prior", ((product - mean) ** 2 - (link - mean) ** 2) / (2 * sd**2))
-    return pm.Deterministic(p.name, pm.math.exp(link))
+    distance = pm.Normal(f"{p.name}_sheared", mean, sd)
+    link = distance + shear
+    pm.Potential(f"{p.name}_prior", ((distance - mean) ** 2 - (link - mean) ** 2) / (2 * sd**2))
+    return pm.Deterministic(p.name, _inverse_link(p)(link))
+
+
+def _inverse_link(p: Parameter) -> Callable[[Any], Any]:
+    import pymc as pm
+
+    return {"real": lambda x: x, "positive": pm.math.exp, "unit": pm.math.sigmoid}[p.support]
 
 
 def _on_link_scale(p: Parameter) -> TensorVariable:
@@ -223,8 +238,7 @@ def _on_link_scale(p: Parameter) -> TensorVariable:
         link = pm.TruncatedNormal(name, mean, sd, lower=bounds[0], upper=bounds[1])
     else:
         link = pm.Normal(name, mean, sd)
-    inverse = {"real": lambda x: x, "positive": pm.math.exp, "unit": pm.math.sigmoid}[p.support]
-    return pm.Deterministic(p.name, inverse(link))
+    return pm.Deterministic(p.name, _inverse_link(p)(link))
 
 
 def log_priors(spec: Spec, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from scipy.special import gammaln
 
 import bayeslaw as bl
 from bayeslaw import covariance_slopes
-from bayeslaw.counted import LATENT
+from bayeslaw.counted import LATENT, log_counts
 from bayeslaw.families import observation_of
 from bayeslaw.observation import NUMPY, observed_rows
 
@@ -117,7 +118,8 @@ def test_directions_of_a_wandering_curve_give_the_same_density():
 
     turn, gain, width = terms["turn"], terms["gain"], terms["width"]
     usual = (turn * gain) @ turn.T * np.outer(width, width)
-    np.testing.assert_allclose(usual, inner.wandering(rows) + np.eye(len(mean)), atol=1e-9)
+    exact = replace(rows, error=np.zeros(len(rows)))
+    np.testing.assert_allclose(usual, inner.scatter(exact), atol=1e-9)
     share = SIGMA**2 * gain / (1 + SIGMA**2 * gain)
 
     def rates(score):
@@ -181,3 +183,29 @@ def test_families_and_zeros_in_one_fit():
     ].values.reshape(-1, 16)
     apart = (shift[:, 2] - shift[:, 0]).mean()
     assert apart == pytest.approx(0.6, abs=0.2)
+
+
+@pytest.mark.parametrize(("n", "c"), [(164, 0), (164, 1), (164, 80), (164, 164), (20_000, 3), (20_000, 9000)])
+@pytest.mark.parametrize("sd", [0.03, 0.3, 1.0])
+def test_the_chance_of_counts_is_the_integral_over_rates(n, c, sd):
+    usual = np.log(-np.log((c + 0.5) / (n + 1)))
+    centre = usual + sd * np.array([[-3.0], [0.0], [3.0]])
+    found = log_counts(centre, np.float64(sd**2), np.array([n]), np.array([c]))
+    for at, value in zip(centre[:, 0], found[:, 0], strict=True):
+        y = np.linspace(at - 9 * sd, at + 9 * sd, 200_001)
+        p = np.clip(np.exp(-np.exp(y)), 1e-300, 1 - 1e-15)
+        chance = np.exp(
+            gammaln(n + 1) - gammaln(c + 1) - gammaln(n - c + 1) + c * np.log(p) + (n - c) * np.log1p(-p)
+        )
+        chance *= stats.norm.pdf(y, at, sd)
+        assert value == pytest.approx(np.log(np.trapezoid(chance, y)), abs=0.005)
+
+
+def test_a_left_out_rows_own_rate_says_nothing_of_it():
+    rows, mean = case()
+    model, values = observation_of(SPEC), {"sigma": np.full((1, 1), SIGMA)}
+    scores = np.random.default_rng(0).standard_normal((2, 1, 32))
+    found = [model.leave_one_out(mean[None], {**values, LATENT: s}, rows) for s in scores]
+    np.testing.assert_array_equal(*found)
+    counts = rows.columns["n"], rows.columns["c"]
+    np.testing.assert_array_equal(found[0], log_counts(mean[None], values["sigma"] ** 2, *counts))

@@ -11,15 +11,17 @@ import bayeslaw as bl
 from bayeslaw.groups import (
     by_row,
     centring,
+    directions,
     group_index,
     group_labels,
     row_scores,
     score_name,
     score_sizes,
     scores_from,
+    walked_together,
 )
 from bayeslaw.model import build_model
-from bayeslaw.observation import observed_rows
+from bayeslaw.observation import NUMPY, observed_rows
 from bayeslaw.priors import link_normal
 from bayeslaw.reading import SPREAD_90
 
@@ -65,13 +67,26 @@ def test_few_rows_leave_the_score_and_many_the_groups_own_value():
         for width in (0.1, 0.5):
             values = {"level": own, "level_spread": width}
             walk = np.array([0.7, 0.7])
-            scores, slopes = scores_from(SPEC, "level", walk, values, np.array([0.0, 1.0]), np)
+            scores, slopes = scores_from(SPEC, "level", walk, values, {"near": np.array([0.0, 1.0])}, NUMPY)
             assert scores[0] == 0.7 and slopes[0] == 0
             # Walked along its own value, a group stays where it is whatever the law's level and the spread.
             usual = np.sqrt(np.prod(SPEC.parameters["level"].prior_90)), np.sqrt(np.prod(spread))
             assert own * np.exp(width * scores[1]) == pytest.approx(usual[0] * np.exp(usual[1] * 0.7))
-            step = scores_from(SPEC, "level", walk + 1e-6, values, np.array([0.0, 1.0]), np)[0] - scores
+            step = (
+                scores_from(SPEC, "level", walk + 1e-6, values, {"near": np.array([0.0, 1.0])}, NUMPY)[0]
+                - scores
+            )
             np.testing.assert_allclose(np.log(step / 1e-6), slopes, atol=1e-8)
+
+
+def test_directions_are_those_that_rows_together_leave_open():
+    """Two pairs of groups whose rows wander together by pairs: within a pair groups are told apart, pairs are not."""
+    column = np.array(list("abcd"))
+    scatter = np.kron(np.eye(2), np.full((2, 2), 9.0)) + np.eye(4)
+    along = directions(list("abcd"), column, scatter)
+    np.testing.assert_allclose(along @ along.T, np.eye(16), atol=1e-12)
+    told = along[-2:, :4]  # known best
+    np.testing.assert_allclose(told @ np.array([[1, 0], [1, 0], [0, 1], [0, 1]]), 0, atol=1e-12)
 
 
 def test_however_groups_are_walked_the_posterior_is_one():
@@ -83,17 +98,20 @@ def test_however_groups_are_walked_the_posterior_is_one():
     density = model.compile_logp()
     rng = np.random.default_rng(3)
     start = {n: v + 0.3 * rng.standard_normal(np.shape(v)) for n, v in model.initial_point().items()}
-    values = {"level": np.exp(start["level_log__"]), "floor": ndtr(start["floor_normal"]),
+    values = {"level": 2.2, "floor": ndtr(start["floor_normal"]),
               **{f"{n}_spread": np.exp(start[f"{n}_spread_log__"]) for n in POOLED}}  # fmt: skip
     scores = rng.standard_normal((2, 16))
     found = []
-    for near in (0.0, 0.5, 0.9):
-        slopes, point = 0.0, dict(start)
+    for near in (0.1, 0.5, 0.9):
+        slopes, point, how = 0.0, dict(start), {"near": np.full(16, near)}
         for name, wanted in zip(POOLED, scores, strict=True):
-            model.set_data(f"near_{name}", np.full(16, near))
-            zero, slope = scores_from(spec, name, np.zeros(16), values, np.full(16, near), np)
-            point[score_name(name)] = (wanted - zero) / np.exp(slope)
+            model.set_data(f"near_{name}", how["near"])
+            zero, slope = scores_from(spec, name, np.zeros(16), values, how, NUMPY)
+            walk = point[score_name(name)] = (wanted - zero) / np.exp(slope)
             slopes += slope.sum()
+            if name == "level":  # a share without an interval is not sheared
+                together = walked_together(spec, name, walk, values, how, NUMPY)
+                point["level_sheared"] = np.log(values["level"]) - together
         found.append(float(density(point)) - slopes)
     np.testing.assert_allclose(found, found[0], rtol=1e-10)
 

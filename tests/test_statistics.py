@@ -215,7 +215,7 @@ def test_density_in_natural_and_sampling_coordinates_agree_through_the_jacobian(
         # so its density is that of log alpha): back to densities of floor and alpha.
         score = float(stats.norm.ppf(s["floor"]))
         product = np.log(alpha) + np.log(1 - 0.9 * s["floor"])
-        sampled = _log_density(model, {**s, "floor_normal": score, "alpha_ridge": product})
+        sampled = _log_density(model, {**s, "floor_normal": score, "alpha_sheared": product})
         sampled += -stats.norm.logpdf(score) - np.log(alpha)
         through_derive = sampled - np.log(abs(np.linalg.det(_jacobian_of_derive(frozen, s))))
         assert through_derive == pytest.approx(by_hand, abs=1e-5)
@@ -289,7 +289,7 @@ def _coordinates(spec, s: dict[str, float]) -> tuple[dict[str, float], float]:
                 values[f"{p.name}_link"] = link
                 total += stats.truncnorm.logpdf(link, *ends, loc=mean, scale=sd)
             elif p.ridge is not None:
-                values[f"{p.name}_ridge"] = link + np.log(evaluate(p.ridge, s, np))
+                values[f"{p.name}_sheared"] = link + np.log(evaluate(p.ridge, s, np))
                 total += stats.norm.logpdf(link, mean, sd)
             elif p.support == "unit":
                 values[f"{p.name}_link"] = link
