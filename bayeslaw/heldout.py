@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
+from bayeslaw.counts import shown_share
 from bayeslaw.families import observation_of
 from bayeslaw.forecasting import new_rows, predictor
 from bayeslaw.law import row_columns
@@ -24,7 +25,8 @@ class HeldOut:
     Attributes
     ----------
     observed : numpy.ndarray, shape (rows,)
-        What the rows turned out to be, in the output's unit; a share of successes for counts.
+        What the rows turned out to be, in the output's unit; a share of successes for counts,
+        half a success where there is none.
     draws : numpy.ndarray, shape (draws, rows)
         Joint draws of the rows (kind ``run``), in the same unit.
     log_joint : float
@@ -75,7 +77,9 @@ def held_out(fit: Fit | Mixture, data: xr.Dataset, draws: int = 1000, seed: int 
         run = predictor(fit, thin)(values, columns, rng, together=True)["run"]
         unseen, observed, unit = to_output(spec, run), data[spec.output.name].values, spec.output.unit
         if spec.family == "Binomial" and fit.method == "nuts":
-            unseen, observed, unit = np.exp(-unseen), columns["c"] / columns["n"], "share"
+            # Rounded: equal counts must be equal shares, whichever way they came.
+            observed = np.round(shown_share(columns["n"], columns["c"]), 12)
+            unseen, unit = np.round(np.exp(-unseen), 12), "share"
         joint, each = _densities(fit, values, columns, rows, thin, rng)
     count = np.log(len(each))
     return HeldOut(observed, unseen, float(logsumexp(joint) - count), logsumexp(each, axis=0) - count, unit)

@@ -29,6 +29,7 @@ from bayeslaw.axes import (
 from bayeslaw.curves import needs_schedule
 from bayeslaw.forecasting import predictor
 from bayeslaw.law import row_columns, to_scale, used_inputs
+from bayeslaw.mixture import Mixture, members, mixed
 from bayeslaw.observation import to_output
 from bayeslaw.result import Fit, fit_values, law_on_scale
 from bayeslaw.spec import Spec
@@ -47,8 +48,24 @@ class Fan:
     run: tuple[np.ndarray, np.ndarray]
 
 
-def fan_of(fit: Fit, inputs: Mapping[str, np.ndarray], prob: float, seed: int = 0) -> Fan:
+def fan_of(fit: Fit | Mixture, inputs: Mapping[str, np.ndarray], prob: float, seed: int = 0) -> Fan:
     """Compute line and intervals at inputs by symbol, without evaluation noise."""
+    fits, weights = zip(*members(fit), strict=True)
+    spec = fits[0].spec
+    draw = mixed([_draw_fan(one, inputs, seed) for one in fits], weights)
+    ends = [(1 - prob) / 2, (1 + prob) / 2]
+    with np.errstate(all="ignore"):
+        curve = to_output(spec, np.quantile(draw["curve"], ends, axis=0))
+        run = to_output(spec, np.quantile(draw["run"], ends, axis=0))
+        line = np.median(draw["curve"], axis=0)
+        if fits[0].method == "map":
+            line = law_on_scale(spec, point_values(fits[0]), inputs)
+        line = to_output(spec, np.broadcast_to(line, len(curve[0])))
+    return Fan(line, (curve[0], curve[1]), (run[0], run[1]))
+
+
+def _draw_fan(fit: Fit, inputs: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+    """Draw one law's ``curve`` and ``run`` at inputs, shape (draws, rows)."""
     rows = len(next(iter(inputs.values())))
     size = fit.draws.sizes.get("chain", 1) * fit.draws.sizes[list(fit.draws.dims)[-1]]
     thin = max(1, size * rows // _FAN_VALUES)
@@ -58,18 +75,9 @@ def fan_of(fit: Fit, inputs: Mapping[str, np.ndarray], prob: float, seed: int = 
     if fit.method == "map":  # few resamples: repeated, so that the residuals' quantiles are smooth
         repeats = min(_REPEATED // max(size, 1) + 1, _FAN_VALUES // max(size * rows, 1) + 1)
         values = {n: np.tile(v, (repeats, 1)) for n, v in values.items() if np.ndim(v)}
-    draw = predictor(fit, thin)(
-        values, {**inputs, "sampling_error": np.zeros(rows)}, np.random.default_rng(seed)
-    )
-    ends = [(1 - prob) / 2, (1 + prob) / 2]
-    with np.errstate(all="ignore"):
-        curve = to_output(fit.spec, np.quantile(draw["curve"], ends, axis=0))
-        run = to_output(fit.spec, np.quantile(draw["run"], ends, axis=0))
-        line = np.median(draw["curve"], axis=0)
-        if fit.method == "map":
-            line = law_on_scale(fit.spec, point_values(fit), inputs)
-        line = to_output(fit.spec, np.broadcast_to(line, rows))
-    return Fan(line, (curve[0], curve[1]), (run[0], run[1]))
+    given = {**inputs, "sampling_error": np.zeros(rows)}
+    drawn = predictor(fit, thin)(values, given, np.random.default_rng(seed))
+    return {kind: np.atleast_2d(drawn[kind]) for kind in ("curve", "run")}
 
 
 def point_values(fit: Fit) -> dict[str, float]:
@@ -367,8 +375,9 @@ def pair_label(spec: Spec, name: str) -> str:
     return f"{name}\n{unit}"
 
 
-def draw_target_forecast(ax: Axes, fit: Fit, fc: xr.Dataset, name: str) -> None:
+def draw_target_forecast(ax: Axes, whole: Fit | Mixture, fc: xr.Dataset, name: str) -> None:
     """Draw data, fans up to the targets with the other inputs held there, and the targets."""
+    fit, _ = members(whole)[0]
     others = [n for n in plain_inputs(fit.spec) if n != name]
     prob, run = fc.attrs["prob"], fc.sel(kind="run")
     held = sorted({tuple(float(fc[o].values[i]) for o in others) for i in range(fc.sizes["target"])})[:4]
@@ -385,18 +394,31 @@ def draw_target_forecast(ax: Axes, fit: Fit, fc: xr.Dataset, name: str) -> None:
         draw_fan(
             ax,
             grid,
-            fan_of(fit, inputs, prob),
+            fan_of(whole, inputs, prob),
             prob,
             COLOURS[i],
             fit.method,
-            name=where and f"law at {where}",
+            name=where and f"curve at {where}",
             label=i == 0,
         )
+        if isinstance(whole, Mixture):
+            _draw_laws(ax, whole, grid, inputs, prob, label=i == 0)
     middle, low, high = (run[q].values for q in ("median", "lower", "upper"))
     ax.errorbar(fc[name].values, middle, (middle - low, high - middle), fmt="D", ms=4.5, mfc="white", mec=COLOURS[1],
                 ecolor=COLOURS[1], capsize=3, zorder=6, label=f"target: run, {100 * prob:g} %")  # fmt: skip
     finish_input_axes(ax, fit, name)
     mark_distance(ax, fit, fc, name)
+
+
+def _draw_laws(
+    ax: Axes, mixture: Mixture, grid: np.ndarray, inputs: Mapping[str, np.ndarray], prob: float, label: bool
+) -> None:
+    """Draw each law's own median, thin, so that it shows where the laws part."""
+    styles = (":", "--", "-.")
+    for i, (name, weight) in enumerate(mixture.weights.items()):
+        line = fan_of(mixture.fits[name], inputs, prob).line
+        told = f"{name}: median, weight {weight:.2f}" if label else None
+        ax.plot(grid, line, color=COLOURS[(i + 2) % len(COLOURS)], lw=1, ls=styles[i % 3], label=told)
 
 
 def mark_distance(ax: Axes, fit: Fit, fc: xr.Dataset, name: str) -> None:

@@ -30,6 +30,7 @@ from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
 from bayeslaw.errors import InputError, check_probability, did_you_mean
 from bayeslaw.files import make_folder, written_whole
+from bayeslaw.mixture import Mixture, members
 from bayeslaw.panels import (
     draw_curves,
     draw_data,
@@ -258,12 +259,13 @@ def plot_pair(fit: Fit) -> Figure:
     return figure
 
 
-def plot_forecast(fit: Fit, fc: xr.Dataset, *, found: Iterable[Check] | None = None) -> Figure:
+def plot_forecast(fit: Fit | Mixture, fc: xr.Dataset, *, found: Iterable[Check] | None = None) -> Figure:
     """Draw a forecast beyond the data it comes from.
 
     Parameters
     ----------
-    fit : Fit
+    fit : Fit or Mixture
+        A mixture's laws must have the same inputs; each law's own median is drawn, too.
     fc : xarray.Dataset
         As `forecast` returned it for this fit.
     found : iterable of Check, optional
@@ -280,11 +282,18 @@ def plot_forecast(fit: Fit, fc: xr.Dataset, *, found: Iterable[Check] | None = N
     Raises
     ------
     InputError
-        If `fc` is not a forecast of this law.
+        If `fc` is not a forecast of this law or mixture, or a mixture's laws have different inputs.
     """
-    if not isinstance(fc, xr.Dataset) or fc.attrs.get("model") != fit.spec.name or "kind" not in fc.dims:
+    name = fit.name if isinstance(fit, Mixture) else fit.spec.name
+    if not isinstance(fc, xr.Dataset) or fc.attrs.get("model") != name or "kind" not in fc.dims:
         raise InputError(
-            f"plot_forecast(fit, fc): fc must be what forecast(fit, …) returned for model '{fit.spec.name}'."
+            f"plot_forecast(fit, fc): fc must be what forecast(fit, …) returned for model '{name}'."
+        )
+    whole, fit = fit, members(fit)[0][0]
+    found = [c for one, _ in members(whole) for c in _checks(one, None)] if found is None else found
+    if any(plain_inputs(one.spec) != plain_inputs(fit.spec) for one, _ in members(whole)):
+        raise InputError(
+            f"plot_forecast: the laws of '{name}' have different inputs and share no axis; draw each law's own forecast."
         )
     with mpl.rc_context(STYLE):
         if "step" in fc.dims:
@@ -294,10 +303,14 @@ def plot_forecast(fit: Fit, fc: xr.Dataset, *, found: Iterable[Check] | None = N
         else:
             inputs = plain_inputs(fit.spec)
             figure, axes = new_figure(len(inputs))
-            for ax, name in zip(axes, inputs, strict=True):
-                draw_target_forecast(ax, fit, fc, name)
+            for ax, symbol in zip(axes, inputs, strict=True):
+                draw_target_forecast(ax, whole, fc, symbol)
         legends(axes, above="step" not in fc.dims)
-        caption(figure, fit, [*from_json(fc.attrs["checks"]), *_checks(fit, found)])
+        caption(figure, fit, [*from_json(fc.attrs["checks"]), *found])
+        if whole is not fit:
+            figure.suptitle(
+                f"{whole.name}: {fit.data.sizes['obs']} rows, mixture", x=0.01, ha="left", fontsize=10.5
+            )
     return figure
 
 

@@ -14,7 +14,9 @@ from scipy.special import gammaln
 import bayeslaw as bl
 from bayeslaw import covariance_slopes
 from bayeslaw.counted import LATENT, log_counts
+from bayeslaw.counts import shown_share
 from bayeslaw.families import observation_of
+from bayeslaw.heldout import held_out
 from bayeslaw.observation import NUMPY, observed_rows
 
 SPEC = bl.change(bl.load_model("compute"), likelihood={"family": "Binomial"}, discrepancy=None)
@@ -209,3 +211,13 @@ def test_a_left_out_rows_own_rate_says_nothing_of_it():
     np.testing.assert_array_equal(*found)
     counts = rows.columns["n"], rows.columns["c"]
     np.testing.assert_array_equal(found[0], log_counts(mean[None], values["sigma"] ** 2, *counts))
+
+
+def test_held_out_counts_and_their_forecast_are_shown_alike():
+    """Every count that a forecast can draw is one that a row can be seen to have, to the last bit."""
+    data = bl.read_table(simulated(), SPEC)
+    fit = bl.fit(SPEC, data, draws=50, tune=100, chains=2, progress=False)
+    held = held_out(fit, data)
+    assert (data["c"].values == 0).any()
+    possible = np.round(shown_share(np.full(201, 200), np.arange(201)), 12)
+    assert np.isin(held.draws, possible).all() and np.isin(held.observed, possible).all()

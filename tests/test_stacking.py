@@ -164,6 +164,23 @@ def test_a_mixture_forecasts_like_a_fit(mixture, fits, fc):
     ).all()
 
 
+def test_a_mixtures_forecast_is_drawn_with_its_laws(mixture, fits, fc):
+    figure = bl.plots.plot_forecast(mixture, fc)
+    labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    for name, weight in mixture.weights.items():
+        assert f"{name}: median, weight {weight:.2f}" in labels
+    assert figure.get_suptitle() == "power + no-floor: 40 rows, mixture"
+    with pytest.raises(bl.InputError, match=r"for model 'power \+ no-floor'"):
+        bl.plots.plot_forecast(mixture, bl.forecast(fits["power"], {"x": [1e7]}))
+
+
+def test_laws_of_different_inputs_share_no_figure(mixture, fits, fc, monkeypatch):
+    first = fits["power"].spec
+    monkeypatch.setattr("bayeslaw.plots.plain_inputs", lambda spec: ["x"] if spec == first else ["N", "D"])
+    with pytest.raises(bl.InputError, match="different inputs"):
+        bl.plots.plot_forecast(mixture, fc, found=[])
+
+
 def test_a_mixture_of_one_law_is_its_fit(fits):
     one = bl.Mixture({"power": fits["power"]}, {"power": 1.0}, SCORES)
     fc, alone = (bl.forecast(f, {"x": [1e4, 1e7]}, seed=3) for f in (one, fits["power"]))
