@@ -118,7 +118,7 @@ class Observation:
     density: Callable[..., tuple[np.ndarray, np.ndarray]]
     fitted: Callable[..., np.ndarray]
     latents: Callable[[Rows], dict[str, int]] = _nothing
-    left_out: Callable[..., tuple[np.ndarray, np.ndarray]] | None = None
+    left_out: Callable[..., Any] = _nothing
     scatter: Callable[[Rows], np.ndarray | None] = lambda _: None
     complete: Callable[..., dict[str, np.ndarray]] = _nothing
 
