@@ -1,6 +1,6 @@
 """Measure forecasts beyond the data: scores, coverage, time and cleanness, on real tables and simulated worlds.
 
-Run: uv run python tests/benchmarks/extrapolation.py [chinchilla gsm8k schedules humaneval worlds]
+Run: uv run python tests/benchmarks/extrapolation.py [chinchilla gsm8k schedules humaneval worlds chinchilla_worlds]
 
 Prints one table a part. Real tables are read from ../shared/data beside the project.
 """
@@ -211,6 +211,39 @@ def humaneval() -> None:
 HUMANEVAL = {"sigma": (0.05, 0.5)}
 
 
+class Tally:
+    """How often a law's intervals hold a simulated target, with its discrepancy and without, and how wide they are."""
+
+    def __init__(self, law: bl.Spec) -> None:
+        self.law = law
+        self.specs = {"discrepancy": law, "independent": bl.change(law, discrepancy=None)}
+        self.inside = dict.fromkeys(self.specs, 0)
+        self.failed = dict.fromkeys(self.specs, 0)
+        self.ratio: dict[str, list] = {name: [] for name in self.specs}
+
+    def add(self, frame: pd.DataFrame, noise: float, target: dict[str, list[float]]) -> None:
+        """Fit all rows but the last, which is the target."""
+        data = bl.read_table(frame.iloc[:-1], self.law)
+        oracle = oracle_width(self.law, data, noise, target)
+        y = frame[self.law.output.name].iloc[-1]
+        for name, spec in self.specs.items():
+            fit, _, state = fitted(spec, data)
+            fc = bl.forecast(fit, target).sel(kind="run")
+            low, high = float(fc["lower"][0]), float(fc["upper"][0])
+            self.inside[name] += low <= y <= high
+            self.failed[name] += state != "clean"
+            self.ratio[name].append(np.log(high / low) / oracle)
+
+    def print(self, title: str) -> None:
+        """Print a line a model."""
+        for name, inside in self.inside.items():
+            count = len(self.ratio[name])
+            print(
+                f"{title}, {name}: covers {100 * inside / count:.1f} % of {count}, median width {np.median(self.ratio[name]):.2f} times the oracle's, {self.failed[name]} not clean",
+                flush=True,
+            )
+
+
 def worlds(count: int = 200) -> None:
     """Simulated ladders, the target two orders beyond: a usual law that is right, or drifts; any law of the prior."""
     law = bl.load_model("compute")
@@ -218,26 +251,11 @@ def worlds(count: int = 200) -> None:
     target = 1e23
     for kind in ("right", "drifting", "right, any law of the prior"):
         rng = np.random.default_rng(1)
-        specs = {"discrepancy": law, "independent": bl.change(law, discrepancy=None)}
-        inside, failed = dict.fromkeys(specs, 0), dict.fromkeys(specs, 0)
-        ratio: dict[str, list] = {name: [] for name in specs}
+        tally = Tally(law)
         for _ in range(count):
             frame, noise = world(rng, np.append(compute, target), kind)
-            data = bl.read_table(frame.iloc[:-1], law)
-            oracle = oracle_width(data, noise, target)
-            for name, spec in specs.items():
-                fit, _, state = fitted(spec, data)
-                fc = bl.forecast(fit, {"C": [target]}).sel(kind="run")
-                low, high = float(fc["lower"][0]), float(fc["upper"][0])
-                y = frame["neg_log_pass_at_k"].iloc[-1]
-                inside[name] += low <= y <= high
-                failed[name] += state != "clean"
-                ratio[name].append(np.log(high / low) / oracle)
-        for name in inside:
-            print(
-                f"worlds {kind} {name}: covers {100 * inside[name] / count:.1f} % of {count}, median width {np.median(ratio[name]):.2f} times the oracle's, {failed[name]} not clean",
-                flush=True,
-            )
+            tally.add(frame, noise, {"C": [target]})
+        tally.print(f"worlds {kind}")
 
 
 def world(rng: np.random.Generator, compute: np.ndarray, kind: str) -> tuple[pd.DataFrame, float]:
@@ -250,24 +268,50 @@ def world(rng: np.random.Generator, compute: np.ndarray, kind: str) -> tuple[pd.
     x = np.log(compute / np.exp(np.log(compute[:-1]).mean()))
     z = np.log(level * (floor + (1 - floor) * np.exp(-alpha * x)))
     if kind == "drifting":
-        length, scale = rng.uniform(3, 8), noise * rng.uniform(1, 4)
-        r = np.abs(x[:, None] - x) / length
-        z = z + scale * rng.multivariate_normal(np.zeros(len(x)), np.exp(-0.5 * r**2) + 1e-9 * np.eye(len(x)))
+        z = z + drift(rng, x[:, None], noise)
     y = np.exp(z + noise * rng.standard_normal(len(x)))
     return pd.DataFrame({"compute": compute, "neg_log_pass_at_k": y}), noise
 
 
-def oracle_width(data: xr.Dataset, noise: float, target: float) -> float:
+def drift(rng: np.random.Generator, places: np.ndarray, noise: float) -> np.ndarray:
+    """Draw a smooth wandering over places in e-folds, one to four times the run noise in size."""
+    length, scale = rng.uniform(3, 8), noise * rng.uniform(1, 4)
+    r = np.linalg.norm(places[:, None] - places, axis=2) / length
+    cov = np.exp(-0.5 * r**2) + 1e-9 * np.eye(len(places))
+    return scale * rng.multivariate_normal(np.zeros(len(places)), cov)
+
+
+def oracle_width(law: bl.Spec, data: xr.Dataset, noise: float, target: dict[str, list[float]]) -> float:
     """Return the log width of the independent normal law's interval, run noise known."""
-    spec = bl.change(
-        bl.load_model("compute"), discrepancy=None, likelihood={"family": "Normal", "sigma": {"fixed": noise}}
-    )
+    spec = bl.change(law, discrepancy=None, likelihood={"family": "Normal", "sigma": {"fixed": noise}})
     fit, _, _ = fitted(spec, data)
-    fc = bl.forecast(fit, {"C": [target]}).sel(kind="run")
+    fc = bl.forecast(fit, target).sel(kind="run")
     return float(np.log(fc["upper"][0] / fc["lower"][0]))
 
 
-PARTS = {f.__name__: f for f in (chinchilla, gsm8k, schedules, humaneval, worlds)}
+def chinchilla_worlds(count: int = 100, cut: float = 3e20) -> None:
+    """Simulated tables on the real runs' inputs up to a cut, the largest run forecast; laws from the real fit."""
+    runs = pd.read_csv(DATA / "chinchilla" / "runs.csv").iloc[5:]
+    law = bl.load_model("chinchilla")
+    whole, _, _ = fitted(bl.change(law, discrepancy=None), bl.read_table(runs, law))
+    values = whole.draws.stack(sample=("chain", "draw"))
+    design = pd.concat([runs[runs["compute"] <= cut], runs.nlargest(1, "compute")])
+    for kind in ("right", "drifting"):
+        rng = np.random.default_rng(1)
+        tally = Tally(law)
+        for _ in range(count):
+            v = values.isel(sample=rng.integers(values.sizes["sample"]))
+            E, A, B, alpha, beta, noise = (float(v[n]) for n in ("E", "A", "B", "alpha", "beta", "sigma"))
+            N, D = (design[n].to_numpy(dtype=float) for n in ("params", "tokens"))
+            z = np.log(E + A * N**-alpha + B * D**-beta)
+            if kind == "drifting":
+                z = z + drift(rng, np.log(np.stack([N, D], axis=1)), noise)
+            frame = design.assign(loss=np.exp(z + noise * rng.standard_normal(len(z))))
+            tally.add(frame, noise, {"N": [N[-1]], "D": [D[-1]]})
+        tally.print(f"chinchilla worlds <= {cut:.0e}, {kind}")
+
+
+PARTS = {f.__name__: f for f in (chinchilla, gsm8k, schedules, humaneval, worlds, chinchilla_worlds)}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:
