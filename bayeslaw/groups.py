@@ -1,13 +1,14 @@
 """Partially pooled parameters: one value a group, spread around the law's own on its link scale.
 
-Groups deviate as spread × score with standard normal scores, one a group. NUTS walks between a group's
-score and its own value, nearer to the value the more rows the group has: many rows know the value, whatever
-the spread and the law's own value are; few leave the score to its prior.
+Groups deviate as spread × score with standard normal scores, one a group. NUTS walks between a group's score
+and its deviation, nearer to the latter the more its rows tell of it: then they know the deviation, whatever
+the spread; else they leave the score to its prior. And it walks the groups' middle instead of the law's own
+value, which rows do not see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,7 @@ from bayeslaw.priors import link_normal
 from bayeslaw.spec import Spec
 
 _STEP = 16
-_WORTH = 1.0
-"""Rows that tell as much of a group as the spread's prior does."""
+_TINY = 1e-12
 
 
 def score_name(parameter: str) -> str:
@@ -67,10 +67,49 @@ def _padded(groups: int) -> int:
     return -(-groups // _STEP) * _STEP
 
 
-def centring(labels: list[str], column: np.ndarray) -> np.ndarray:
-    """Return how near to each group's own value NUTS walks, from 0 (its score) to 1; shape (padded groups,)."""
-    rows = np.bincount(group_index(labels, column), minlength=_padded(len(labels)))
-    return rows / (rows + _WORTH)
+def centring(
+    labels: list[str], column: np.ndarray, y: np.ndarray, inputs: Iterable[np.ndarray]
+) -> np.ndarray:
+    """Return how near to each group's deviation NUTS walks, from 0 (its score) to 1.
+
+    It is the reliability of the group's mean: the share of its variance, around a smooth trend, that is not
+    the noise of the group's rows. Where groups hardly differ their deviations are a funnel, and it is near zero.
+
+    Parameters
+    ----------
+    labels : list of str
+        The groups.
+    column : numpy.ndarray
+        The rows' labels.
+    y : numpy.ndarray, shape (rows,)
+        On the scale of errors.
+    inputs : iterable of numpy.ndarray
+        Positive ones are what the trend runs over, a parabola in their logarithms.
+
+    Returns
+    -------
+    numpy.ndarray, shape (padded groups,)
+    """
+    index, size = group_index(labels, column), _padded(len(labels))
+    rows = np.bincount(index, minlength=size)
+    logs = [np.log(v) for v in inputs if np.ndim(v) == 1 and (v > 0).all()]
+    terms = np.stack([np.ones(len(y)), *logs, *(v**2 for v in logs)], axis=1)
+    free = len(y) - len(labels) - terms.shape[1]
+    if free < 1 or len(labels) < 2:
+        return np.zeros(size)
+    scaled = (terms - terms.mean(axis=0)) / np.maximum(terms.std(axis=0), _TINY) + (
+        np.arange(terms.shape[1]) == 0
+    )
+    residual = y - scaled @ np.linalg.lstsq(scaled, y, rcond=None)[0]
+    means = np.bincount(index, residual, minlength=size) / np.maximum(rows, 1)
+    noise = ((residual - means[index]) ** 2).sum() / free
+    real = max(means[rows > 0].var(ddof=1) - (noise / rows[rows > 0]).mean(), 0.0)
+    return rows * real / np.maximum(rows * real + noise, _TINY)
+
+
+def shares(labels: list[str], column: np.ndarray) -> np.ndarray:
+    """Return each group's share of the rows, shape (padded groups,)."""
+    return np.bincount(group_index(labels, column), minlength=_padded(len(labels))) / len(column)
 
 
 def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray) -> np.ndarray:
@@ -81,7 +120,8 @@ def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray) -> np
 
     Parameters
     ----------
-    labels, column
+    labels : list of str
+    column : numpy.ndarray
         As for `centring`.
     scatter : numpy.ndarray, shape (rows, rows)
         See `observation.Observation`.
@@ -96,7 +136,7 @@ def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray) -> np
 
 
 def scores_from(
-    spec: Spec, name: str, walk: Any, values: Mapping[str, Any], how: Mapping[str, Any], ops: Any
+    spec: Spec, name: str, walk: Any, spread: Any, how: Mapping[str, Any], ops: Any
 ) -> tuple[Any, Any]:
     """Return groups' scores from where NUTS walks, and the logarithm of their slopes.
 
@@ -106,10 +146,9 @@ def scores_from(
     name : str
         A pooled parameter.
     walk : array, shape (groups,) or (draws, groups)
-    values : mapping
-        Scalars, or (draws, 1).
+    spread : scalar, or array of shape (draws, 1)
     how : mapping
-        ``near`` from `centring`; ``along`` from `directions`, where there are such.
+        ``near`` from `centring`, ``along`` from `directions`, where there are such.
     ops : namespace
         numpy, or PyTensor's.
 
@@ -123,49 +162,12 @@ def scores_from(
     Papaspiliopoulos, Roberts and Sköld (2007), A general framework for the parametrization of
     hierarchical models, doi:10.1214/088342307000000014.
     """
-    parameter, near = spec.parameters[name], how["near"]
-    middle = link_normal(parameter)[0] if parameter.prior_90 else 0.0
-    away = _link(parameter.support, values[name], ops) - middle
-    log_spread = ops.log(values[f"{name}_spread"])
-    steps, log_step = _steps(spec, name, walk, log_spread, how, ops)
-    return (steps - near * away) * ops.exp(-log_spread), log_step - log_spread
-
-
-def walked_together(
-    spec: Spec, name: str, walk: Any, values: Mapping[str, Any], how: Mapping[str, Any], ops: Any
-) -> Any:
-    """Return how far groups have walked together, on the link scale: there the law's own value follows them.
-
-    Parameters
-    ----------
-    spec, name, walk, values, how, ops
-        As for `scores_from`; only the spread of the values is used.
-
-    Returns
-    -------
-    scalar
-    """
-    near = how["near"]
-    steps, _ = _steps(spec, name, walk, ops.log(values[f"{name}_spread"]), how, ops)
-    return (near * steps).sum() / (near**2).sum()
-
-
-def _steps(
-    spec: Spec, name: str, walk: Any, log_spread: Any, how: Mapping[str, Any], ops: Any
-) -> tuple[Any, Any]:
-    """Return groups' steps on the link scale, and the logarithm of what a step along the walk is worth."""
     known = spec.noise[f"{name}_spread"]
     usual = link_normal(known)[0] if known.fixed is None else np.log(known.fixed)
     if "along" in how:
         walk = ops.dot(walk, how["along"])
-    log_step = how["near"] * usual + (1 - how["near"]) * log_spread
-    return ops.exp(log_step) * walk, log_step
-
-
-def _link(support: str, value: Any, ops: Any) -> Any:
-    if support == "positive":
-        return ops.log(value)
-    return ops.log(value) - ops.log1p(-value) if support == "unit" else value
+    log_slope = how["near"] * (usual - ops.log(spread))
+    return ops.exp(log_slope) * walk, log_slope
 
 
 def by_row(spec: Spec, values: Mapping[str, Any], scores: Mapping[str, Any], ops: Any) -> dict[str, Any]:

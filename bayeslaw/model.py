@@ -19,7 +19,7 @@ from bayeslaw.groups import (
     score_name,
     score_sizes,
     scores_from,
-    walked_together,
+    shares,
 )
 from bayeslaw.law import evaluate_law, fixed_values, law_inputs, references, to_scale
 from bayeslaw.observation import Rows, observed_rows
@@ -67,7 +67,9 @@ def walks(spec: Spec, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
     out = {}
     for name, column in spec.pooled.items():
         labels = group_labels(spec, rows.columns)[column]
-        out[name] = {"near": centring(labels, rows.columns[column])}
+        inputs = [np.asarray(rows.columns[n], dtype=float) for n in spec.inputs if n in rows.columns]
+        near = centring(labels, rows.columns[column], rows.y, inputs)
+        out[name] = {"near": near, "share": shares(labels, rows.columns[column])}
         if (scatter := observation_of(spec).scatter(rows)) is not None:
             out[name]["along"] = directions(labels, rows.columns[column], scatter)
     return out
@@ -114,33 +116,35 @@ def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
         constants, inputs, groups, terms = (
             _named(given, kind) for kind in ("constant", "input", "group", "term")
         )
-        how = {n: {k: given[f"{k}_{n}"] for k in ("near", "along") if f"{k}_{n}" in given} for n in groups}
+        how = {
+            n: {k: given[f"{k}_{n}"] for k in ("near", "share", "along") if f"{k}_{n}" in given}
+            for n in groups
+        }
         latent = {n: pm.Normal(n, shape=size) for n, size in latent_sizes(spec, data).items()}
 
+        scores: dict[str, Any] = {}
+
         def moved(name: str, sampled: dict[str, Any]) -> Any:
-            return walked_together(
-                spec, name, latent[score_name(name)], {**constants, **sampled}, how[name], ops
-            )
+            spread = {**constants, **sampled}[f"{name}_spread"]
+            scores[name] = _scores(spec, name, latent[score_name(name)], spread, how[name], ops)
+            return -spread * (how[name]["share"] * scores[name]).sum()
 
         values = pymc_priors(spec, constants, ops, moved)
         noise = {
             n: values[n] if n in values else constants[n] for n in spec.noise if n in {**values, **constants}
         }
-        scores = {
-            n: _scores(spec, n, latent[score_name(n)], {**values, **noise}, how[n], ops)[index]
-            for n, index in groups.items()
-        }
+        scores = {n: scores[n][index] for n, index in groups.items()}
         law = evaluate_law(spec, by_row(spec, {**values, **noise}, scores, ops), inputs, ops, constants)
         mean = to_scale(law, spec.output.scale, pt)
         pm.Potential(_LIKELIHOOD, observation_of(spec).joint(mean, {**noise, **latent}, terms, ops))
     return model
 
 
-def _scores(spec: Spec, name: str, walk: Any, values: dict[str, Any], how: dict[str, Any], ops: Any) -> Any:
+def _scores(spec: Spec, name: str, walk: Any, spread: Any, how: dict[str, Any], ops: Any) -> Any:
     """Return the scores of a pooled parameter's groups; the standard normal prior is theirs, not their walk's."""
     import pymc as pm
 
-    scores, log_slope = scores_from(spec, name, walk, values, how, ops)
+    scores, log_slope = scores_from(spec, name, walk, spread, how, ops)
     pm.Potential(f"{name}_prior_of_groups", (log_slope + (walk**2 - scores**2) / 2).sum())
     return scores
 

@@ -158,7 +158,7 @@ def _scores(spec: Spec, data: xr.Dataset, drawn: Mapping[str, np.ndarray]) -> di
     """Return the scores of pooled parameters' groups, from where NUTS walked."""
     values = noise_values(spec, {n: v if v.ndim > 2 else v[..., None] for n, v in drawn.items()})
     return {
-        score_name(n): scores_from(spec, n, drawn[score_name(n)], values, how, NUMPY)[0]
+        score_name(n): scores_from(spec, n, drawn[score_name(n)], values[f"{n}_spread"], how, NUMPY)[0]
         for n, how in walks(spec, observed_rows(spec, data)).items()
     }
 

@@ -138,8 +138,8 @@ def pymc_priors(
     ops : namespace
         PyTensor's functions, see `expression.evaluate`.
     moved : callable
-        (name of a pooled parameter, the variables so far) -> how far its groups have walked together,
-        on its link scale.
+        (name of a pooled parameter, the variables so far) -> how far it lies from its groups' middle, on
+        its link scale.
 
     Returns
     -------
@@ -151,10 +151,10 @@ def pymc_priors(
     out: dict[str, Any] = {}
     # A ridge's formula uses parameters that have none, a pooled parameter's walk its spread: those come first.
     for p in sorted(walked(spec).values(), key=lambda p: (p.ridge is not None, p.name in spec.pooled)):
+        shear = moved(p.name, out) if p.name in spec.pooled else 0.0
         if p.support == "simplex":
             out |= _simplex(p)
         elif p.prior_90 is not None and (p.ridge is not None or p.name in spec.pooled):
-            shear = moved(p.name, out) if p.name in spec.pooled else 0.0
             if p.ridge is not None:
                 shear = shear - ops.log(evaluate(p.ridge, {**constants, **out}, ops))
             out[p.name] = _sheared(p, shear)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import noiseless
-from scipy.special import expit, logit, ndtr
+from scipy.special import expit, logit
 
 import bayeslaw as bl
 from bayeslaw.groups import (
@@ -18,7 +18,6 @@ from bayeslaw.groups import (
     score_name,
     score_sizes,
     scores_from,
-    walked_together,
 )
 from bayeslaw.model import build_model
 from bayeslaw.observation import NUMPY, observed_rows
@@ -59,24 +58,30 @@ def test_groups_in_the_order_of_the_table():
     assert score_sizes(SPEC, {"family": list(map(str, range(17)))}) == {"level_score": 32, "floor_score": 32}
 
 
-def test_few_rows_leave_the_score_and_many_the_groups_own_value():
-    near = centring(["a", "b"], np.array(["a"] * 9 + ["b"]))
-    assert near[:3].tolist() == [0.9, 0.5, 0.0] and len(near) == 16
-    spread = SPEC.noise["level_spread"].prior_90
-    for own in (1.5, 3.0):
-        for width in (0.1, 0.5):
-            values = {"level": own, "level_spread": width}
-            walk = np.array([0.7, 0.7])
-            scores, slopes = scores_from(SPEC, "level", walk, values, {"near": np.array([0.0, 1.0])}, NUMPY)
-            assert scores[0] == 0.7 and slopes[0] == 0
-            # Walked along its own value, a group stays where it is whatever the law's level and the spread.
-            usual = np.sqrt(np.prod(SPEC.parameters["level"].prior_90)), np.sqrt(np.prod(spread))
-            assert own * np.exp(width * scores[1]) == pytest.approx(usual[0] * np.exp(usual[1] * 0.7))
-            step = (
-                scores_from(SPEC, "level", walk + 1e-6, values, {"near": np.array([0.0, 1.0])}, NUMPY)[0]
-                - scores
-            )
-            np.testing.assert_allclose(np.log(step / 1e-6), slopes, atol=1e-8)
+def test_how_near_the_walk_is_to_a_groups_value_is_what_its_rows_tell():
+    rng = np.random.default_rng(0)
+    column = np.repeat(list("abcdefghij"), [1, 2, 4, 8, 8, 8, 8, 8, 8, 8])
+    x = np.exp(rng.uniform(0, 5, len(column)))
+    noise = 0.1 * rng.standard_normal(len(column))
+    groups = 0.5 * rng.standard_normal(10)[np.unique(column, return_inverse=True)[1]]
+    trend = 2 - 0.3 * np.log(x)
+    apart = centring(list("abcdefghij"), column, trend + noise + groups, [x])
+    assert (np.diff(apart[:4]) > 0).all() and apart[0] > 0.8 and apart[9] > 0.98
+    alike = centring(list("abcdefghij"), column, trend + noise, [x])
+    assert alike.max() < 0.6 and (alike[10:] == 0).all() and len(alike) == 16
+    assert (centring(["a", "b"], np.array(["a", "b"]), np.zeros(2), [x[:2]]) == 0).all()
+
+
+def test_few_rows_leave_the_score_and_many_the_groups_own_deviation():
+    usual = np.sqrt(np.prod(SPEC.noise["level_spread"].prior_90))
+    how, walk = {"near": np.array([0.0, 1.0])}, np.array([0.7, 0.7])
+    for spread in (0.1, 0.5):
+        scores, slopes = scores_from(SPEC, "level", walk, spread, how, NUMPY)
+        assert scores[0] == 0.7 and slopes[0] == 0
+        # Walked along its own deviation, a group stays where it is whatever the spread.
+        assert spread * scores[1] == pytest.approx(usual * 0.7)
+        step = scores_from(SPEC, "level", walk + 1e-6, spread, how, NUMPY)[0] - scores
+        np.testing.assert_allclose(np.log(step / 1e-6), slopes, atol=1e-8)
 
 
 def test_directions_are_those_that_rows_together_leave_open():
@@ -98,20 +103,18 @@ def test_however_groups_are_walked_the_posterior_is_one():
     density = model.compile_logp()
     rng = np.random.default_rng(3)
     start = {n: v + 0.3 * rng.standard_normal(np.shape(v)) for n, v in model.initial_point().items()}
-    values = {"level": 2.2, "floor": ndtr(start["floor_normal"]),
-              **{f"{n}_spread": np.exp(start[f"{n}_spread_log__"]) for n in POOLED}}  # fmt: skip
+    spread = {n: np.exp(start[f"{n}_spread_log__"]) for n in POOLED}
     scores = rng.standard_normal((2, 16))
     found = []
-    for near in (0.1, 0.5, 0.9):
+    for near, share in ((0.0, 1 / 16), (0.5, 1 / 4), (0.9, 0.0)):
         slopes, point, how = 0.0, dict(start), {"near": np.full(16, near)}
         for name, wanted in zip(POOLED, scores, strict=True):
             model.set_data(f"near_{name}", how["near"])
-            zero, slope = scores_from(spec, name, np.zeros(16), values, how, NUMPY)
-            walk = point[score_name(name)] = (wanted - zero) / np.exp(slope)
+            model.set_data(f"share_{name}", np.full(16, share))
+            _, slope = scores_from(SPEC, name, np.zeros(16), spread[name], how, NUMPY)
+            point[score_name(name)] = wanted / np.exp(slope)
             slopes += slope.sum()
-            if name == "level":  # a share without an interval is not sheared
-                together = walked_together(spec, name, walk, values, how, NUMPY)
-                point["level_sheared"] = np.log(values["level"]) - together
+        point["level_sheared"] = np.log(2.2) + spread["level"] * share * scores[0].sum()
         found.append(float(density(point)) - slopes)
     np.testing.assert_allclose(found, found[0], rtol=1e-10)
 
