@@ -112,18 +112,18 @@ def shares(labels: list[str], column: np.ndarray) -> np.ndarray:
     return np.bincount(group_index(labels, column), minlength=_padded(len(labels))) / len(column)
 
 
-def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray) -> np.ndarray:
-    """Return the directions along which NUTS walks groups whose rows wander together.
+def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray | None) -> np.ndarray:
+    """Return the directions along which NUTS walks groups, their middle being walked by itself.
 
-    What moves all groups alike is known far worse than one group against the next, for the curve may
-    wander instead; so is what moves small models' groups against large ones'.
+    What moves all groups alike is then left to the prior. Where rows wander together, what moves small models'
+    groups against large ones' is known far worse than one group against the next.
 
     Parameters
     ----------
     labels : list of str
     column : numpy.ndarray
         As for `centring`.
-    scatter : numpy.ndarray, shape (rows, rows)
+    scatter : numpy.ndarray, shape (rows, rows), or None
         See `observation.Observation`.
 
     Returns
@@ -131,8 +131,11 @@ def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray) -> np
     numpy.ndarray, shape (padded groups, padded groups)
         Orthonormal, a row a direction.
     """
-    of = np.eye(_padded(len(labels)))[group_index(labels, column)]
-    return np.linalg.eigh(of.T @ np.linalg.solve(scatter, of))[1].T
+    size = _padded(len(labels))
+    of = np.eye(size)[group_index(labels, column)]
+    apart = of - of @ np.outer(np.ones(size), shares(labels, column))
+    told = apart.T @ (apart if scatter is None else np.linalg.solve(scatter, apart))
+    return np.linalg.eigh(told - np.diag(of.sum(axis=0) == 0))[1].T
 
 
 def scores_from(
@@ -148,7 +151,7 @@ def scores_from(
     walk : array, shape (groups,) or (draws, groups)
     spread : scalar, or array of shape (draws, 1)
     how : mapping
-        ``near`` from `centring`, ``along`` from `directions`, where there are such.
+        ``near`` from `centring`, ``along`` from `directions`.
     ops : namespace
         numpy, or PyTensor's.
 
@@ -164,10 +167,8 @@ def scores_from(
     """
     known = spec.noise[f"{name}_spread"]
     usual = link_normal(known)[0] if known.fixed is None else np.log(known.fixed)
-    if "along" in how:
-        walk = ops.dot(walk, how["along"])
     log_slope = how["near"] * (usual - ops.log(spread))
-    return ops.exp(log_slope) * walk, log_slope
+    return ops.exp(log_slope) * ops.dot(walk, how["along"]), log_slope
 
 
 def by_row(spec: Spec, values: Mapping[str, Any], scores: Mapping[str, Any], ops: Any) -> dict[str, Any]:

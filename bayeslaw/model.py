@@ -68,10 +68,9 @@ def walks(spec: Spec, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
     for name, column in spec.pooled.items():
         labels = group_labels(spec, rows.columns)[column]
         inputs = [np.asarray(rows.columns[n], dtype=float) for n in spec.inputs if n in rows.columns]
-        near = centring(labels, rows.columns[column], rows.y, inputs)
-        out[name] = {"near": near, "share": shares(labels, rows.columns[column])}
-        if (scatter := observation_of(spec).scatter(rows)) is not None:
-            out[name]["along"] = directions(labels, rows.columns[column], scatter)
+        grouped = labels, rows.columns[column]
+        out[name] = {"near": centring(*grouped, rows.y, inputs), "share": shares(*grouped),
+                     "along": directions(*grouped, observation_of(spec).scatter(rows))}  # fmt: skip
     return out
 
 

@@ -74,7 +74,7 @@ def test_how_near_the_walk_is_to_a_groups_value_is_what_its_rows_tell():
 
 def test_few_rows_leave_the_score_and_many_the_groups_own_deviation():
     usual = np.sqrt(np.prod(SPEC.noise["level_spread"].prior_90))
-    how, walk = {"near": np.array([0.0, 1.0])}, np.array([0.7, 0.7])
+    how, walk = {"near": np.array([0.0, 1.0]), "along": np.eye(2)}, np.array([0.7, 0.7])
     for spread in (0.1, 0.5):
         scores, slopes = scores_from(SPEC, "level", walk, spread, how, NUMPY)
         assert scores[0] == 0.7 and slopes[0] == 0
@@ -92,6 +92,10 @@ def test_directions_are_those_that_rows_together_leave_open():
     np.testing.assert_allclose(along @ along.T, np.eye(16), atol=1e-12)
     told = along[-2:, :4]  # known best
     np.testing.assert_allclose(told @ np.array([[1, 0], [1, 0], [0, 1], [0, 1]]), 0, atol=1e-12)
+    # All alike is no direction that rows tell, whether they wander together or not.
+    for rows in (scatter, None):
+        worst = directions(list("abcd"), column, rows)[12, :4]
+        np.testing.assert_allclose(np.abs(worst), 0.5, atol=1e-9)
 
 
 def test_however_groups_are_walked_the_posterior_is_one():
@@ -107,10 +111,11 @@ def test_however_groups_are_walked_the_posterior_is_one():
     scores = rng.standard_normal((2, 16))
     found = []
     for near, share in ((0.0, 1 / 16), (0.5, 1 / 4), (0.9, 0.0)):
-        slopes, point, how = 0.0, dict(start), {"near": np.full(16, near)}
+        slopes, point, how = 0.0, dict(start), {"near": np.full(16, near), "along": np.eye(16)}
         for name, wanted in zip(POOLED, scores, strict=True):
             model.set_data(f"near_{name}", how["near"])
             model.set_data(f"share_{name}", np.full(16, share))
+            model.set_data(f"along_{name}", np.eye(16))
             _, slope = scores_from(SPEC, name, np.zeros(16), spread[name], how, NUMPY)
             point[score_name(name)] = wanted / np.exp(slope)
             slopes += slope.sum()
