@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayeslaw.check import LEVELS, Check
+from bayeslaw.mixture import Mixture, members
 from bayeslaw.result import Fit
 from bayeslaw.spec import Spec
 
@@ -136,14 +137,14 @@ def figure_legend(figure: Figure, axes: Iterable[Axes]) -> None:
     figure.legend(handles.values(), handles, loc="outside upper left", ncols=len(handles))
 
 
-def caption(figure: Figure, fit: Fit, found: list[Check]) -> None:
-    """Write the law above the figure, and below it what the checks found."""
-    figure.suptitle(
-        f"{fit.spec.title}: {fit.data.sizes['obs']} rows, {'posterior' if fit.method == 'nuts' else 'point fit'}",
-        x=0.01,
-        ha="left",
-        fontsize=10.5,
-    )
+def caption(figure: Figure, fit: Fit | Mixture, found: list[Check]) -> None:
+    """Write the law, or a mixture's laws, above the figure, and below it what the checks found."""
+    one, _ = members(fit)[0]
+    if isinstance(fit, Mixture):
+        title, kind = fit.name, "mixture"
+    else:
+        title, kind = fit.spec.title, "posterior" if fit.method == "nuts" else "point fit"
+    figure.suptitle(f"{title}: {one.data.sizes['obs']} rows, {kind}", x=0.01, ha="left", fontsize=10.5)
     worst = max((c.level for c in found), key=LEVELS.index, default="ok")
     named = [f"{level}: {', '.join(dict.fromkeys(c.name for c in found if c.level == level))}"
              for level in reversed(LEVELS[1:]) if any(c.level == level for c in found)]  # fmt: skip

@@ -65,7 +65,7 @@ class _Places:
     def __init__(self, spec: Spec, rows: Rows) -> None:
         self.spec = spec
         self.place = places(spec, rows)
-        middle = _middle_variance(spec)
+        middle = _middle(spec, "sigma") ** 2
         self.share = middle / (middle + rows.error**2)
         self.weight = np.sqrt(self.share)
         self.middle = middle
@@ -164,10 +164,6 @@ def _apart(
     apart = gap / width
     spread = 1.4826 * np.median(np.abs(apart[kept] - np.median(apart[kept])))
     return np.abs(apart) / max(spread, least), gap
-
-
-def _middle_variance(spec: Spec) -> float:
-    return _middle(spec, "sigma") ** 2
 
 
 def _middle(spec: Spec, name: str) -> float:

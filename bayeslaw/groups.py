@@ -90,18 +90,15 @@ def centring(
     -------
     numpy.ndarray, shape (padded groups,)
     """
-    index, size = group_index(labels, column), _padded(len(labels))
-    rows = np.bincount(index, minlength=size)
+    index, rows = group_index(labels, column), len(y) * shares(labels, column)
     logs = [np.log(v) for v in inputs if np.ndim(v) == 1 and (v > 0).all()]
+    logs = [v - v.mean() for v in logs]
     terms = np.stack([np.ones(len(y)), *logs, *(v**2 for v in logs)], axis=1)
     free = len(y) - len(labels) - terms.shape[1]
     if free < 1 or len(labels) < 2:
-        return np.zeros(size)
-    scaled = (terms - terms.mean(axis=0)) / np.maximum(terms.std(axis=0), _TINY) + (
-        np.arange(terms.shape[1]) == 0
-    )
-    residual = y - scaled @ np.linalg.lstsq(scaled, y, rcond=None)[0]
-    means = np.bincount(index, residual, minlength=size) / np.maximum(rows, 1)
+        return np.zeros(len(rows))
+    residual = y - terms @ np.linalg.lstsq(terms, y, rcond=None)[0]
+    means = np.bincount(index, residual, minlength=len(rows)) / np.maximum(rows, 1)
     noise = ((residual - means[index]) ** 2).sum() / free
     real = max(means[rows > 0].var(ddof=1) - (noise / rows[rows > 0]).mean(), 0.0)
     return rows * real / np.maximum(rows * real + noise, _TINY)

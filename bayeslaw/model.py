@@ -64,13 +64,15 @@ def model_data(spec: Spec, data: xr.Dataset) -> dict[str, np.ndarray]:
 
 def walks(spec: Spec, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
     """Return how NUTS walks the groups of each pooled parameter: see `groups.scores_from`."""
+    if not spec.pooled:
+        return {}
+    labels, scatter = group_labels(spec, rows.columns), observation_of(spec).scatter(rows)
+    inputs = [np.asarray(rows.columns[n], dtype=float) for n in spec.inputs if n in rows.columns]
     out = {}
     for name, column in spec.pooled.items():
-        labels = group_labels(spec, rows.columns)[column]
-        inputs = [np.asarray(rows.columns[n], dtype=float) for n in spec.inputs if n in rows.columns]
-        grouped = labels, rows.columns[column]
+        grouped = labels[column], rows.columns[column]
         out[name] = {"near": centring(*grouped, rows.y, inputs), "share": shares(*grouped),
-                     "along": directions(*grouped, observation_of(spec).scatter(rows))}  # fmt: skip
+                     "along": directions(*grouped, scatter)}  # fmt: skip
     return out
 
 
@@ -115,12 +117,8 @@ def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
         constants, inputs, groups, terms = (
             _named(given, kind) for kind in ("constant", "input", "group", "term")
         )
-        how = {
-            n: {k: given[f"{k}_{n}"] for k in ("near", "share", "along") if f"{k}_{n}" in given}
-            for n in groups
-        }
+        how = {n: {kind: given[f"{kind}_{n}"] for kind in ("near", "share", "along")} for n in groups}
         latent = {n: pm.Normal(n, shape=size) for n, size in latent_sizes(spec, data).items()}
-
         scores: dict[str, Any] = {}
 
         def moved(name: str, sampled: dict[str, Any]) -> Any:

@@ -156,11 +156,11 @@ def _adaptation(dimensions: int) -> str:
 
 def _scores(spec: Spec, data: xr.Dataset, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the scores of pooled parameters' groups, from where NUTS walked."""
-    values = noise_values(spec, {n: v if v.ndim > 2 else v[..., None] for n, v in drawn.items()})
-    return {
-        score_name(n): scores_from(spec, n, drawn[score_name(n)], values[f"{n}_spread"], how, NUMPY)[0]
-        for n, how in walks(spec, observed_rows(spec, data)).items()
-    }
+    known, out = noise_values(spec, drawn), {}
+    for name, how in walks(spec, observed_rows(spec, data)).items():
+        spread, walk = np.asarray(known[f"{name}_spread"])[..., None], drawn[score_name(name)]
+        out[score_name(name)], _ = scores_from(spec, name, walk, spread, how, NUMPY)
+    return out
 
 
 def _completed(

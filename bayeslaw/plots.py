@@ -289,9 +289,9 @@ def plot_forecast(fit: Fit | Mixture, fc: xr.Dataset, *, found: Iterable[Check] 
         raise InputError(
             f"plot_forecast(fit, fc): fc must be what forecast(fit, …) returned for model '{name}'."
         )
-    whole, fit = fit, members(fit)[0][0]
-    found = [c for one, _ in members(whole) for c in _checks(one, None)] if found is None else found
-    if any(plain_inputs(one.spec) != plain_inputs(fit.spec) for one, _ in members(whole)):
+    one, _ = members(fit)[0]
+    inputs = plain_inputs(one.spec)
+    if any(plain_inputs(other.spec) != inputs for other, _ in members(fit)):
         raise InputError(
             f"plot_forecast: the laws of '{name}' have different inputs and share no axis; draw each law's own forecast."
         )
@@ -299,18 +299,13 @@ def plot_forecast(fit: Fit | Mixture, fc: xr.Dataset, *, found: Iterable[Check] 
         if "step" in fc.dims:
             figure = Figure(figsize=(7.2, 5.4), layout="constrained")
             axes = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
-            draw_schedule_forecast(axes, fit, fc)
+            draw_schedule_forecast(axes, one, fc)
         else:
-            inputs = plain_inputs(fit.spec)
             figure, axes = new_figure(len(inputs))
             for ax, symbol in zip(axes, inputs, strict=True):
-                draw_target_forecast(ax, whole, fc, symbol)
+                draw_target_forecast(ax, fit, fc, symbol)
         legends(axes, above="step" not in fc.dims)
-        caption(figure, fit, [*from_json(fc.attrs["checks"]), *found])
-        if whole is not fit:
-            figure.suptitle(
-                f"{whole.name}: {fit.data.sizes['obs']} rows, mixture", x=0.01, ha="left", fontsize=10.5
-            )
+        caption(figure, fit, [*from_json(fc.attrs["checks"]), *_checks(fit, found)])
     return figure
 
 
@@ -398,12 +393,12 @@ def save_backtest(bt: xr.Dataset, folder: str | Path) -> list[Path]:
     return [save(draw(bt), folder / f"{name}.png") for name, draw in drawn.items()]
 
 
-def _checks(fit: Fit, found: Iterable[Check] | None) -> list[Check]:
+def _checks(fit: Fit | Mixture, found: Iterable[Check] | None) -> list[Check]:
     if found is not None:
         return list(found)
     from bayeslaw.diagnostics import checks
 
-    return checks(fit)
+    return [check for one, _ in members(fit) for check in checks(one)]
 
 
 def _known(fit: Fit, names: Iterable[str], what: str) -> list[str]:

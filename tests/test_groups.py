@@ -110,14 +110,15 @@ def test_however_groups_are_walked_the_posterior_is_one():
     spread = {n: np.exp(start[f"{n}_spread_log__"]) for n in POOLED}
     scores = rng.standard_normal((2, 16))
     found = []
-    for near, share in ((0.0, 1 / 16), (0.5, 1 / 4), (0.9, 0.0)):
-        slopes, point, how = 0.0, dict(start), {"near": np.full(16, near), "along": np.eye(16)}
+    turned = np.linalg.qr(rng.standard_normal((16, 16)))[0]
+    for near, share, along in ((0.0, 1 / 16, np.eye(16)), (0.5, 1 / 4, turned), (0.9, 0.0, turned)):
+        slopes, point, how = 0.0, dict(start), {"near": near * np.linspace(0.5, 1, 16), "along": along}
         for name, wanted in zip(POOLED, scores, strict=True):
             model.set_data(f"near_{name}", how["near"])
             model.set_data(f"share_{name}", np.full(16, share))
-            model.set_data(f"along_{name}", np.eye(16))
+            model.set_data(f"along_{name}", along)
             _, slope = scores_from(SPEC, name, np.zeros(16), spread[name], how, NUMPY)
-            point[score_name(name)] = wanted / np.exp(slope)
+            point[score_name(name)] = along @ (wanted / np.exp(slope))
             slopes += slope.sum()
         point["level_sheared"] = np.log(2.2) + spread["level"] * share * scores[0].sum()
         found.append(float(density(point)) - slopes)

@@ -289,7 +289,7 @@ def oracle_width(law: bl.Spec, data: xr.Dataset, noise: float, target: dict[str,
     return float(np.log(fc["upper"][0] / fc["lower"][0]))
 
 
-def chinchilla_worlds(count: int = 100, cut: float = 3e20) -> None:
+def chinchilla_worlds(count: int = 200, cut: float = 3e20) -> None:
     """Simulated tables on the real runs' inputs up to a cut, the largest run forecast; laws from the real fit."""
     runs = pd.read_csv(DATA / "chinchilla" / "runs.csv").iloc[5:]
     law = bl.load_model("chinchilla")
