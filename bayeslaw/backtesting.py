@@ -18,8 +18,8 @@ from bayeslaw.diagnostics import checks
 from bayeslaw.errors import InputError, check_whole, did_you_mean
 from bayeslaw.files import write_study
 from bayeslaw.heldout import HeldOut, held_out
-from bayeslaw.inference import fit, visible
-from bayeslaw.progress import bar
+from bayeslaw.inference import fit
+from bayeslaw.progress import work
 from bayeslaw.result import Fit, data_hash
 from bayeslaw.scores import central_interval, covered, crps, interval_score, own_coverage_range, pit
 from bayeslaw.spec import Spec
@@ -116,7 +116,7 @@ def backtest(
     rows, orders = _targets(data, along, parts, target, groups)
     settings = {"draws": draws, "tune": tune, "chains": chains, "bootstrap": bootstrap, "seed": seed}
     records: list[list[dict[str, Any]]] = []
-    with bar("back-test", len(runs) * len(parts), visible() if progress is None else progress) as on_step:
+    with work("back-test", len(runs) * len(parts), progress) as on_step:
         for changed, method in runs.values():
             records.append([])
             for window, row in zip(parts, rows, strict=True):

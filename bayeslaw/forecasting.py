@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayeslaw.check import Check, to_json
 from bayeslaw.curves import needs_schedule, schedule_inputs
-from bayeslaw.errors import InputError, check_probability, check_whole, did_you_mean
+from bayeslaw.errors import SEEDS, InputError, check_probability, check_whole, did_you_mean
 from bayeslaw.families import observation_of
 from bayeslaw.law import law_inputs, log_slope, used_inputs
 from bayeslaw.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
@@ -80,7 +80,7 @@ def forecast(
     A point fit's intervals come from its bootstrap and the quantiles of its residuals.
     """
     check_probability("prob", prob)
-    check_whole("seed", seed, 0)
+    check_whole("seed", seed, *SEEDS)
     fits = [one for one, _ in members(fit)]
     if not all(one.draws.sizes["draw"] for one in fits):
         raise InputError(

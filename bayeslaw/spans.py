@@ -14,8 +14,7 @@ import xarray as xr
 from bayeslaw.catalogue import resolve
 from bayeslaw.errors import InputError, check_probability
 from bayeslaw.files import write_study
-from bayeslaw.inference import visible
-from bayeslaw.progress import bar
+from bayeslaw.progress import work
 from bayeslaw.result import data_hash
 from bayeslaw.spec import Spec
 from bayeslaw.verdicts import DELTA, early_orders, judge_claim, judged, law_verdict
@@ -107,7 +106,7 @@ def stability(
     growing = _growing(data, along, every, float(values[row]))[0 if early else -1 :]
     study = Study(data, row, {"draws": draws, "tune": tune, "chains": chains, "seed": seed}, prob)
     views = ["growing"] * len(growing) + ["trailing"] * len(trailing)
-    with bar("stability", len(views), visible() if progress is None else progress) as on_step:
+    with work("stability", len(views), progress) as on_step:
         as_given, near = (resolve(spec, first_rows(data, view)) for view in (growing, trailing))
         study.place = middle_place(near, data.isel(obs=[row]))
         for window in growing:

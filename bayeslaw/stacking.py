@@ -14,9 +14,9 @@ from bayeslaw.catalogue import resolve
 from bayeslaw.diagnostics import checks
 from bayeslaw.errors import InputError
 from bayeslaw.heldout import held_out
-from bayeslaw.inference import fit, visible
+from bayeslaw.inference import fit
 from bayeslaw.mixture import Mixture, check_alike
-from bayeslaw.progress import bar
+from bayeslaw.progress import work
 from bayeslaw.reading import parse_spec
 from bayeslaw.result import Fit
 from bayeslaw.shifts import COLUMN
@@ -140,7 +140,7 @@ def ahead_scores(
     along = next(iter(first.spec.inputs.values())).column if along is None else along
     blocks = _blocks(first.data, along, windows)
     records: list[tuple[float, str]] = []
-    with bar("windows", len(fits) * len(blocks), visible() if progress is None else progress) as on_step:
+    with work("windows", len(fits) * len(blocks), progress) as on_step:
         for one in fits.values():
             # Shifts belong to the rows of the whole fit; every window decides on its own.
             spec, data = unfrozen(one.spec, one.data), one.data.drop_vars(COLUMN, errors="ignore")
