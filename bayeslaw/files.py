@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+FIGURES = (".png", ".svg", ".pdf")
+"""How a figure's file may end."""
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`, and rename it to `path` when the block succeeds.
@@ -215,9 +219,7 @@ def check_outputs(
         check_place(path)
         for name, other in written:
             if _one_file(path, other) or _one_name(path, other):
-                raise InputError(
-                    f"{option} {path}: is what {name} writes, too; give each a name of its own."
-                )
+                raise InputError(f"{option} {path}: is what {name} writes, too; give each a name of its own.")
         written.append((option, path))
 
 
