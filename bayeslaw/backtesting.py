@@ -18,8 +18,8 @@ from bayeslaw.diagnostics import checks
 from bayeslaw.errors import (
     InputError,
     check_choice,
+    check_flag,
     check_number,
-    check_type,
     check_whole,
     did_you_mean,
     listed,
@@ -223,7 +223,7 @@ def _check_arguments(spec: Any, data: Any, target: Any, leave_out: Any, settings
     if target is not None:
         check_number("target", target, "a finite number, a value of the column along")
     if leave_out is not None:
-        check_type("leave_out", leave_out, bool | np.bool_, "True, False or None")
+        check_flag("leave_out", leave_out)
     check_settings(settings)
     check_whole("bootstrap", settings["bootstrap"], _LEAST_BOOTSTRAP)
     check_size(settings, data)

@@ -10,7 +10,7 @@ import xarray as xr
 
 from bayeslaw.check import Check
 from bayeslaw.diagnostics import checks
-from bayeslaw.errors import InputError, check_type, did_you_mean, shown
+from bayeslaw.errors import InputError, check_flag, check_type, did_you_mean, shown
 from bayeslaw.inference import fit
 from bayeslaw.loo import leave_one_out, loo_checks, loo_table
 from bayeslaw.mixture import check_same_rows
@@ -114,6 +114,7 @@ def compare(
        distributions", arXiv:1704.02030.
     """
     check_same_rows(fits, "compare")
+    check_flag("ahead", ahead)
     stable = _law_spans(fits, spans)
     if not ahead and (along is not None or windows is not None):
         raise InputError("compare: along and windows are of the blocks ahead; give ahead=True with them.")

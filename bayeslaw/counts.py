@@ -137,7 +137,8 @@ def pass_at_k(
     from bayeslaw.validate import check_counts
 
     check_type("counts", counts, pd.DataFrame, "a pandas DataFrame of counts")
-    ks = check_ks(k if isinstance(k, Iterable) and not isinstance(k, str | bytes | Mapping) else [k])
+    several = isinstance(k, Iterable) and not isinstance(k, str | bytes | Mapping)
+    ks = check_ks(listed("k", k, "whole numbers") if several else [k])
     if by is None:
         by = [c for c in ("benchmark", "model", "run") if c in counts.columns]
     by = listed("by", by, "a list of columns")

@@ -18,7 +18,15 @@ class InputError(ValueError):
 
     The message says what was found, where, what is allowed and what to do. The command line prints
     it alone, without a traceback, and exits with code 2.
+
+    Parameters
+    ----------
+    message : str
+        Stays on one line, whatever line breaks a name or a cause brings along.
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(" ".join(str(message).splitlines()))
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
@@ -189,6 +197,22 @@ def check_type(name: str, value: object, kind: type | UnionType, allowed: str) -
     """
     if not isinstance(value, kind):
         raise InputError(f"{name}: found {shown(value)}, allowed: {allowed}.")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse a value that is neither True nor False.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in the message.
+    value : object
+
+    Raises
+    ------
+    InputError
+    """
+    check_type(name, value, bool, "True or False")
 
 
 def listed(name: str, value: object, allowed: str) -> list:

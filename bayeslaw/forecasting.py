@@ -11,7 +11,16 @@ import xarray as xr
 
 from bayeslaw.check import Check, to_json
 from bayeslaw.curves import needs_schedule, schedule_inputs
-from bayeslaw.errors import SEEDS, InputError, check_probability, check_type, check_whole, did_you_mean, shown
+from bayeslaw.errors import (
+    SEEDS,
+    InputError,
+    check_flag,
+    check_probability,
+    check_type,
+    check_whole,
+    did_you_mean,
+    shown,
+)
 from bayeslaw.families import observation_of
 from bayeslaw.law import law_inputs, log_slope, used_inputs
 from bayeslaw.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
@@ -84,6 +93,7 @@ def forecast(
     """
     check_probability("prob", prob)
     check_whole("seed", seed, *SEEDS)
+    check_flag("new_group", new_group)
     check_type("forecast(fit, …)", fit, Fit | Mixture, "what fit, load_fit or stack returned")
     fits = [one for one, _ in members(fit)]
     if not all(one.draws.sizes["draw"] for one in fits):
@@ -153,6 +163,8 @@ def forecast_inputs(
         raise InputError(
             f"model '{spec.name}' forecasts at targets: forecast(fit, {{…}}) / --at with a value for {names}."
         )
+    if steps is not None:
+        raise InputError(f"steps: model '{spec.name}' has none, it forecasts at targets; leave them out.")
     labels = {column for one in fits for column in one.spec.pooled.values()}
     columns = _zip_columns(targets, labels)
     allowed = [target_names(one.spec) for one in fits]

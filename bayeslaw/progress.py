@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bayeslaw.errors import check_type
+
 EVERY = 10.0
 """Seconds between two lines; work that takes less prints none."""
 
@@ -36,8 +38,11 @@ def visible() -> bool:
 
 
 def shows(progress: bool | None) -> bool:
-    """Whether `progress`, as every public function takes it, asks for a bar."""
-    return visible() if progress is None else bool(progress)
+    """Whether `progress`, as every public function takes it, asks for a bar; refuse what it is not."""
+    if progress is None:
+        return visible()
+    check_type("progress", progress, bool, "True, False, or None: where somebody can see it")
+    return progress
 
 
 @contextmanager
@@ -60,10 +65,11 @@ def work(what: str, total: int = 0, progress: bool | None = None) -> Iterator[Ca
     callable
         Called with the number done.
     """
-    if progress is None and not visible():
+    bar = shows(progress)
+    if progress is None and not bar:
         with _lines(Work(what, total)) as on_step:
             yield on_step
-    elif not total or not shows(progress):
+    elif not total or not bar:
         yield lambda done: None
     else:
         with _bar(what, total) as on_step:

@@ -141,8 +141,7 @@ def _check_logged(text: str, logged: Any) -> None:
 
 def _short(text: Any) -> str:
     """Quote a schedule's text in a message, its beginning if it is long."""
-    shown = repr(text)
-    return shown if len(shown) <= 200 else f"{shown[:200]}…"
+    return shown(text, 200)
 
 
 def _call(text: str) -> tuple[str, dict[str, Any]]:

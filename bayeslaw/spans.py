@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.catalogue import resolve
-from bayeslaw.errors import InputError, check_choice, check_positive, check_probability
+from bayeslaw.errors import InputError, check_choice, check_flag, check_positive, check_probability, shown
 from bayeslaw.files import write_study
 from bayeslaw.inference import check_law_and_data, check_settings, check_size
 from bayeslaw.progress import work
@@ -105,6 +105,7 @@ def stability(
     check_settings(settings)
     check_size(settings, data)
     _check_arguments(spec, every, target, delta, width, claim, prob)
+    check_flag("early", early)
     trailing_windows(data, along, every)  # refuses a column that is none, and steps too short
     values = data[along].values
     row = int(np.abs(values - (values.max() if target is None else target)).argmin())
@@ -151,6 +152,8 @@ def stable_spans(st: xr.Dataset) -> pd.DataFrame:
         Columns verdict, stable_orders, drift_at, resolved_from (orders of magnitude), median, lower,
         upper, sensitivity (all rows) and unit.
     """
+    if not isinstance(st, xr.Dataset) or not {"window", "parameter"} <= set(st.dims) or "view" not in st:
+        raise InputError(f"stable_spans(st): found {shown(st)}, allowed: what stability(…) returned.")
     full = st.isel(window=int(np.flatnonzero(st["view"].values == "trailing")[-1]))
     columns = ["verdict", "stable_orders", "drift_at", "resolved_from"]
     columns += ["median", "lower", "upper", "sensitivity", "unit"]
