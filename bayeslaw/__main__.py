@@ -1,5 +1,5 @@
 """``python -m bayeslaw`` is the command line."""
 
-from bayeslaw.cli import main
+from bayeslaw.cli import run
 
-main(prog_name="bayeslaw")
+run()

@@ -61,7 +61,7 @@ def finish_input_axes(ax: Axes, fit: Fit, name: str) -> None:
 def label_input(ax: Axes, spec: Spec, name: str, values: np.ndarray) -> None:
     """Name the horizontal axis after an input, logarithmic where it can be."""
     entry = spec.inputs[name]
-    ax.set_xlabel(f"{name}: {entry.meaning or entry.column} ({entry.unit or '1'})")
+    ax.set_xlabel(plain(f"{name}: {entry.meaning or entry.column} ({entry.unit or '1'})"))
     if (values > 0).all():
         log_axis(ax, "x")
 
@@ -95,7 +95,7 @@ def plain(text: object) -> str:
 
 def output_label(fit: Fit) -> str:
     """Return the output's name and unit, with the k of pass@k where there is one."""
-    name, unit = fit.spec.output.name, fit.spec.output.unit
+    name, unit = plain(fit.spec.output.name), plain(fit.spec.output.unit)
     if name != "neg_log_pass_at_k":
         return f"{name.replace('_', ' ')} ({unit})"
     ks = np.unique(fit.data["k"].values) if "k" in fit.data else []
@@ -104,7 +104,7 @@ def output_label(fit: Fit) -> str:
 
 def residual_unit(spec: Spec) -> str:
     """Return the unit of the scale on which errors are judged."""
-    return {"log": "log observed/fitted", "logit": "logit"}.get(spec.output.scale, spec.output.unit)
+    return {"log": "log observed/fitted", "logit": "logit"}.get(spec.output.scale, plain(spec.output.unit))
 
 
 def unit_of(spec: Spec, name: str) -> str:
@@ -113,7 +113,7 @@ def unit_of(spec: Spec, name: str) -> str:
         return "share"
     entry = spec.derived.get(name) or spec.parameters.get(name) or spec.noise.get(name)
     share = getattr(entry, "support", None) == "unit" and "share" in entry.meaning
-    return (entry.unit if entry else "") or ("share" if share else "1")
+    return plain(entry.unit if entry else "") or ("share" if share else "1")
 
 
 def legends(axes: Sequence[Axes], above: bool = True) -> None:
@@ -144,7 +144,7 @@ def caption(figure: Figure, fit: Fit | Mixture, found: list[Check]) -> None:
         title, kind = fit.name, "mixture"
     else:
         title, kind = fit.spec.title, "posterior" if fit.method == "nuts" else "point fit"
-    figure.suptitle(f"{title}: {one.data.sizes['obs']} rows, {kind}", x=0.01, ha="left", fontsize=10.5)
+    figure.suptitle(f"{plain(title)}: {one.data.sizes['obs']} rows, {kind}", x=0.01, ha="left", fontsize=10.5)
     worst = max((c.level for c in found), key=LEVELS.index, default="ok")
     named = [f"{level}: {', '.join(dict.fromkeys(c.name for c in found if c.level == level))}"
              for level in reversed(LEVELS[1:]) if any(c.level == level for c in found)]  # fmt: skip

@@ -47,7 +47,7 @@ def plot_backtest(bt: xr.Dataset) -> Figure:
     InputError
         If `bt` is not a back-test.
     """
-    _check(bt, "plot_backtest")
+    check_backtest(bt, "plot_backtest")
     panels = (_draw_error, _draw_interval_score, _draw_log_score)
     groups = bool(bt.attrs["leave_out"])
     height = max(4.4, 1.8 + 0.3 * bt.sizes["window"]) if groups else 4.4
@@ -59,7 +59,7 @@ def plot_backtest(bt: xr.Dataset) -> Figure:
             if groups:
                 _name_groups(ax, bt)
             else:
-                ax.set_xlabel(f"target / largest {bt.attrs['along']} seen (orders of magnitude)")
+                ax.set_xlabel(f"target / largest {plain(bt.attrs['along'])} seen (orders of magnitude)")
                 ax.margins(x=0.06)
         keys = [*_method_keys(bt), *_KEYS_OF_ERRORS]
         figure.legend(handles=keys, loc="outside right upper", handlelength=2.2)
@@ -87,7 +87,7 @@ def plot_reliability(bt: xr.Dataset) -> Figure:
     InputError
         If `bt` is not a back-test.
     """
-    _check(bt, "plot_reliability")
+    check_backtest(bt, "plot_reliability")
     names = bt["method"].values
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(max(3.9 * len(names), 5.2), 6.4), layout="constrained")
@@ -108,7 +108,8 @@ def _method_keys(bt: xr.Dataset) -> list[Line2D]:
     return [Line2D([], [], color=c, marker=m, ms=5, label=str(name)) for name, c, m in looks]
 
 
-def _check(bt: xr.Dataset, what: str) -> None:
+def check_backtest(bt: object, what: str) -> None:
+    """Refuse what is no back-test; `what` is the public function that was called."""
     if not isinstance(bt, xr.Dataset) or not {"method", "window", "level"} <= set(bt.dims):
         raise InputError(f"{what}(bt): bt must be what backtest(…) returned.")
 
@@ -131,7 +132,9 @@ def _name_groups(ax: Axes, bt: xr.Dataset) -> None:
     ax.set_yticks(np.arange(len(labels)), labels)
     ax.set_ylim(len(labels) - 0.4, -0.6)
     ax.set_xlabel(ax.get_ylabel())
-    ax.set_ylabel(f"{bt.attrs['along']} left out (label)" if ax.get_subplotspec().is_first_col() else "")
+    ax.set_ylabel(
+        f"{plain(bt.attrs['along'])} left out (label)" if ax.get_subplotspec().is_first_col() else ""
+    )
 
 
 def _value_axis(bt: xr.Dataset) -> str:
@@ -214,7 +217,7 @@ def _caption(figure: Figure, bt: xr.Dataset) -> None:
     """Write the law above the figure, and below it which fits are not clean."""
     what = "groups left out" if bt.attrs["leave_out"] else "growing windows"
     figure.suptitle(
-        f"{bt.attrs['title']}: back-test along {bt.attrs['along']}, {bt.sizes['window']} {what}",
+        plain(f"{bt.attrs['title']}: back-test along {bt.attrs['along']}, {bt.sizes['window']} {what}"),
         x=0.01, ha="left", fontsize=10.5,
     )  # fmt: skip
     failed = bt["failed"].values != ""

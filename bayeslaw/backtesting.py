@@ -15,15 +15,24 @@ import xarray as xr
 
 from bayeslaw.catalogue import change
 from bayeslaw.diagnostics import checks
-from bayeslaw.errors import InputError, check_whole, did_you_mean
+from bayeslaw.errors import (
+    InputError,
+    check_choice,
+    check_flag,
+    check_number,
+    check_whole,
+    did_you_mean,
+    listed,
+    shown,
+)
 from bayeslaw.files import write_study
 from bayeslaw.heldout import HeldOut, held_out
-from bayeslaw.inference import fit, visible
-from bayeslaw.progress import bar
+from bayeslaw.inference import check_law_and_data, check_settings, check_size, fit
+from bayeslaw.progress import work
 from bayeslaw.result import Fit, data_hash
 from bayeslaw.scores import central_interval, covered, crps, interval_score, own_coverage_range, pit
 from bayeslaw.spec import Spec
-from bayeslaw.windows import Window, growing_windows, left_out_groups
+from bayeslaw.windows import Window, growing_windows, left_out_groups, refuse_many, window_ends
 
 METHODS = ("posterior", "independent", "point")
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -110,13 +119,13 @@ def backtest(
     InputError
         If a setting is not allowed, no window is possible, or not one fit is.
     """
-    _check_arguments(spec, data, target, bootstrap)
+    settings = {"draws": draws, "tune": tune, "chains": chains, "bootstrap": bootstrap, "seed": seed}
+    _check_arguments(spec, data, target, leave_out, settings)
     runs = _runs(spec, methods)
     parts, groups = _windows(data, along, windows, leave_out)
     rows, orders = _targets(data, along, parts, target, groups)
-    settings = {"draws": draws, "tune": tune, "chains": chains, "bootstrap": bootstrap, "seed": seed}
     records: list[list[dict[str, Any]]] = []
-    with bar("back-test", len(runs) * len(parts), visible() if progress is None else progress) as on_step:
+    with work("back-test", len(runs) * len(parts), progress) as on_step:
         for changed, method in runs.values():
             records.append([])
             for window, row in zip(parts, rows, strict=True):
@@ -209,22 +218,22 @@ def write_backtest(bt: xr.Dataset, path: str | Path) -> Path:
     return write_study(bt, path, lambda: backtest_table(bt).to_csv(index=False))
 
 
-def _check_arguments(spec: Any, data: Any, target: Any, bootstrap: Any) -> None:
-    if not isinstance(spec, Spec) or not isinstance(data, xr.Dataset):
-        raise InputError(
-            "backtest(spec, data): spec comes from load_model, data from read_table or read_curves."
-        )
-    if target is not None and (isinstance(target, bool) or not isinstance(target, int | float)):
-        raise InputError(f"target: found {target!r}, allowed: a number, a value of the column along.")
-    check_whole("bootstrap", bootstrap, _LEAST_BOOTSTRAP)
+def _check_arguments(spec: Any, data: Any, target: Any, leave_out: Any, settings: Mapping[str, Any]) -> None:
+    check_law_and_data("backtest", spec, data)
+    if target is not None:
+        check_number("target", target, "a finite number, a value of the column along")
+    if leave_out is not None:
+        check_flag("leave_out", leave_out)
+    check_settings(settings)
+    check_whole("bootstrap", settings["bootstrap"], _LEAST_BOOTSTRAP)
+    check_size(settings, data)
 
 
 def _runs(spec: Spec, methods: Sequence[str]) -> dict[str, tuple[Spec, str]]:
     """Return each method's law and how it is fitted."""
-    methods = [methods] if isinstance(methods, str) else list(methods)
+    methods = [methods] if isinstance(methods, str) else listed("methods", methods, "a list of names")
     for name in methods or [None]:
-        if name not in METHODS:
-            raise InputError(f"methods: found {name!r}{did_you_mean(str(name), METHODS)}")
+        check_choice("methods", name, METHODS)
     every = {
         "posterior": (spec, "nuts"),
         "independent": (change(spec, discrepancy=None), "nuts"),
@@ -240,16 +249,14 @@ def _windows(data: xr.Dataset, along: str, windows: Any, leave_out: bool | None)
     groups = leave_out
     if groups is None:
         groups = isinstance(along, str) and along in data.variables and data[along].dtype.kind not in "iuf"
-    if windows is not None and (isinstance(windows, str) or not isinstance(windows, Sequence | np.ndarray)):
-        raise InputError(f"windows: found {windows!r}, allowed: a list of values of {along!r}.")
+    if windows is not None:
+        windows = listed("windows", windows, f"a list of values of {along!r}")
     if groups:
-        every = {w.label: w for w in left_out_groups(data, along)}
-        return [every[_label(w, every)] for w in (every if windows is None else windows)], True
-    try:
-        ends = None if windows is None else [float(w) for w in windows]
-    except (TypeError, ValueError):
-        raise InputError(f"windows: found {windows!r}, allowed: numbers, values of {along!r}.") from None
-    return growing_windows(data, along, ends), False
+        every = {w.label: w for w in left_out_groups(data, along, every=windows is None)}
+        chosen = [every[_label(w, every)] for w in (every if windows is None else windows)]
+        refuse_many(along, len(chosen), "name fewer groups")
+        return chosen, True
+    return growing_windows(data, along, None if windows is None else window_ends(windows, along)), False
 
 
 def _label(group: Any, known: Mapping[str, Window]) -> str:
@@ -258,9 +265,9 @@ def _label(group: Any, known: Mapping[str, Window]) -> str:
         try:
             if write(group) in known:
                 return write(group)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             continue
-    raise InputError(f"windows: no group {group!r}{did_you_mean(group, known)}")
+    raise InputError(f"windows: no group {shown(group)}{did_you_mean(str(group), known)}")
 
 
 def _targets(

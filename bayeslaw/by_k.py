@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from bayeslaw.errors import InputError, check_whole
+from bayeslaw.counts import check_ks
+from bayeslaw.errors import InputError, check_type, listed
+from bayeslaw.files import write_study
 from bayeslaw.spans import LEAST_ROWS, stability, unclean
 from bayeslaw.spec import Spec
 from bayeslaw.tables import read_table
@@ -55,20 +59,56 @@ def stability_by_k(
     InputError
         If a k is no whole number, or too few rows reach it.
     """
-    if isinstance(k, int | str) or not len(k):
-        raise InputError(f"k: found {k!r}, allowed: a list of whole numbers, such as [1, 4, 16].")
-    for one in k:
-        check_whole("k", one, 1)
+    ks = check_ks(listed("k", k, "a list of whole numbers, such as [1, 4, 16]"))
+    check_type("read", read, Mapping | None, "a mapping of further arguments of read_table")
     parts = []
-    for one in k:
-        data = read_table(table, spec, k=int(one), **(read or {}))
+    for one in ks:
+        data = read_table(table, spec, k=one, **(read or {}))
         if data.sizes["obs"] < LEAST_ROWS:
             raise InputError(
                 f"k = {one}: {data.sizes['obs']} rows reach it, at least {LEAST_ROWS} are needed."
             )
         parts.append(_slice(stability(spec, data, along, **settings), data.sizes["obs"]))
     out = xr.concat(parts, dim="k", join="outer", combine_attrs="drop_conflicts")
-    return out.assign_coords(k=np.array([int(one) for one in k]))
+    return out.assign_coords(k=np.array(ks))
+
+
+def by_k_table(st: xr.Dataset) -> pd.DataFrame:
+    """Lay a study over k out as a table, one row a k and parameter.
+
+    Parameters
+    ----------
+    st : xarray.Dataset
+        As `stability_by_k` returned it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns k, parameter and every variable.
+    """
+    return st.to_dataframe(dim_order=["k", "parameter"]).reset_index()
+
+
+def write_by_k(st: xr.Dataset, path: str | Path) -> Path:
+    """Write a study over k, whole or not at all.
+
+    Parameters
+    ----------
+    st : xarray.Dataset
+        As `stability_by_k` returned it.
+    path : path
+        ``.csv``: as `by_k_table` lays it out. Anything else: netCDF, for `xarray.open_dataset`.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    return write_study(st, path, lambda: by_k_table(st).to_csv(index=False))
 
 
 def _slice(st: xr.Dataset, rows: int) -> xr.Dataset:

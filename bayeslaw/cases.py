@@ -14,7 +14,7 @@ import xarray as xr
 from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
 from bayeslaw.diagnostics import checks
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, listed, shown
 from bayeslaw.forecasting import forecast, target_names
 from bayeslaw.inference import fit as fit_again
 from bayeslaw.law import used_inputs
@@ -143,12 +143,12 @@ def _flat(fits: Any) -> list[tuple[str, Fit | Mixture]]:
     """Return all fits with the names that were given to them, a mixture before its laws, each once."""
     if isinstance(fits, Fit | Mixture):
         fits = [fits]
-    given = fits.items() if isinstance(fits, Mapping) else (("", f) for f in _iterated(fits))
+    given = fits.items() if isinstance(fits, Mapping) else [("", f) for f in _iterated(fits)]
     out: list[tuple[str, Fit | Mixture]] = []
     for name, fit in given:
         if not isinstance(fit, Fit | Mixture):
             raise InputError(
-                f"report(fits): found {type(fit).__name__}, allowed: what fit, load_fit or stack returned, or a list of them."
+                f"report(fits): found {shown(fit)}, allowed: what fit, load_fit or stack returned, or a list of them."
             )
         own = (
             [(n, one) for n, one in fit.fits.items() if fit.weights[n] > 0]
@@ -162,8 +162,9 @@ def _flat(fits: Any) -> list[tuple[str, Fit | Mixture]]:
     return out
 
 
-def _iterated(fits: Any) -> Iterable[Any]:
-    return fits if isinstance(fits, Iterable) and not isinstance(fits, str | bytes) else [fits]
+def _iterated(fits: Any) -> list[Any]:
+    series = isinstance(fits, Iterable) and not isinstance(fits, str | bytes)
+    return listed("report(fits)", fits, "one fit or more") if series else [fits]
 
 
 def _unique(fits: list[tuple[str, Fit | Mixture]]) -> dict[str, Fit | Mixture]:

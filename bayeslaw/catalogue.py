@@ -9,9 +9,9 @@ from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
-from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.errors import InputError, check_choice, check_type, did_you_mean, shown
 from bayeslaw.reading import parse_spec
-from bayeslaw.spec import FAMILIES, SCALES, Spec
+from bayeslaw.spec import FAMILIES, SCALES, Spec, check_spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +61,7 @@ def load_model(name: str | Path) -> Spec:
     InputError
         If there is no such model, or its file is malformed.
     """
+    check_type("model", name, str | Path, "a shipped name, or the path of a .toml file")
     path = Path(name)
     if path.suffix != ".toml":
         shipped = {p.stem: p for p in models_folder().glob("*.toml")}
@@ -116,7 +117,7 @@ def change(
     *,
     fix: Mapping[str, float] | None = None,
     prior: Mapping[str, tuple[float, float]] | None = None,
-    likelihood: Mapping[str, Any] | None = None,
+    likelihood: Mapping[str, Any] | str | None = None,
     discrepancy: Mapping[str, Any] | EllipsisType | None = ...,
     pool: Mapping[str, str | None] | None = None,
     scale: str | None = None,
@@ -130,8 +131,9 @@ def change(
         Parameters to hold at a value, ``{"lam": 0.999}``; ``None`` as the value frees one again.
     prior : mapping of str to (float, float), optional
         New central 90 % intervals of priors, in each parameter's own unit; noise parameters too.
-    likelihood : mapping, optional
+    likelihood : mapping or str, optional
         Entries of ``[likelihood]`` to replace; a new ``family`` keeps the parameters that both have.
+        Text names the family alone, in any letters: ``"Binomial"``.
     discrepancy : None or mapping, optional
         ``None``: no discrepancy, so that errors around the law are independent. A mapping replaces
         entries of ``[discrepancy]``, ``{"kernel": "brownian", "length": None}``; an entry that is
@@ -152,6 +154,10 @@ def change(
     InputError
         If a name is unknown or a value not allowed.
     """
+    check_spec("change(spec, …)", spec)
+    tables = {"fix": fix, "prior": prior, "pool": pool}
+    for name, value in tables.items():
+        check_type(name, value, Mapping | None, f"a mapping such as {_EXAMPLES[name]}")
     document = copy.deepcopy(dict(spec.document))
     if discrepancy is not ...:
         _change_discrepancy(document, discrepancy)
@@ -173,13 +179,28 @@ def change(
             entry["pool"] = column
         else:
             entry.pop("spread", None)
-    for key, value in (likelihood or {}).items():
+    for key, value in _likelihood(likelihood).items():
         _change_likelihood(document["likelihood"], key, value)
     if scale is not None:
-        if scale not in SCALES:
-            raise InputError(f"scale: found {scale!r}{did_you_mean(scale, SCALES)}")
+        check_choice("scale", scale, SCALES)
         document["output"]["scale"] = scale
     return parse_spec(document, spec.name)
+
+
+_EXAMPLES = {"fix": '{"lam": 0.999}', "prior": '{"alpha": (0.05, 0.5)}', "pool": '{"level": "family"}'}
+
+
+def _likelihood(given: Any) -> dict[str, Any]:
+    """Return entries of ``[likelihood]``; a family may be written in any letters."""
+    entries = {"family": given} if isinstance(given, str) else {} if given is None else given
+    check_type("likelihood", entries, Mapping, "a family's name, or a mapping such as {'family': 'Binomial'}")
+    if "family" in entries:
+        words = {name.casefold(): name for name in FAMILIES}
+        named = entries["family"]
+        named = words.get(named.casefold(), named) if isinstance(named, str) else named
+        check_choice("likelihood, family", named, FAMILIES)
+        entries = {**entries, "family": named}
+    return dict(entries)
 
 
 def _change_likelihood(entries: dict, key: str, value: Any) -> None:
@@ -196,13 +217,14 @@ def _change_discrepancy(document: dict, value: Mapping[str, Any] | None) -> None
         document.pop("discrepancy", None)
         return
     if not isinstance(value, Mapping):
-        raise InputError(f"discrepancy: found {value!r}, allowed: None, or a table as in a model file.")
+        raise InputError(f"discrepancy: found {shown(value)}, allowed: None, or a table as in a model file.")
     entries = {**document.get("discrepancy", {}), **value}
     document["discrepancy"] = {k: v for k, v in entries.items() if v is not None}
 
 
 def _parameter_entry(spec: Spec, document: dict, name: str) -> dict:
     """Return the table of a parameter in the document, or refuse with the way to go."""
+    check_type("change", name, str, "names of parameters")
     if name == "sigma" and name in document.get("discrepancy", {}):
         return document["discrepancy"][name]
     for section in ("parameters", "likelihood"):
@@ -246,7 +268,10 @@ def resolve(spec: Spec, data: xr.Dataset) -> Spec:
         If the data lack a column, or its values have no such reference.
     """
     import numpy as np
+    import xarray as xr
 
+    check_spec("resolve(spec, data)", spec)
+    check_type("resolve(spec, data)", data, xr.Dataset, "a dataset from read_table or read_curves")
     statistics = {
         "geometric-mean": lambda v: np.exp(np.mean(np.log(v))),
         "mean": np.mean, "median": np.median, "minimum": np.min, "maximum": np.max,

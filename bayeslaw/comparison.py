@@ -10,7 +10,7 @@ import xarray as xr
 
 from bayeslaw.check import Check
 from bayeslaw.diagnostics import checks
-from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.errors import InputError, check_flag, check_type, did_you_mean, shown
 from bayeslaw.inference import fit
 from bayeslaw.loo import leave_one_out, loo_checks, loo_table
 from bayeslaw.mixture import check_same_rows
@@ -114,6 +114,7 @@ def compare(
        distributions", arXiv:1704.02030.
     """
     check_same_rows(fits, "compare")
+    check_flag("ahead", ahead)
     stable = _law_spans(fits, spans)
     if not ahead and (along is not None or windows is not None):
         raise InputError("compare: along and windows are of the blocks ahead; give ahead=True with them.")
@@ -143,12 +144,15 @@ def compare(
 def _law_spans(fits: Mapping[str, Fit], spans: Mapping[str, xr.Dataset] | None) -> dict[str, float]:
     """Return the span of each law; NaN if it is not resolved."""
     out = {}
+    check_type(
+        "spans", spans, Mapping | None, "a mapping of laws' names to what stability(…) returned for them"
+    )
     for name, span in ({} if spans is None else spans).items():
         if name not in fits:
-            raise InputError(f"spans: no law {name!r} is compared{did_you_mean(name, fits)}")
+            raise InputError(f"spans: no law {shown(name)} is compared{did_you_mean(str(name), fits)}")
         if not isinstance(span, xr.Dataset) or "law_orders" not in span.attrs:
             raise InputError(
-                f"spans, law {name!r}: found {type(span).__name__}, allowed: what stability(spec, data) returned."
+                f"spans, law {name!r}: found {shown(span)}, allowed: what stability(spec, data) returned."
             )
         out[name] = float(span.attrs["law_orders"])
     return out

@@ -7,14 +7,16 @@ Unbiased estimator: arXiv:2107.03374.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, check_type, check_whole, listed
 
 PROBLEM_COLUMNS = ("problem", "n", "c")
+MOST_K, MOST_KS = 10_000_000, 1000
 
 
 def unbiased(n: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
@@ -134,21 +136,45 @@ def pass_at_k(
     """
     from bayeslaw.validate import check_counts
 
-    ks = list(k) if isinstance(k, Iterable) and not isinstance(k, str) else [k]
-    if not ks:
-        raise InputError("k: found none; give one or more whole numbers.")
-    for value in ks:
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise InputError(f"k: found {value!r}; it must be a whole number, 1 or more.")
-    by = list(by) if by is not None else [c for c in ("benchmark", "model", "run") if c in counts.columns]
+    check_type("counts", counts, pd.DataFrame, "a pandas DataFrame of counts")
+    several = isinstance(k, Iterable) and not isinstance(k, str | bytes | Mapping)
+    ks = check_ks(listed("k", k, "whole numbers") if several else [k])
+    if by is None:
+        by = [c for c in ("benchmark", "model", "run") if c in counts.columns]
+    by = listed("by", by, "a list of columns")
     counts = check_counts(counts, by)
     groups = counts.groupby(by, sort=False) if by else [((), counts)]
     rows = [
-        {**dict(zip(by, name, strict=True)), **_group(group, int(value))}
-        for name, group in groups
-        for value in ks
+        {**dict(zip(by, name, strict=True)), **_group(group, value)} for name, group in groups for value in ks
     ]
     return pd.DataFrame(rows)
+
+
+def check_ks(k: Iterable[Any]) -> list[int]:
+    """Return numbers of samples, or refuse what is none.
+
+    Parameters
+    ----------
+    k : iterable
+        As a user gave it.
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    InputError
+        If there is none or one is no whole number from 1 to a million.
+    """
+    ks = list(k)
+    if not 0 < len(ks) <= MOST_KS:
+        raise InputError(
+            f"k: found {len(ks)} of them, allowed: one or more whole numbers, at most {MOST_KS}."
+        )
+    for value in ks:
+        check_whole("k", value, 1, MOST_K, "nobody draws more samples of a problem")
+    return [int(value) for value in ks]
 
 
 def _group(group: pd.DataFrame, k: int) -> dict[str, float]:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.errors import InputError, check_type, did_you_mean
 from bayeslaw.functions import FUNCTIONS
 from bayeslaw.schedules import Schedule, parse_schedule
-from bayeslaw.spec import Spec
+from bayeslaw.spec import Spec, check_spec
 from bayeslaw.tables import Excluded, check_positive_inputs, keep, read_frame, to_dataset
 from bayeslaw.validate import check_columns, check_unique
 
@@ -87,6 +87,7 @@ def read_curves(
     InputError
         If a run has no schedule, a step lies beyond it, or a logged rate disagrees with it.
     """
+    check_spec("read_curves(table, spec, …)", spec)
     if not needs_schedule(spec):
         raise InputError(f"model '{spec.name}' needs no schedule; read its table with read_table.")
     frame = keep(read_frame(table, rename), where, rename)
@@ -110,6 +111,7 @@ def read_curves(
 
 def _texts(frame: pd.DataFrame, schedules: str | Mapping[str, str]) -> dict[str, str]:
     """Return a schedule's text for every run, or say which are missing or unknown."""
+    check_type("schedules", schedules, str | Mapping, "a schedule's text, or a mapping of runs to texts")
     runs = list(dict.fromkeys(frame["run"]))
     texts = dict.fromkeys(runs, schedules) if isinstance(schedules, str) else dict(schedules)
     for name in texts:

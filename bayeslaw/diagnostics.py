@@ -10,12 +10,13 @@ import xarray as xr
 
 from bayeslaw.check import LEVELS, Check, from_json
 from bayeslaw.discrepancy import discrepancy_checks
+from bayeslaw.errors import check_probability
 from bayeslaw.families import observation_of
 from bayeslaw.law import to_scale
 from bayeslaw.observation import observed_rows
 from bayeslaw.pointfit import SAME_OPTIMUM
 from bayeslaw.priors import log_priors, prior_sd, sampled, to_link
-from bayeslaw.result import Fit, fit_values, fitted_mean, flat_values, residuals, row_names
+from bayeslaw.result import Fit, check_fit, fit_values, fitted_mean, flat_values, residuals, row_names
 from bayeslaw.spec import Parameter
 
 MAX_RHAT = 1.01
@@ -39,6 +40,7 @@ def log_likelihood(fit: Fit) -> xr.DataArray:
     xarray.DataArray
         Dims (chain, draw, obs); densities of the output in its own unit.
     """
+    check_fit("log_likelihood(fit)", fit, posterior=True)
     spec, draws = fit.spec, fit.draws
     rows = observed_rows(spec, fit.data)
     density = observation_of(spec).leave_one_out(fitted_mean(fit), fit_values(fit), rows)
@@ -61,6 +63,8 @@ def summary(fit: Fit, prob: float = 0.9) -> pd.DataFrame:
         Index parameter; columns mean, sd, lower, upper, rhat, ess_bulk, ess_tail, unit, meaning. A
         point fit has ``point`` first, and mean, sd and interval of its bootstrap.
     """
+    check_fit("summary(fit)", fit)
+    check_probability("prob", prob)
     draws = fit.draws
     flat = {n: v[:, 0] for n, v in flat_values(draws).items()}
     names = [*fit.spec.constants, *(n for n in flat if n not in fit.spec.derived)]
@@ -119,6 +123,7 @@ def checks(fit: Fit) -> list[Check]:
         level ``fail``) or the optimiser's, then the law's: identification by the data, sensitivity
         to the prior, correlation of residuals, posterior predictive spread.
     """
+    check_fit("checks(fit)", fit)
     found = from_json(fit.data.attrs.get("checks", "[]"))
     if fit.method == "nuts":
         return [

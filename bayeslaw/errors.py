@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from numbers import Integral
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from numbers import Integral, Number, Real
+from types import UnionType
+from typing import Any
+
+SEEDS = 0, 2**63 - 1
+"""What NumPy, the sampler and a file's attributes all take as a seed."""
 
 
 class InputError(ValueError):
@@ -12,7 +18,15 @@ class InputError(ValueError):
 
     The message says what was found, where, what is allowed and what to do. The command line prints
     it alone, without a traceback, and exits with code 2.
+
+    Parameters
+    ----------
+    message : str
+        Stays on one line, whatever line breaks a name or a cause brings along.
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(" ".join(str(message).splitlines()))
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:
@@ -36,6 +50,30 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
     return f"{hint} Allowed: {', '.join(names) if names else '(nothing)'}."
 
 
+def shown(value: object, longest: int = 60) -> str:
+    """Write what was found for a message: on one line, its beginning if it is long.
+
+    Parameters
+    ----------
+    value : object
+    longest : int
+        Characters.
+
+    Returns
+    -------
+    str
+        Tables and other large things by their type's name alone.
+    """
+    plain = isinstance(value, str | bytes | Number | Sequence | Mapping | Set | type(None))
+    if not plain:
+        return f"a value of type {type(value).__name__}"
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # a container may hold anything
+        return f"a value of type {type(value).__name__}"
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
 def check_probability(name: str, value: object) -> None:
     """Refuse a value that is no number strictly between 0 and 1.
 
@@ -49,12 +87,53 @@ def check_probability(name: str, value: object) -> None:
     ------
     InputError
     """
-    if isinstance(value, bool) or not isinstance(value, float | int) or not 0 < value < 1:
-        raise InputError(f"{name}: found {value!r}, allowed: a number between 0 and 1, such as 0.9.")
+    if not _is_number(value) or not 0 < value < 1:
+        raise InputError(f"{name}: found {shown(value)}, allowed: a number between 0 and 1, such as 0.9.")
 
 
-def check_whole(name: str, value: object, least: int) -> None:
-    """Refuse a value that is no whole number, or too small a one.
+def check_number(
+    name: str, value: object, allowed: str = "a finite number", fine: Callable[[Any], bool] = lambda v: True
+) -> None:
+    """Refuse a value that is no finite number, or not one of those that are allowed.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in the message.
+    value : object
+    allowed : str
+        What may stand there, in words.
+    fine : callable
+        Whether a finite number may.
+
+    Raises
+    ------
+    InputError
+    """
+    if not _is_number(value) or not _is_finite(value) or not fine(value):
+        raise InputError(f"{name}: found {shown(value)}, allowed: {allowed}.")
+
+
+def check_positive(name: str, value: object, what: str = "a positive number") -> None:
+    """Refuse a value that is no finite number greater than 0.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in the message.
+    value : object
+    what : str
+        What may stand there, in words.
+
+    Raises
+    ------
+    InputError
+    """
+    check_number(name, value, what, lambda v: v > 0)
+
+
+def check_whole(name: str, value: object, least: int, most: int | None = None, why: str = "") -> None:
+    """Refuse a value that is no whole number, too small or too large a one.
 
     Parameters
     ----------
@@ -62,10 +141,114 @@ def check_whole(name: str, value: object, least: int) -> None:
         What to call it in the message.
     value : object
     least : int
+    most : int, optional
+    why : str
+        Why there are such limits.
 
     Raises
     ------
     InputError
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise InputError(f"{name}: found {value!r}, allowed: a whole number, {least} or more.")
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        limit = "" if most is None else f", at most {most:,}"
+        reason = f" ({why})" if why else ""
+        raise InputError(
+            f"{name}: found {shown(value)}, allowed: a whole number, {least} or more{limit}{reason}."
+        )
+
+
+def check_choice(name: str, value: object, allowed: Iterable[str]) -> None:
+    """Refuse a value that is none of some words.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in the message.
+    value : object
+    allowed : iterable of str
+
+    Raises
+    ------
+    InputError
+    """
+    words = list(allowed)
+    if not isinstance(value, str) or value not in words:
+        near = value if isinstance(value, str) else ""
+        raise InputError(f"{name}: found {shown(value)}{did_you_mean(near, words)}")
+
+
+def check_type(name: str, value: object, kind: type | UnionType, allowed: str) -> None:
+    """Refuse a value of another type.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in the message.
+    value : object
+    kind : type
+        What it must be an instance of.
+    allowed : str
+        What may stand there, in words.
+
+    Raises
+    ------
+    InputError
+    """
+    if not isinstance(value, kind):
+        raise InputError(f"{name}: found {shown(value)}, allowed: {allowed}.")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Refuse a value that is neither True nor False.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in the message.
+    value : object
+
+    Raises
+    ------
+    InputError
+    """
+    check_type(name, value, bool, "True or False")
+
+
+def listed(name: str, value: object, allowed: str) -> list:
+    """Return the entries of a list, tuple or other series of values.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in the message.
+    value : object
+    allowed : str
+        What may stand there, in words.
+
+    Returns
+    -------
+    list
+
+    Raises
+    ------
+    InputError
+        If it is text, a mapping, or no series at all.
+    """
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise InputError(f"{name}: found {shown(value)}, allowed: {allowed}.")
+    try:
+        return list(value)
+    except TypeError:  # an array without a dimension
+        raise InputError(f"{name}: found {shown(value)}, allowed: {allowed}.") from None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False

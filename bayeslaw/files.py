@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, shown
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+FIGURES = (".png", ".svg", ".pdf")
+"""How a figure's file may end."""
 
 
 @contextmanager
@@ -33,9 +38,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     InputError
         If the folder does not exist or cannot be written to.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give a file's name.")
+    path = check_place(path)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
@@ -80,7 +83,7 @@ def write_study(study: xr.Dataset, path: str | Path, table: Callable[[], str]) -
     InputError
         If the file cannot be written.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix == ".csv":
         write_text(path, table())
         return path
@@ -89,8 +92,31 @@ def write_study(study: xr.Dataset, path: str | Path, table: Callable[[], str]) -
     return path
 
 
+def as_path(path: object, what: str = "path") -> Path:
+    """Return a path, or refuse what is none.
+
+    Parameters
+    ----------
+    path : str or path
+    what : str
+        What to call it in the message.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+    """
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if isinstance(name, str) and name and "\0" not in name:
+        return Path(name)
+    raise InputError(f"{what}: found {shown(path)}, allowed: the path of a file.")
+
+
 def check_place(path: str | Path) -> Path:
-    """Refuse before the work what could not be written after it.
+    """Refuse before the work what could not, or should not, be written after it.
 
     Parameters
     ----------
@@ -104,12 +130,137 @@ def check_place(path: str | Path) -> Path:
     Raises
     ------
     InputError
-        If it is a folder, or its folder does not exist.
+        If its folder does not exist or takes no files, or something stands there that is no regular
+        file, or one that must not be changed. A symbolic link is refused, too: a file that is
+        written whole takes the link's own place, and what it pointed to would stay as it was.
     """
-    path = Path(path)
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: cannot be written: give a file's name in a folder that exists.")
+    path = as_path(path)
+    try:
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"{path}: cannot be written: give a file's name in a folder that exists.")
+        there = path.lstat()
+    except FileNotFoundError:
+        there = None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place.") from None
+    if there is not None and not stat.S_ISREG(there.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(there.st_mode), "no regular file")
+        raise InputError(f"{path}: cannot be written: it is {kind}; give the name of a file.")
+    if there is not None and not there.st_mode & _WRITABLE:
+        raise InputError(
+            f"{path}: cannot be written: it is read-only; choose another name, or make it writable."
+        )
+    if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: cannot be written: its folder takes no new files; choose another place.")
     return path
+
+
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link", stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
+}  # fmt: skip
+
+
+def check_suffix(path: str | Path, allowed: Sequence[str], what: str = "the name") -> Path:
+    """Refuse a file's name that ends in nothing that says how to write it.
+
+    Parameters
+    ----------
+    path : path
+    allowed : sequence of str
+        With the dot.
+    what : str
+        Whose name it is.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+    """
+    path = as_path(path)
+    if path.suffix.lower() not in allowed:
+        found = repr(path.suffix) if path.suffix else "no suffix"
+        raise InputError(f"{path}: found {found}, allowed: {what} ends in {' or '.join(allowed)}.")
+    return path
+
+
+def check_outputs(
+    outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[tuple[str, Path | None]]
+) -> None:
+    """Refuse before any work outputs that would replace an input, or one another.
+
+    Parameters
+    ----------
+    outputs : iterable of (str, path or None)
+        What each is called (``"-o"``), and the file; None where there is none.
+    inputs : iterable of (str, path or None)
+        The same of what is read; files that are not there are left to their readers.
+
+    Raises
+    ------
+    InputError
+        If an output is an input or another output, by whatever name: relative, through a link, in
+        other letters where the disk tells none apart. Or if it cannot be written, see `check_place`.
+    """
+    inputs = list(inputs)
+    written: list[tuple[str, Path]] = []
+    for option, path in outputs:
+        if path is None:
+            continue
+        for name, other in inputs:
+            if other is not None and _one_file(path, other):
+                raise InputError(
+                    f"{option} {path}: is the command's {name}, which would be lost; give another name."
+                )
+        check_place(path)
+        for name, other in written:
+            if _one_file(path, other) or _one_name(path, other):
+                raise InputError(f"{option} {path}: is what {name} writes, too; give each a name of its own.")
+        written.append((option, path))
+
+
+def _one_file(one: Path, other: Path) -> bool:
+    """Whether two names are of one file that exists."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):
+        return False
+
+
+def _one_name(one: Path, other: Path) -> bool:
+    """Whether two files that need not exist yet would be one, also on a disk that knows no capitals."""
+    names = [os.path.realpath(path).casefold() for path in (one, other)]
+    return names[0] == names[1]
+
+
+def folder_outputs(option: str, folder: Path | None, names: Iterable[str]) -> list[tuple[str, Path | None]]:
+    """Return what a command writes into a folder, for `check_outputs`.
+
+    Parameters
+    ----------
+    option : str
+        Which names the folder.
+    folder : path or None
+    names : iterable of str
+        Of the files.
+
+    Returns
+    -------
+    list of (str, path)
+        Empty if the folder is yet to be made: nothing there can be lost.
+
+    Raises
+    ------
+    InputError
+        See `check_folder`.
+    """
+    if folder is None or not check_folder(folder).is_dir():
+        return []
+    return [(option, folder / name) for name in names]
 
 
 def check_folder(folder: Path) -> Path:
@@ -126,13 +277,22 @@ def check_folder(folder: Path) -> Path:
     Raises
     ------
     InputError
-        If a file stands there or above it.
+        If a file stands there or above it, or it takes no files.
     """
-    folder = Path(folder)
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    folder = as_path(folder)
+    try:
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made a folder ({error.strerror}); choose another name."
+        ) from None
     if not nearest.is_dir():
         raise InputError(
             f"{folder}: cannot be made a folder, {nearest} is a file; give another folder's name."
+        )
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(
+            f"{folder}: cannot be written to, {nearest} takes no new files; choose another folder."
         )
     return folder
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set, Sized
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,22 @@ import xarray as xr
 
 from bayeslaw.check import Check, to_json
 from bayeslaw.curves import needs_schedule, schedule_inputs
-from bayeslaw.errors import InputError, check_probability, check_whole, did_you_mean
+from bayeslaw.errors import (
+    SEEDS,
+    InputError,
+    check_flag,
+    check_probability,
+    check_type,
+    check_whole,
+    did_you_mean,
+    shown,
+)
 from bayeslaw.families import observation_of
 from bayeslaw.law import law_inputs, log_slope, used_inputs
 from bayeslaw.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
 from bayeslaw.observation import Rows, error_on_scale, observed_rows, to_output
 from bayeslaw.result import Fit, fit_values, fitted_mean, law_by_row, law_on_scale
-from bayeslaw.schedules import parse_schedule
+from bayeslaw.schedules import Schedule, parse_schedule
 from bayeslaw.spec import Spec
 from bayeslaw.tables import training_compute
 
@@ -25,6 +34,8 @@ KINDS = ("law", "curve", "run")
 FAR = 1.0
 """Orders of magnitude beyond the data from which a forecast is called far."""
 _VALUES = 20_000_000
+MOST_PLACES = 50_000
+"""Targets or steps of one forecast: with more, few draws would be left to each."""
 _BLOCK = 4_000_000
 
 
@@ -53,7 +64,8 @@ def forecast(
     schedule : str, optional
         A schedule's text (see `parse_schedule`), for laws along a schedule.
     steps : sequence of int, optional
-        Steps of the schedule; by default all behind its warm-up.
+        Steps of the schedule; by default all behind its warm-up, of a longer schedule every second or
+        third, so that there are at most 50,000.
     seed : int
     new_group : bool
         Forecast a group that was not seen, where parameters are pooled over groups: its deviation is
@@ -80,7 +92,9 @@ def forecast(
     A point fit's intervals come from its bootstrap and the quantiles of its residuals.
     """
     check_probability("prob", prob)
-    check_whole("seed", seed, 0)
+    check_whole("seed", seed, *SEEDS)
+    check_flag("new_group", new_group)
+    check_type("forecast(fit, …)", fit, Fit | Mixture, "what fit, load_fit or stack returned")
     fits = [one for one, _ in members(fit)]
     if not all(one.draws.sizes["draw"] for one in fits):
         raise InputError(
@@ -149,6 +163,8 @@ def forecast_inputs(
         raise InputError(
             f"model '{spec.name}' forecasts at targets: forecast(fit, {{…}}) / --at with a value for {names}."
         )
+    if steps is not None:
+        raise InputError(f"steps: model '{spec.name}' has none, it forecasts at targets; leave them out.")
     labels = {column for one in fits for column in one.spec.pooled.values()}
     columns = _zip_columns(targets, labels)
     allowed = [target_names(one.spec) for one in fits]
@@ -211,11 +227,12 @@ def _zip_columns(targets: Any, labels: Set[str]) -> dict[str, np.ndarray]:
             str(n): np.atleast_1d(np.asarray(v, dtype=str if n in labels else float))
             for n, v in dict(targets).items()
         }
-    except (TypeError, ValueError):
-        raise InputError(f"targets: expected {{'input': [numbers]}}, found {targets!r}.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"targets: expected {{'input': [numbers]}}, found {shown(targets)}.") from None
     if not columns:
         raise InputError("targets: empty; give a value for each input of the law.")
     length = max(len(v) for v in columns.values())
+    _refuse_many("targets", length, "forecast them in parts")
     for name, values in columns.items():
         if values.ndim != 1 or len(values) not in (1, length) or not length:
             raise InputError(
@@ -224,6 +241,14 @@ def _zip_columns(targets: Any, labels: Set[str]) -> dict[str, np.ndarray]:
         if name not in labels and not np.isfinite(values).all():
             raise InputError(f"targets: {name!r} holds a value that is not finite; all must be.")
     return {n: np.broadcast_to(v, length) for n, v in columns.items()}
+
+
+def _refuse_many(what: str, count: int, advice: str) -> None:
+    """Refuse more places than a forecast has draws for."""
+    if count > MOST_PLACES:
+        raise InputError(
+            f"{what}: found {count:,} of them, allowed: at most {MOST_PLACES:,} at once; {advice}."
+        )
 
 
 def _aliases(spec: Spec) -> dict[str, list[str]]:
@@ -288,12 +313,12 @@ def _distance_checks(beyond: np.ndarray) -> list[Check]:
 def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None):
     """Compute the law's inputs along a schedule, and what is to be known of it."""
     schedule = parse_schedule(text)
-    first = schedule.warmup
-    while first < schedule.total and schedule.lr[: first + 1].sum() <= 0:
-        first += 1
+    first = schedule.first
     if steps is None:
-        at = np.arange(first, schedule.total + 1)
+        at = schedule_steps(schedule, -(-(schedule.total + 1 - first) // MOST_PLACES))
     else:
+        length = len(steps) if isinstance(steps, Sized) else 0
+        _refuse_many("steps", length, "give fewer, as in steps=range(0, total, 100) / --every 100")
         at = np.asarray(steps)
         if (
             at.ndim != 1
@@ -303,7 +328,7 @@ def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None):
             or at.max() > schedule.total
         ):
             raise InputError(
-                f"steps: found {steps!r}; allowed: whole numbers from {first} (behind warm-up) to {schedule.total}."
+                f"steps: found {shown(steps)}; allowed: whole numbers from {first} (behind warm-up) to {schedule.total}."
             )
     raw = schedule_inputs(fit.spec, schedule, at)
     inputs = law_inputs(fit.spec, raw)
@@ -315,6 +340,11 @@ def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None):
     coords = {"step": at, "lr": schedule.lr[at], "orders_beyond": beyond}
     checks = [*_distance_checks(beyond[-1:]), *_rate_checks(fit, schedule.lr, first)]
     return {**inputs, "step": at.astype(float), "sampling_error": np.zeros(len(at))}, coords, checks
+
+
+def schedule_steps(schedule: Schedule, every: int = 1) -> np.ndarray:
+    """Return the steps of a schedule that a law speaks of, every so many, and the last."""
+    return np.unique(np.append(np.arange(schedule.first, schedule.total + 1, every), schedule.total))
 
 
 def _rate_checks(fit: Fit, lr: np.ndarray, first: int) -> list[Check]:

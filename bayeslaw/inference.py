@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,13 @@ import xarray as xr
 
 from bayeslaw.catalogue import change, resolve
 from bayeslaw.covariance import outlying_shifts
-from bayeslaw.errors import InputError, check_whole, did_you_mean
+from bayeslaw.errors import SEEDS, InputError, check_choice, check_probability, check_whole, shown
 from bayeslaw.families import observation_of
 from bayeslaw.groups import group_labels, score_sizes
 from bayeslaw.law import derive
 from bayeslaw.observation import observed_rows, to_output
 from bayeslaw.priors import draw_priors, summed_out
+from bayeslaw.progress import work
 from bayeslaw.result import Fit, flat_values, law_by_row, make_fit, noise_values
 from bayeslaw.shifts import COLUMN
 from bayeslaw.spec import Spec
@@ -26,7 +27,7 @@ PREDICTIVE_VALUES = 2_000_000
 """At most so many predictive values are kept in a fit; longer tables are thinned over draws."""
 
 
-def compile(spec: Spec, data: xr.Dataset) -> None:
+def compile(spec: Spec, data: xr.Dataset, *, progress: bool | None = None) -> None:
     """Compile a law ahead of fitting it.
 
     `fit` compiles by itself, once for each structure of a law in a process, and re-uses the result
@@ -38,10 +39,18 @@ def compile(spec: Spec, data: xr.Dataset) -> None:
     spec : Spec
     data : xarray.Dataset
         Any dataset for this law.
+    progress : bool, optional
+        As of `fit`.
+
+    Raises
+    ------
+    InputError
+        If the data lack what the law needs.
     """
     from bayeslaw.nuts import compile_model
 
-    compile_model(*settle_outliers(resolve(spec, data), data))
+    check_law_and_data("compile", spec, data)
+    compile_model(*settle_outliers(resolve(spec, data), data), progress)
 
 
 def fit(
@@ -69,17 +78,19 @@ def fit(
         ``"nuts"`` samples the posterior; ``"map"`` minimises the source papers' objective (Huber on
         residuals, summed, no priors) from many starts and bootstraps it.
     draws, tune : int
-        Posterior draws and warm-up draws of each chain.
+        Posterior draws and warm-up draws of each chain; at least 4 and 50.
     chains : int
+        At most 64.
     seed : int
-        The same seed gives bit-identical results on one machine.
+        The same seed gives bit-identical results on one machine. From 0 to 2^63 − 1.
     target_accept : float, optional
         NUTS' target acceptance, in (0, 1); higher is slower and safer. By default 0.95, or 0.92
         where a discrepancy's scale is summed out, which leaves a smoother posterior.
     bootstrap : int
         Bootstrap resamples of the rows for ``"map"``.
     progress : bool, optional
-        Show a progress bar; by default where somebody can see it.
+        True shows a progress bar, False nothing. By default a bar where somebody can see it, else a
+        line every ten seconds on standard error.
 
     Returns
     -------
@@ -91,16 +102,22 @@ def fit(
         If the data lack what the law needs, or a setting is not allowed.
     """
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed, "bootstrap": bootstrap}
-    _check_arguments(spec, data, method, settings, target_accept)
+    check_choice("method", method, METHODS)
+    check_settings(settings)
+    if target_accept is not None:
+        check_probability("target_accept", target_accept)
+    check_law_and_data("fit", spec, data)
+    used = ("bootstrap",) if method == "map" else ("draws", "chains")
+    check_size({name: settings[name] for name in used}, data)
     spec = resolve(spec, data)
     if target_accept is None:
         target_accept = 0.92 if summed_out(spec) else 0.95
     settings = {name: int(value) for name, value in settings.items()} | {"target_accept": target_accept}
-    shown = visible() if progress is None else progress
-    if method == "map":
-        return _point(spec, data, {name: settings[name] for name in ("bootstrap", "seed")}, shown)
-    del settings["bootstrap"]
-    return _posterior(*settle_outliers(spec, data), settings, shown)
+    with work(f"fitting the law '{spec.name}'", progress=progress):
+        if method == "map":
+            return _point(spec, data, {name: settings[name] for name in ("bootstrap", "seed")}, progress)
+        del settings["bootstrap"]
+        return _posterior(*settle_outliers(spec, data), settings, progress)
 
 
 def settle_outliers(spec: Spec, data: xr.Dataset) -> tuple[Spec, xr.Dataset]:
@@ -133,41 +150,92 @@ def settle_outliers(spec: Spec, data: xr.Dataset) -> tuple[Spec, xr.Dataset]:
     return spec, data.assign({COLUMN: ("obs", shift)}) if spec.outliers else data
 
 
-_LEAST = {"draws": 4, "tune": 0, "chains": 1, "seed": 0, "bootstrap": 0}
+LIMITS: dict[str, tuple[int, int, str]] = {
+    "draws": (4, 1_000_000, "a thousand a chain is enough for most fits"),
+    "tune": (50, 1_000_000, "with fewer the sampler cannot find its step"),
+    "chains": (1, 64, "four are enough; more draws serve better than more chains"),
+    "seed": (*SEEDS, "any of them is as good"),
+    "bootstrap": (0, 100_000, "a thousand is enough for an interval"),
+}
+"""The least and the most of each setting, and why."""
+MOST_NUMBERS = 500_000_000
+"""The largest array of draws by rows, 4 GB: a few of them are in memory at a time."""
 
 
-def _check_arguments(spec: Any, data: Any, method: Any, settings: dict[str, Any], accept: Any) -> None:
-    """Refuse what `fit` cannot use, before anything is compiled."""
-    if method not in METHODS:
-        raise InputError(f"method: found {method!r}{did_you_mean(method, METHODS)}")
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse settings of a fit that are not allowed, before anything is compiled.
+
+    Parameters
+    ----------
+    settings : mapping
+        Any of draws, tune, chains, seed, bootstrap.
+
+    Raises
+    ------
+    InputError
+    """
     for name, value in settings.items():
-        check_whole(name, value, _LEAST[name])
-    if accept is not None and (not isinstance(accept, float) or not 0 < accept < 1):
-        raise InputError(f"target_accept: found {accept!r}, allowed: a number between 0 and 1.")
+        check_whole(name, value, *LIMITS[name])
+
+
+def check_size(settings: Mapping[str, Any], data: xr.Dataset) -> None:
+    """Refuse draws that do not go into memory with the rows at hand.
+
+    Parameters
+    ----------
+    settings : mapping
+        draws and chains, or bootstrap; checked.
+    data : xarray.Dataset
+
+    Raises
+    ------
+    InputError
+    """
+    rows = max(data.sizes.get("obs", 0), 1)
+    draws = int(settings.get("draws", 0)) * int(settings.get("chains", 1))
+    for what, size in (("draws × chains × rows", draws), ("bootstrap × rows", settings.get("bootstrap", 0))):
+        if size * rows > MOST_NUMBERS:
+            raise InputError(
+                f"{what}: found {size:,} × {rows:,} rows, {8e-9 * size * rows:.0f} GB a copy, allowed: at most "
+                f"{MOST_NUMBERS:,} numbers; take at most {MOST_NUMBERS // rows:,}, or fewer rows."
+            )
+
+
+def check_law_and_data(caller: str, spec: Any, data: Any) -> None:
+    """Refuse what is no law, or no dataset to fit it to.
+
+    Parameters
+    ----------
+    caller : str
+        The public function that was called, for the message.
+    spec, data : object
+
+    Raises
+    ------
+    InputError
+    """
     if not isinstance(spec, Spec) or not isinstance(data, xr.Dataset):
-        raise InputError("fit(spec, data): spec comes from load_model, data from read_table or read_curves.")
+        raise InputError(
+            f"{caller}(spec, data): found {shown(spec) if not isinstance(spec, Spec) else shown(data)}, allowed: "
+            "spec comes from load_model, data from read_table or read_curves."
+        )
 
 
-def _point(spec: Spec, data: xr.Dataset, settings: dict[str, Any], shown: bool) -> Fit:
+def _point(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool | None) -> Fit:
     from bayeslaw.pointfit import point_fit, point_spec
 
     spec = point_spec(spec)
-    return make_fit(spec, data, "map", settings, point_fit(spec, data, settings, shown))
+    return make_fit(spec, data, "map", settings, point_fit(spec, data, settings, progress))
 
 
-def _posterior(spec: Spec, data: xr.Dataset, settings: dict[str, Any], shown: bool) -> Fit:
+def _posterior(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool | None) -> Fit:
     from bayeslaw import nuts
 
-    groups = nuts.sample(spec, data, settings, shown)
+    groups = nuts.sample(spec, data, settings, progress)
     if groups["posterior"].sizes["draw"] < settings["draws"]:
         raise KeyboardInterrupt("sampling was stopped; nothing was kept")
     groups |= _predictives(spec, data, groups, np.random.default_rng(settings["seed"]))
     return make_fit(spec, data, "nuts", settings, groups)
-
-
-def visible() -> bool:
-    """Whether somebody is there to see a progress bar: a terminal, or a notebook."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
 def _predictives(

@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw import expression
-from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.errors import InputError, check_type, did_you_mean, shown
 from bayeslaw.functions import FUNCTIONS
-from bayeslaw.spec import Spec
+from bayeslaw.spec import Spec, check_spec
 
 _SCALES = {
     "identity": (lambda y, ops: y, lambda z: z, lambda y: np.zeros_like(y)),
@@ -205,6 +205,11 @@ def to_sampling(spec: Spec, natural: Mapping[str, Any]) -> dict[str, Any]:
     InputError
         If the file has no inverse for one, or a parameter is missing.
     """
+    check_spec("to_sampling(spec, natural)", spec)
+    check_type("natural", natural, Mapping, "a mapping of the paper's parameters to numbers")
+    for name, value in natural.items():
+        if np.asarray(value).dtype.kind not in "iuf":
+            raise InputError(f"natural, {name}: found {shown(value)}, allowed: numbers.")
     known = {**references(spec), **fixed_values(spec), **natural}
     out = {}
     for name in spec.scalar_names:

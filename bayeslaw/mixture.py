@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ import xarray as xr
 
 from bayeslaw.check import Check
 from bayeslaw.curves import needs_schedule
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, check_type, shown
 from bayeslaw.result import Fit
 
 
@@ -36,13 +37,14 @@ class Mixture:
 
     def __post_init__(self) -> None:
         check_alike(self.fits)
-        given = list(self.weights.values())
-        sound = self.fits.keys() == self.weights.keys() and all(w >= 0 for w in given)
-        if not sound or abs(sum(given) - 1) > 1e-9:
+        given = list(self.weights.values()) if isinstance(self.weights, Mapping) else []
+        numbers = all(isinstance(w, Real) and w >= 0 for w in given)
+        if not given or not numbers or self.fits.keys() != self.weights.keys() or abs(sum(given) - 1) > 1e-9:
             raise InputError(
-                f"weights: found {dict(self.weights)!r}, allowed: a number, 0 or more, for each of "
+                f"weights: found {shown(self.weights)}, allowed: a number, 0 or more, for each of "
                 f"{', '.join(self.fits)}; together they are 1."
             )
+        check_type("scores", self.scores, xr.Dataset, "scores as of stack(…)")
 
     @property
     def name(self) -> str:
@@ -97,11 +99,13 @@ def check_same_rows(fits: Mapping[str, Fit], caller: str) -> None:
         output, sampling error, k, counts and labels, in the same order.
     """
     if not isinstance(fits, Mapping) or not fits:
-        raise InputError(f'{caller}(fits): expected {{"name": fit, …}} with one fit or more.')
+        raise InputError(
+            f'{caller}(fits): found {shown(fits)}, expected {{"name": fit, …}} with one fit or more.'
+        )
     for name, fit in fits.items():
         if not isinstance(name, str) or not isinstance(fit, Fit) or fit.method != "nuts":
             raise InputError(
-                f"{caller}, law {name!r}: allowed: a fit that fit(spec, data) returned, method 'nuts', under a name."
+                f"{caller}, law {shown(name)}: allowed: a fit that fit(spec, data) returned, method 'nuts', under a name."
             )
     (first, one), *others = fits.items()
     for name, other in others:

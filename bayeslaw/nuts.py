@@ -19,6 +19,7 @@ from bayeslaw.law import derive
 from bayeslaw.model import build_model, latent_sizes, model_data, walks
 from bayeslaw.observation import NUMPY, observed_rows
 from bayeslaw.priors import sampled, scalar_names, walked
+from bayeslaw.progress import shows, work
 from bayeslaw.result import law_by_row, noise_values
 from bayeslaw.spec import Spec
 
@@ -63,7 +64,7 @@ def structure(spec: Spec, sizes: Mapping[str, int]) -> str:
     return tomli_w.dumps({**document, "sizes": dict(sizes)})
 
 
-def compile_model(spec: Spec, data: xr.Dataset, announce: bool = False) -> CompiledPyMCModel:
+def compile_model(spec: Spec, data: xr.Dataset, progress: bool | None = False) -> CompiledPyMCModel:
     """Compile a law's log density and gradient, or return the compiled one of the same structure.
 
     Parameters
@@ -72,8 +73,8 @@ def compile_model(spec: Spec, data: xr.Dataset, announce: bool = False) -> Compi
         Resolved.
     data : xarray.Dataset
         Its values do not matter, only its columns.
-    announce : bool
-        Say on standard error that it compiles, for it takes a while.
+    progress : bool, optional
+        As of `fit`: whether to say on standard error that it compiles, for it takes a while.
 
     Returns
     -------
@@ -87,11 +88,13 @@ def compile_model(spec: Spec, data: xr.Dataset, announce: bool = False) -> Compi
         import nutpie
         import pytensor
 
-        if announce:
-            print(f"compiling the law '{spec.name}', once a process (10-20 s)", file=sys.stderr, flush=True)
+        what = f"compiling the law '{spec.name}', once a process"
+        if shows(progress):
+            print(f"{what} (10-20 s)", file=sys.stderr, flush=True)
         # Code that comes from the cache on disk differs in the last bits from code that was just
         # compiled: with the cache on, the first fit on a machine is not the second one's twin.
-        with warnings.catch_warnings(), pytensor.config.change_flags(numba__cache=False):
+        uncached = pytensor.config.change_flags(numba__cache=False)
+        with work(what, progress=progress), warnings.catch_warnings(), uncached:
             warnings.simplefilter("ignore")
             _compiled[key] = nutpie.compile_pymc_model(build_model(spec, data))
         compile_count += 1
@@ -103,7 +106,9 @@ def compile_model(spec: Spec, data: xr.Dataset, announce: bool = False) -> Compi
     return model.with_data(**{name: value for name, value in values.items() if name in known})
 
 
-def sample(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool) -> dict[str, xr.Dataset]:
+def sample(
+    spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool | None
+) -> dict[str, xr.Dataset]:
     """Sample the posterior.
 
     Parameters
@@ -113,8 +118,8 @@ def sample(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: boo
     data : xarray.Dataset
     settings : dict
         draws, tune, chains, seed, target_accept.
-    progress : bool
-        Whether to show a progress bar.
+    progress : bool, optional
+        As of `fit`.
 
     Returns
     -------
@@ -124,14 +129,18 @@ def sample(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: boo
     """
     import nutpie
 
-    model = compile_model(spec, data, announce=progress)
-    with warnings.catch_warnings():
+    model = compile_model(spec, data, progress)
+    own_bar = shows(progress)
+    steps = settings["chains"] * (settings["draws"] + settings["tune"])
+    told = work(f"sampling the law '{spec.name}'", steps, False if own_bar else progress)
+    with told as on_step, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # The raw trace: turning it into a tree by ourselves takes a tenth of the time.
         trace = nutpie.sample(
             model,
             draws=settings["draws"], tune=settings["tune"], chains=settings["chains"], seed=settings["seed"],
-            cores=min(settings["chains"], os.cpu_count() or 1), progress_bar=progress, save_warmup=False,
+            cores=min(settings["chains"], os.cpu_count() or 1), progress_bar=own_bar, save_warmup=False,
+            progress_callback=lambda chains: on_step(sum(chain.finished_draws for chain in chains)),
             target_accept=settings["target_accept"], adaptation=_adaptation(model.n_dim), return_raw_trace=True,
         )  # fmt: skip
     sizes = latent_sizes(spec, data)

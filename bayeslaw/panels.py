@@ -339,7 +339,7 @@ def draw_posterior(
         label=f"{100 * prob:g} %",
     )
     for i, (label, value) in enumerate(marks.items()):
-        ax.axvline(forward(value), color=MARK, ls=("-", "--", ":")[i % 3], lw=1.8, label=label)
+        ax.axvline(forward(value), color=MARK, ls=("-", "--", ":")[i % 3], lw=1.8, label=plain(label))
     ax.set(xlabel=f"{name} ({textwrap.fill(unit_of(spec, str(draws.name)), 28)})", yticks=[], ylim=(0, 1.1))
     ax.locator_params(axis="x", nbins=4)
     ax.grid(False)
@@ -361,7 +361,7 @@ def dress_pairs(figure: Figure, spec: Spec, names: list[str], divergent: bool) -
             ax.tick_params(axis="x", labelrotation=30)
     axes[0, 0].set_ylabel("density", fontsize=8)
     figure.suptitle(
-        f"{spec.title}: posterior" + (", divergent draws in orange" if divergent else ""),
+        f"{plain(spec.title)}: posterior" + (", divergent draws in orange" if divergent else ""),
         fontsize=10,
         x=0.02,
         ha="left",
@@ -417,7 +417,7 @@ def _draw_laws(
     styles = (":", "--", "-.")
     for i, (name, weight) in enumerate(mixture.weights.items()):
         line = fan_of(mixture.fits[name], inputs, prob).line
-        told = f"{name}: median, weight {weight:.2f}" if label else None
+        told = f"{plain(name)}: median, weight {weight:.2f}" if label else None
         ax.plot(grid, line, color=COLOURS[(i + 2) % len(COLOURS)], lw=1, ls=styles[i % 3], label=told)
 
 
@@ -461,7 +461,7 @@ def draw_schedule_forecast(axes: Iterable[Axes], fit: Fit, fc: xr.Dataset) -> No
     bottom.plot(step, fc["lr"].values, color=COLOURS[0], lw=1.8)
     _shade_beyond(top, step, fc["orders_beyond"].values)
     middle, low, high = (float(run[q].values[-1]) for q in ("median", "lower", "upper"))
-    unit = fit.spec.output.unit
+    unit = plain(fit.spec.output.unit)
     top.set_title(f"end: {middle:.4g} [{low:.4g}, {high:.4g}] {unit}, {100 * prob:g} % of a run")
     top.set_ylabel(output_label(fit))
     frame_values(top, np.concatenate([seen, fan.line[step > data["step"].values.min()]]))

@@ -24,12 +24,13 @@ from bayeslaw.axes import (
     new_figure,
     panel_grid,
 )
+from bayeslaw.backtest_plots import check_backtest
 from bayeslaw.backtest_plots import plot_backtest as plot_backtest
 from bayeslaw.backtest_plots import plot_reliability as plot_reliability
 from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
-from bayeslaw.errors import InputError, check_probability, did_you_mean
-from bayeslaw.files import make_folder, written_whole
+from bayeslaw.errors import InputError, check_choice, check_number, check_probability, check_type, listed
+from bayeslaw.files import FIGURES, check_suffix, make_folder, written_whole
 from bayeslaw.mixture import Mixture, members
 from bayeslaw.panels import (
     draw_curves,
@@ -50,11 +51,13 @@ from bayeslaw.panels import (
     plain_inputs,
     residuals_of,
 )
-from bayeslaw.result import Fit, natural_names
+from bayeslaw.result import Fit, check_fit, natural_names
 from bayeslaw.stability_plots import plot_by_k as plot_by_k
 from bayeslaw.stability_plots import plot_stability as plot_stability
 
-SUFFIXES = (".png", ".svg", ".pdf")
+FILES = {"map": ("fit", "residuals"), "nuts": ("fit", "residuals", "prior-posterior", "pair")}
+"""The figures of a fit, by its method, as `save_all` names them."""
+BACKTEST_FILES = ("backtest", "reliability")
 _MAX_PAIRS = 7
 
 
@@ -83,6 +86,7 @@ def plot_fit(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None = Non
     InputError
         If `prob` is not a probability.
     """
+    check_fit("plot_fit(fit)", fit)
     check_probability("prob", prob)
     inputs = plain_inputs(fit.spec)
     with mpl.rc_context(STYLE):
@@ -129,6 +133,7 @@ def plot_residuals(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None
     InputError
         If `prob` is not a probability.
     """
+    check_fit("plot_residuals(fit)", fit)
     check_probability("prob", prob)
     residual, expected = residuals_of(fit)
     with mpl.rc_context(STYLE):
@@ -161,7 +166,7 @@ def plot_prior_posterior(fit: Fit, names: Iterable[str] | None = None) -> Figure
     InputError
         If the fit has no posterior, or not a parameter of that name.
     """
-    _need_posterior(fit, "plot_prior_posterior")
+    check_fit("plot_prior_posterior(fit)", fit, posterior=True)
     prior = fit.tree["prior"].to_dataset()
     sampled = [n for n in (*fit.spec.scalar_names, *fit.spec.noise) if n in fit.draws]
     names = sampled if names is None else _known(fit, names, "plot_prior_posterior")
@@ -202,13 +207,14 @@ def plot_posterior(
     InputError
         If the fit has no posterior, not a parameter of that name, or `prob` is no probability.
     """
-    _need_posterior(fit, "plot_posterior")
+    check_fit("plot_posterior(fit)", fit, posterior=True)
     check_probability("prob", prob)
+    marks = _marked(marks)
     names = natural_names(fit.spec, fit.draws) if names is None else _known(fit, names, "plot_posterior")
     with mpl.rc_context(STYLE):
         figure, axes = panel_grid(len(names))
         for ax, name in zip(axes, names, strict=True):
-            values = {label: v[name] for label, v in (marks or {}).items() if name in v}
+            values = {label: v[name] for label, v in marks.items() if name in v}
             draw_posterior(ax, fit.spec, fit.draws[name], values, prob)
         figure_legend(figure, axes)
     return figure
@@ -235,7 +241,7 @@ def plot_pair(fit: Fit) -> Figure:
     import arviz_plots
     from matplotlib import pyplot
 
-    _need_posterior(fit, "plot_pair")
+    check_fit("plot_pair(fit)", fit, posterior=True)
     names = natural_names(fit.spec, fit.draws)[:_MAX_PAIRS]
     data = xr.Dataset(
         {pair_name(v): v if pair_name(v) == v.name else np.log10(v) for v in (fit.draws[n] for n in names)}
@@ -284,6 +290,7 @@ def plot_forecast(fit: Fit | Mixture, fc: xr.Dataset, *, found: Iterable[Check] 
     InputError
         If `fc` is not a forecast of this law or mixture, or a mixture's laws have different inputs.
     """
+    check_type("plot_forecast(fit, fc)", fit, Fit | Mixture, "what fit, load_fit or stack returned")
     name = fit.name if isinstance(fit, Mixture) else fit.spec.name
     if not isinstance(fc, xr.Dataset) or fc.attrs.get("model") != name or "kind" not in fc.dims:
         raise InputError(
@@ -327,11 +334,8 @@ def save(fig: Figure, path: str | Path) -> Path:
     InputError
         If the suffix is another, or the file cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(
-            f"{path}: a figure's name ends in {', '.join(SUFFIXES)}; found {path.suffix or 'no suffix'!r}."
-        )
+    check_type("save(fig, path)", fig, Figure, "a matplotlib Figure")
+    path = check_suffix(path, FIGURES, "a figure's name")
     with mpl.rc_context(STYLE), written_whole(path) as temporary:
         fig.savefig(temporary, format=path.suffix.lower()[1:])
     return path
@@ -357,15 +361,16 @@ def save_all(fit: Fit, folder: str | Path) -> list[Path]:
     InputError
         If the folder cannot be made or written to.
     """
+    check_fit("save_all(fit, folder)", fit)
     folder = make_folder(folder)
     found = _checks(fit, None)
     figures = {
         "fit": lambda: plot_fit(fit, found=found),
         "residuals": lambda: plot_residuals(fit, found=found),
+        "prior-posterior": lambda: plot_prior_posterior(fit),
+        "pair": lambda: plot_pair(fit),
     }
-    if fit.method == "nuts":
-        figures |= {"prior-posterior": lambda: plot_prior_posterior(fit), "pair": lambda: plot_pair(fit)}
-    return [save(draw(), folder / f"{name}.png") for name, draw in figures.items()]
+    return [save(figures[name](), folder / f"{name}.png") for name in FILES[fit.method]]
 
 
 def save_backtest(bt: xr.Dataset, folder: str | Path) -> list[Path]:
@@ -388,14 +393,20 @@ def save_backtest(bt: xr.Dataset, folder: str | Path) -> list[Path]:
     InputError
         If the folder cannot be made or written to.
     """
+    check_backtest(bt, "save_backtest")
     folder = make_folder(folder)
-    drawn = {"backtest": plot_backtest, "reliability": plot_reliability}
-    return [save(draw(bt), folder / f"{name}.png") for name, draw in drawn.items()]
+    return [
+        save(draw(bt), folder / f"{name}.png")
+        for name, draw in zip(BACKTEST_FILES, (plot_backtest, plot_reliability), strict=True)
+    ]
 
 
 def _checks(fit: Fit | Mixture, found: Iterable[Check] | None) -> list[Check]:
     if found is not None:
-        return list(found)
+        given = listed("found", found, "a list of checks, as of checks(fit)")
+        for check in given:
+            check_type("found", check, Check, "checks, as of checks(fit)")
+        return given
     from bayeslaw.diagnostics import checks
 
     return [check for one, _ in members(fit) for check in checks(one)]
@@ -403,15 +414,18 @@ def _checks(fit: Fit | Mixture, found: Iterable[Check] | None) -> list[Check]:
 
 def _known(fit: Fit, names: Iterable[str], what: str) -> list[str]:
     """Refuse names of no parameter, and none at all."""
-    names = list(names)
+    names = listed(f"{what}, names", names, "a list of parameters' names")
     for name in names or [""]:
-        if name not in fit.draws:
-            raise InputError(
-                f"{what}: no parameter {name!r}{did_you_mean(name, map(str, fit.draws.data_vars))}"
-            )
+        check_choice(f"{what}, parameter", name, map(str, fit.draws.data_vars))
     return names
 
 
-def _need_posterior(fit: Fit, what: str) -> None:
-    if fit.method != "nuts":
-        raise InputError(f"{what}: a point fit has no posterior; fit with method='nuts'.")
+def _marked(marks: Mapping[str, Mapping[str, float]] | None) -> dict[str, Mapping[str, float]]:
+    """Return marks by label, or refuse what is none."""
+    allowed = "a mapping of labels to parameters' values, {'truth': {'alpha': 0.3}}"
+    check_type("marks", marks, Mapping | None, allowed)
+    for label, values in (marks or {}).items():
+        check_type(f"marks, {label}", values, Mapping, allowed)
+        for name, value in values.items():
+            check_number(f"marks, {label}, {name}", value)
+    return {str(label): values for label, values in (marks or {}).items()}

@@ -24,7 +24,7 @@ from bayeslaw.law import derive, evaluate_law, law_inputs, to_sampling, to_scale
 from bayeslaw.observation import observed_rows
 from bayeslaw.optimize import minimize_many
 from bayeslaw.priors import draw_priors
-from bayeslaw.progress import bar
+from bayeslaw.progress import work
 from bayeslaw.spec import Spec
 
 SAME_OPTIMUM = 1e-6
@@ -44,7 +44,7 @@ def point_spec(spec: Spec) -> Spec:
 
 
 def point_fit(
-    spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool
+    spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool | None
 ) -> dict[str, xr.Dataset]:
     """Minimise the objective from every start, and again on bootstrap resamples of the rows.
 
@@ -55,7 +55,8 @@ def point_fit(
     data : xarray.Dataset
     settings : dict
         bootstrap (number of resamples), seed.
-    progress : bool
+    progress : bool, optional
+        As of `fit`.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def point_fit(
     """
     problem = _Problem(spec, data)
     starts = problem.starts()
-    with bar("point fit", len(starts), progress) as on_step:
+    with work("point fit", len(starts), progress) as on_step:
         found = minimize_many(problem.objective(None), starts, *problem.bounds, on_step=on_step)
     if not np.isfinite(found.value).any():
         raise InputError(
@@ -82,7 +83,7 @@ def point_fit(
     weights = rng.multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype(float)
     if problem.shared_by is not None:
         weights *= problem.shared_by
-    with bar("bootstrap", resamples, progress) as on_step:
+    with work("bootstrap", resamples, progress) as on_step:
         again = minimize_many(
             problem.objective(weights), np.tile(best, (resamples, 1)), *problem.bounds, on_step=on_step
         )

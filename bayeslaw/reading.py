@@ -38,6 +38,8 @@ SHIFT_SCALE = 0.1
 """Default size of outlying rows' shifts, in units of the run noise. Fixed: inferred, it ties all shifts
 together and mixes badly (R-hat 1.05), while the tails are heavy enough for any outlier."""
 _MAX_ENTRIES = 200
+MOST_STARTS = 100_000
+"""Combinations of a point fit's starts: twenty times the most that a source has."""
 _HUGE = 1e300
 _RESERVED = (
     "chain", "draw", "obs", "objective", "residual",
@@ -325,6 +327,11 @@ class _Reader:
         if delta <= 0:
             raise self.refuse("[map] delta", f"{delta:g} must be positive.")
         starts = self.each(entry.get("starts", {}), "map.starts", lambda n, v, w: self.numbers(v, w))
+        if (count := math.prod(len(v) for v in starts.values())) > MOST_STARTS:
+            raise self.refuse(
+                "[map] starts",
+                f"{count:,} combinations, each a fit, allowed: at most {MOST_STARTS:,}; give fewer values of each.",
+            )
         fix = self.each(entry.get("fix", {}), "map.fix", lambda n, v, w: self.number(v, w))
         return PointFit(delta, starts, fix)
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import pandas as pd
 import xarray as xr
 
 from bayeslaw.cases import Case, make_cases
-from bayeslaw.errors import InputError, check_probability
-from bayeslaw.files import check_place
+from bayeslaw.errors import InputError, check_probability, check_type
+from bayeslaw.files import as_path, check_place
 from bayeslaw.mixture import Mixture
 from bayeslaw.page import Section, write_page
 from bayeslaw.report_evidence import (
@@ -78,8 +79,8 @@ def report(
     """
     check_probability("prob", prob)
     path = check_place(path)
-    if comparison is not None and not isinstance(comparison, pd.DataFrame):
-        raise InputError("report, comparison: allowed: the table that compare(…) returned.")
+    check_type("report, comparison", comparison, pd.DataFrame | None, "the table that compare(…) returned")
+    check_type("report, schedule", schedule, str | None, "a schedule's text")
     studies = {"stability": _by_name("stability", stability), "backtest": _by_name("backtest", backtest)}
     cases = make_cases(fits, targets, schedule, prob)
     return write_page(path, _title(cases), _sections(cases, studies, comparison, prob))
@@ -112,10 +113,9 @@ def _by_name(what: str, given: Any) -> dict[str, xr.Dataset]:
         return {}
     if isinstance(given, xr.Dataset):
         given = {str(given.attrs.get("model", what)): given}
-    if not isinstance(given, Mapping) or not all(isinstance(v, xr.Dataset) for v in given.values()):
-        raise InputError(
-            f"report, {what}: found {type(given).__name__}, allowed: what {what}(…) returned, or several by name."
-        )
+    check_type(f"report, {what}", given, Mapping, f"what {what}(…) returned, or several by name")
+    for name, study in given.items():
+        check_study(f"report, {what}, {name}", study, what)
     return {str(name): study for name, study in given.items()}
 
 
@@ -124,13 +124,43 @@ def _title(cases: list[Case]) -> str:
     return "Report: " + ", ".join(titles)
 
 
-def read_study(path: str | Path) -> xr.Dataset:
+_DIMS = {
+    "backtest": {"method", "window", "level"},
+    "stability": {"window", "parameter"},
+    "stability by k": {"k", "parameter"},
+    "forecast": {"kind"},
+}
+"""What studies are known by."""
+
+
+def check_study(what: str, study: object, kind: str) -> None:
+    """Refuse what another function found than the one that is asked for.
+
+    Parameters
+    ----------
+    what : str
+        What to call it in the message.
+    study : object
+    kind : {"stability", "backtest"}
+
+    Raises
+    ------
+    InputError
+    """
+    check_type(what, study, xr.Dataset, f"what {kind}(…) returned")
+    found = next((name for name, dims in _DIMS.items() if dims <= set(study.dims)), "something else")
+    if found != kind:
+        raise InputError(f"{what}: found a result of {found}, allowed: what {kind}(…) returned.")
+
+
+def read_study(path: str | Path, kind: str) -> xr.Dataset:
     """Read what `stability` or `backtest` found, as their commands wrote it.
 
     Parameters
     ----------
     path : path
         A netCDF file.
+    kind : {"stability", "backtest"}
 
     Returns
     -------
@@ -139,15 +169,21 @@ def read_study(path: str | Path) -> xr.Dataset:
     Raises
     ------
     InputError
-        If there is no such file, or it is not netCDF.
+        If there is no such file, it is not netCDF, or it holds something else.
     """
-    path = Path(path)
+    path = as_path(path)
+    made = f"`bayeslaw {kind} … -o FILE.nc` makes one"
     if not path.is_file():
-        raise InputError(f"{path}: no such file.")
+        raise InputError(f"{path}: no such file; {made}.")
     try:
+        with h5py.File(path):  # h5netcdf leaves noise behind when this fails
+            pass
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            return opened.load()
+            study = opened.load()
     except Exception as error:  # h5py raises many kinds; all mean the same to a user
-        raise InputError(
-            f"{path}: cannot be read as netCDF ({error}); give the .nc file that was written."
-        ) from None
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: cannot be read as netCDF ({reason}); {made}.") from None
+    if "bayeslaw_format" in study.attrs:
+        raise InputError(f"{path}: is a fit, allowed: a result of {kind}; {made}.")
+    check_study(str(path), study, kind)
+    return study

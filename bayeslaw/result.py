@@ -18,9 +18,9 @@ import xarray as xr
 
 from bayeslaw.catalogue import parse_toml
 from bayeslaw.check import from_json
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, check_type
 from bayeslaw.families import observation_of
-from bayeslaw.files import written_whole
+from bayeslaw.files import as_path, check_place, written_whole
 from bayeslaw.groups import by_row, group_labels, row_scores
 from bayeslaw.law import evaluate_law, law_inputs, row_columns, to_scale
 from bayeslaw.observation import observed_rows
@@ -88,12 +88,32 @@ class Fit:
         InputError
             If the file cannot be written.
         """
-        path = Path(path)
+        path = check_place(path)
         tree = self.tree.copy()
         tree.attrs["content_hash"] = content_hash(tree)
         with written_whole(path) as temporary:
             tree.to_netcdf(temporary, engine="h5netcdf")
         return path
+
+
+def check_fit(what: str, fit: object, posterior: bool = False) -> None:
+    """Refuse what is no fit.
+
+    Parameters
+    ----------
+    what : str
+        What to call it in the message.
+    fit : object
+    posterior : bool
+        Whether a point fit will not do.
+
+    Raises
+    ------
+    InputError
+    """
+    check_type(what, fit, Fit, "what fit(spec, data) or load_fit(path) returned")
+    if posterior and fit.method != "nuts":
+        raise InputError(f"{what}: a point fit has no posterior; fit with method='nuts'.")
 
 
 def load_fit(path: str | os.PathLike) -> Fit:
@@ -113,7 +133,7 @@ def load_fit(path: str | os.PathLike) -> Fit:
         If there is no such file, or it is not a fit. Nothing in it is executed: the law is parsed
         like any model file.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file.")
     try:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.errors import InputError, did_you_mean, shown
 
-MAX_STEPS = 20_000_000
+MAX_STEPS = 2_000_000
+"""No run has more; at twenty million a forecast would not end."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,12 @@ class Schedule:
     def total(self) -> int:
         """The last step."""
         return len(self.lr) - 1
+
+    @property
+    def first(self) -> int:
+        """The first step that a law speaks of: behind warm-up, with something trained."""
+        trained = np.flatnonzero(self.lr > 0)[0]
+        return int(min(max(self.warmup, trained), self.total))
 
     def area(self, steps: np.ndarray) -> np.ndarray:
         """Return S1 at `steps`: the sum of learning rates from step 0 up to and including each."""
@@ -103,8 +110,7 @@ def parse_schedule(text: str, logged: tuple[np.ndarray, np.ndarray] | None = Non
             raise InputError(f"schedule {_short(text)}: {kind} needs {name}=…; add it.")
     settings = {**optional, **values}
     if kind == "logged":
-        if logged is None:
-            raise InputError(f"schedule {_short(text)}: there is no table with an 'lr' column to read from.")
+        _check_logged(text, logged)
         settings |= {"steps": list(map(float, logged[0])), "lr": list(map(float, logged[1]))}
     _check_settings(text, settings)
     lr = build(settings)
@@ -118,10 +124,24 @@ def parse_schedule(text: str, logged: tuple[np.ndarray, np.ndarray] | None = Non
     return Schedule(text, lr, warmup)
 
 
+def _check_logged(text: str, logged: Any) -> None:
+    """Refuse what is no pair of arrays of numbers."""
+    if logged is None:
+        raise InputError(f"schedule {_short(text)}: there is no table with an 'lr' column to read from.")
+    try:
+        steps, rates = (np.asarray(part, dtype=float) for part in logged)
+        fine = steps.ndim == 1 and steps.shape == rates.shape and np.isfinite([steps, rates]).all()
+    except (TypeError, ValueError):
+        fine = False
+    if not fine:
+        raise InputError(
+            f"schedule {_short(text)}: logged: found {shown(logged)}, allowed: steps and rates, two arrays of one length."
+        )
+
+
 def _short(text: Any) -> str:
     """Quote a schedule's text in a message, its beginning if it is long."""
-    shown = repr(text)
-    return shown if len(shown) <= 200 else f"{shown[:200]}…"
+    return shown(text, 200)
 
 
 def _call(text: str) -> tuple[str, dict[str, Any]]:
@@ -173,7 +193,7 @@ def _check_settings(text: str, settings: Mapping[str, Any]) -> None:
             wanted, fine = "a list of two or more numbers", isinstance(value, list) and len(value) > 1
         elif name in ("warmup", "total", "stable"):
             wanted, fine = (
-                f"a whole number from 0 to {MAX_STEPS}",
+                f"a whole number from 0 to {MAX_STEPS} (count optimiser steps, not tokens)",
                 fine and value == int(value) and 0 <= value <= MAX_STEPS,
             )
         elif name in ("peak", "end"):
@@ -193,7 +213,9 @@ def _check_settings(text: str, settings: Mapping[str, Any]) -> None:
         or steps[0] < 0
         or steps[-1] > MAX_STEPS
     ):
-        raise InputError(f"schedule {_short(text)}: 'steps' must rise and have as many entries as 'lr'.")
+        raise InputError(
+            f"schedule {_short(text)}: 'steps' must rise, from 0 to at most {MAX_STEPS}, and have as many entries as 'lr'."
+        )
     at, to = _list(settings.get("at", [])), _list(settings.get("to", []))
     if len(at) != len(to) or at != sorted(at) or any(not 0 <= a <= total for a in at):
         raise InputError(

@@ -12,10 +12,10 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.catalogue import resolve
-from bayeslaw.errors import InputError, check_probability
+from bayeslaw.errors import InputError, check_choice, check_flag, check_positive, check_probability, shown
 from bayeslaw.files import write_study
-from bayeslaw.inference import visible
-from bayeslaw.progress import bar
+from bayeslaw.inference import check_law_and_data, check_settings, check_size
+from bayeslaw.progress import work
 from bayeslaw.result import data_hash
 from bayeslaw.spec import Spec
 from bayeslaw.verdicts import DELTA, early_orders, judge_claim, judged, law_verdict
@@ -100,14 +100,20 @@ def stability(
     ----------
     The published question, with point fits: arXiv:2509.24012, section 5.
     """
-    _check_arguments(spec, data, along, every, delta, width, prob, claim)
+    settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
+    check_law_and_data("stability", spec, data)
+    check_settings(settings)
+    check_size(settings, data)
+    _check_arguments(spec, every, target, delta, width, claim, prob)
+    check_flag("early", early)
+    trailing_windows(data, along, every)  # refuses a column that is none, and steps too short
     values = data[along].values
     row = int(np.abs(values - (values.max() if target is None else target)).argmin())
     trailing = trailing_windows(data, along, every, float(values[row]), LEAST_ROWS)
     growing = _growing(data, along, every, float(values[row]))[0 if early else -1 :]
-    study = Study(data, row, {"draws": draws, "tune": tune, "chains": chains, "seed": seed}, prob)
+    study = Study(data, row, settings, prob)
     views = ["growing"] * len(growing) + ["trailing"] * len(trailing)
-    with bar("stability", len(views), visible() if progress is None else progress) as on_step:
+    with work("stability", len(views), progress) as on_step:
         as_given, near = (resolve(spec, first_rows(data, view)) for view in (growing, trailing))
         study.place = middle_place(near, data.isel(obs=[row]))
         for window in growing:
@@ -146,6 +152,8 @@ def stable_spans(st: xr.Dataset) -> pd.DataFrame:
         Columns verdict, stable_orders, drift_at, resolved_from (orders of magnitude), median, lower,
         upper, sensitivity (all rows) and unit.
     """
+    if not isinstance(st, xr.Dataset) or not {"window", "parameter"} <= set(st.dims) or "view" not in st:
+        raise InputError(f"stable_spans(st): found {shown(st)}, allowed: what stability(…) returned.")
     full = st.isel(window=int(np.flatnonzero(st["view"].values == "trailing")[-1]))
     columns = ["verdict", "stable_orders", "drift_at", "resolved_from"]
     columns += ["median", "lower", "upper", "sensitivity", "unit"]
@@ -180,20 +188,23 @@ def write_stability(st: xr.Dataset, path: str | Path) -> Path:
 
 
 def _check_arguments(
-    spec: Any, data: Any, along: Any, every: Any, delta: Any, width: Any, prob: Any, claim: Any
+    spec: Spec, every: Any, target: Any, delta: Any, width: Any, claim: Any, prob: Any
 ) -> None:
-    if not isinstance(spec, Spec) or not isinstance(data, xr.Dataset):
-        raise InputError(
-            "stability(spec, data): spec comes from load_model, data from read_table or read_curves."
-        )
+    """Refuse numbers that are none, before anything is compiled."""
     check_probability("prob", prob)
-    if claim is not None and not (isinstance(claim, int | float) and 0 < claim < np.inf):
-        raise InputError(f"claim: found {claim!r}, allowed: a positive number, orders of magnitude.")
-    given = list(delta.values()) if isinstance(delta, Mapping) else [delta]
-    for name, value in (("every", every), ("width", width), *(("delta", v) for v in given)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < np.inf:
-            raise InputError(f"{name}: found {value!r}, allowed: a positive number.")
-    trailing_windows(data, along)  # refuses a column that is none
+    check_positive("every", every, "a positive number, orders of magnitude from window to window")
+    check_positive("width", width, "a positive number, of logarithms")
+    if target is not None:
+        check_positive("target", target, "a positive number, a value of the column along")
+    if claim is not None:
+        check_positive("claim", claim, "a positive number, orders of magnitude")
+    if not isinstance(delta, Mapping):
+        check_positive("delta", delta)
+        return
+    known = {*spec.derived, *spec.scalar_names, *(f"slope_{n}" for n in spec.inputs), "value"}
+    for name, value in delta.items():
+        check_choice("delta", name, known)
+        check_positive("delta", value, f"a positive number for {name}")
 
 
 def _growing(data: xr.Dataset, along: str, every: float, target: float) -> list[Window]:

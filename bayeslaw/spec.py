@@ -13,6 +13,7 @@ from typing import Any
 
 import tomli_w
 
+from bayeslaw.errors import check_type
 from bayeslaw.expression import Expression
 
 SUPPORTS = ("real", "positive", "unit", "simplex")
@@ -157,3 +158,19 @@ class Spec:
     def to_toml(self) -> str:
         """Return the text of a model file that says the same."""
         return tomli_w.dumps(copy.deepcopy(dict(self.document)))
+
+
+def check_spec(what: str, spec: object) -> None:
+    """Refuse what is no law.
+
+    Parameters
+    ----------
+    what : str
+        What to call it in the message.
+    spec : object
+
+    Raises
+    ------
+    InputError
+    """
+    check_type(what, spec, Spec, "a law from load_model, maybe changed by change")

@@ -10,7 +10,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayeslaw.axes import COLOURS, GREY, INK, STYLE, log_axis
+from bayeslaw.axes import COLOURS, GREY, INK, STYLE, log_axis, plain
 from bayeslaw.errors import InputError
 from bayeslaw.spans import unclean
 
@@ -98,7 +98,7 @@ def plot_by_k(st: xr.Dataset) -> Figure:
         for ax in axes[: len(names) + 2]:
             ax.set_xlabel("k of pass@k (samples)")
             ax.set_xscale("log")
-        figure.suptitle(f"{st.attrs['title']}: over k", x=0.01, ha="left", fontsize=10.5)
+        figure.suptitle(f"{plain(st.attrs['title'])}: over k", x=0.01, ha="left", fontsize=10.5)
     return figure
 
 
@@ -127,7 +127,7 @@ def _draw_parameter(ax: Axes, one: xr.Dataset) -> None:
     reach = float(one["drift_at"])
     if np.isfinite(reach):
         ax.axvline(reach, color="#b00020", lw=0.9, ls=":")
-    ax.set_title(str(one["verdict"].values), fontsize=8.5)
+    ax.set_title(plain(one["verdict"].values), fontsize=8.5)
     ax.set_xlabel("orders of magnitude below the target")
     _value_axis(
         ax, str(one["parameter"].values), str(one["unit"].values), one["lower"].values, one["upper"].values
@@ -136,7 +136,7 @@ def _draw_parameter(ax: Axes, one: xr.Dataset) -> None:
 
 def _value_axis(ax: Axes, name: str, unit: str, low: np.ndarray, high: np.ndarray) -> None:
     seen = np.isfinite(low) & np.isfinite(high)
-    ax.set_ylabel(f"{name} ({unit})")
+    ax.set_ylabel(plain(f"{name} ({unit})"))
     if seen.any() and (low[seen] > 0).all() and high[seen].max() / low[seen].min() > 20:
         log_axis(ax, "y")
 
@@ -149,7 +149,7 @@ def _draw_target(ax: Axes, st: xr.Dataset) -> None:
     ax.errorbar(told["orders"], middle, ends, fmt="o", ms=4.5, color=_GROWING, elinewidth=1.1)
     ax.axhline(st.attrs["observed"], color=INK, lw=0.9, ls="--", label="what it turned out to be")
     ax.set_xlabel("orders of magnitude below the target")
-    ax.set_ylabel(f"forecast of the target ({st.attrs['units']})")
+    ax.set_ylabel(f"forecast of the target ({plain(st.attrs['units'])})")
     ax.set_title(f"known {st.attrs['early_orders']:.1f} orders ahead", fontsize=8.5)
     if len(middle):
         if told["target_lower"].values.min() > 0:
@@ -160,7 +160,7 @@ def _draw_target(ax: Axes, st: xr.Dataset) -> None:
 def _caption(figure: Figure, st: xr.Dataset) -> None:
     """Write the verdict above the figure, and below it which fits are not clean."""
     title = f"{st.attrs['title']} along {st.attrs['along']}: {st.attrs['law_verdict']}"
-    figure.suptitle(textwrap.fill(title, 150), x=0.01, ha="left", fontsize=10.5)
+    figure.suptitle(textwrap.fill(plain(title), 150), x=0.01, ha="left", fontsize=10.5)
     bad = unclean(st)
     text = f"bars: {100 * st.attrs['prob']:g} % intervals; hollow: not resolved; "
     text += f"{int(bad.sum())} of {bad.size} fits are not clean" if bad.any() else "fits: all clean"

@@ -12,16 +12,16 @@ import xarray as xr
 
 from bayeslaw.catalogue import resolve
 from bayeslaw.diagnostics import checks
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, check_positive
 from bayeslaw.heldout import held_out
-from bayeslaw.inference import fit, visible
+from bayeslaw.inference import check_settings, check_size, fit
 from bayeslaw.mixture import Mixture, check_alike
-from bayeslaw.progress import bar
+from bayeslaw.progress import work
 from bayeslaw.reading import parse_spec
 from bayeslaw.result import Fit
 from bayeslaw.shifts import COLUMN
 from bayeslaw.spec import REFERENCES, Spec
-from bayeslaw.windows import Window, growing_windows
+from bayeslaw.windows import Window, growing_windows, window_ends
 
 BLOCKS = 4
 """So many blocks of equal length in orders of magnitude, in the upper half of the range, by default."""
@@ -99,8 +99,7 @@ def stack(
     .. [2] Yao, Pirš, Vehtari, Gelman 2021, "Bayesian hierarchical stacking", arXiv:2101.08954.
     """
     check_alike(fits)
-    if isinstance(shrink, bool) or not isinstance(shrink, int | float) or not 0 < shrink < np.inf:
-        raise InputError(f"shrink: found {shrink!r}, allowed: a number greater than 0.")
+    check_positive("shrink", shrink, "a number greater than 0")
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
     scores = ahead_scores(fits, along, windows, settings, progress)
     weights = ahead_weights(scores, float(shrink))
@@ -137,10 +136,12 @@ def ahead_scores(
         If there is no such column, or no window is left.
     """
     first = next(iter(fits.values()))
+    check_settings(settings)
+    check_size(settings, first.data)
     along = next(iter(first.spec.inputs.values())).column if along is None else along
     blocks = _blocks(first.data, along, windows)
     records: list[tuple[float, str]] = []
-    with bar("windows", len(fits) * len(blocks), visible() if progress is None else progress) as on_step:
+    with work("windows", len(fits) * len(blocks), progress) as on_step:
         for one in fits.values():
             # Shifts belong to the rows of the whole fit; every window decides on its own.
             spec, data = unfrozen(one.spec, one.data), one.data.drop_vars(COLUMN, errors="ignore")
@@ -261,11 +262,7 @@ def unfrozen(spec: Spec, data: xr.Dataset) -> Spec:
 
 def _blocks(data: xr.Dataset, along: str, windows: Any) -> list[Window]:
     """Return windows that hold out the rows up to the next window's end only; none twice."""
-    if windows is not None:
-        try:
-            windows = [float(w) for w in windows]
-        except (TypeError, ValueError):
-            raise InputError(f"windows: found {windows!r}, allowed: numbers, values of {along!r}.") from None
+    windows = None if windows is None else window_ends(windows, along)
     rows = data.sizes["obs"]
     least = max(_LEAST, min(_PLENTY, rows // 2)) if windows is None else _LEAST
     grown = growing_windows(
@@ -281,7 +278,7 @@ def _blocks(data: xr.Dataset, along: str, windows: Any) -> list[Window]:
 
 def _default_ends(data: xr.Dataset, along: str, least: int) -> list[float] | None:
     """Return the ends of windows whose blocks cut the upper half of the range; None for `growing_windows` to refuse."""
-    column = data.variables.get(along)
+    column = data.variables.get(along) if isinstance(along, str) else None
     if column is None or column.dtype.kind not in "iuf" or len(column) <= least or not (column > 0).all():
         return None
     values = np.sort(column.values.astype(float))

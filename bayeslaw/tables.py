@@ -13,10 +13,11 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.check import Check, to_json
-from bayeslaw.counts import pass_at_k, shown_share
-from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.counts import check_ks, pass_at_k, shown_share
+from bayeslaw.errors import InputError, check_choice, check_type, did_you_mean, listed
+from bayeslaw.files import as_path
 from bayeslaw.gold import GOLD, gold_covariates
-from bayeslaw.spec import Spec
+from bayeslaw.spec import Spec, check_spec
 from bayeslaw.validate import check_columns, check_unique
 
 PASS_OUTPUTS = ("neg_log_pass_at_k", "pass_at_k")
@@ -69,7 +70,8 @@ def read_frame(table: str | Path | pd.DataFrame, rename: Mapping[str, str] | Non
     ------
     InputError
     """
-    frame = table if isinstance(table, pd.DataFrame) else _read_file(Path(table))
+    check_renames(rename)
+    frame = table if isinstance(table, pd.DataFrame) else _read_file(as_path(table, "table"))
     frame = frame.reset_index(drop=True)
     for theirs, ours in (rename or {}).items():
         if theirs not in frame.columns:
@@ -81,6 +83,14 @@ def read_frame(table: str | Path | pd.DataFrame, rename: Mapping[str, str] | Non
         twice = frame.columns[frame.columns.duplicated()][0]
         raise InputError(f"table: two columns are called {twice!r}; names are unique.")
     return frame
+
+
+def check_renames(rename: Mapping[str, str] | None) -> None:
+    """Refuse renames that are no mapping of text to text."""
+    allowed = "a mapping of names of columns, {'theirs': 'ours'}"
+    check_type("rename", rename, Mapping | None, allowed)
+    for name in (part for pair in (rename or {}).items() for part in pair):
+        check_type("rename", name, str, allowed)
 
 
 def _read_file(path: Path) -> pd.DataFrame:
@@ -127,8 +137,12 @@ def keep(
     InputError
         If a condition is malformed, names no column, or no row is left.
     """
-    for condition in [where] if isinstance(where, str) else (where or ()):
-        match = re.fullmatch(r"\s*(.+?)\s*(!=|<=|>=|==|=|<|>)\s*(.*?)\s*", str(condition), re.DOTALL)
+    conditions = "conditions such as 'col=a|b', one or a list"
+    for condition in (
+        [where] if isinstance(where, str) else listed("where", () if where is None else where, conditions)
+    ):
+        check_type("where", condition, str, conditions)
+        match = re.fullmatch(r"\s*(.+?)\s*(!=|<=|>=|==|=|<|>)\s*(.*?)\s*", condition, re.DOTALL)
         if not match:
             raise InputError(f"where: {condition!r} is no condition; write column=value (also != < <= > >=).")
         column, sign, value = match[1], match[2].replace("==", "="), match[3]
@@ -212,12 +226,15 @@ def read_table(
     InputError
         Naming row, column, value found and what is allowed.
     """
+    check_spec("read_table(table, spec)", spec)
+    check_type("on", on, str, "the name of a column")
+    if k is not None:
+        check_ks([k])
     ours, theirs = _renames(rename, table, join)
     frame = keep(read_frame(table, ours), where, ours)
     if spec.output.name not in PASS_OUTPUTS and k is not None:
         raise InputError(f"k does not apply: model '{spec.name}' predicts {spec.output.name}.")
-    if gold not in GOLD:
-        raise InputError(f"gold: found {gold!r}{did_you_mean(gold, GOLD)}")
+    check_choice("gold", gold, GOLD)
     excluded, checks = Excluded(), []
     rows = _observations(frame, spec, k, excluded)
     if join is not None:
@@ -237,6 +254,7 @@ def _renames(
     rename: Mapping[str, str] | None, *tables: str | Path | pd.DataFrame | None
 ) -> list[dict[str, str]]:
     """Return the renames that concern each table; each must concern one."""
+    check_renames(rename)
     if not rename:
         return [{} for _ in tables]
     columns = [() if table is None else read_frame(table).columns for table in tables]

@@ -9,7 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.backtesting import backtest_table, pooled_coverage
+from bayeslaw.by_k import by_k_table
 from bayeslaw.check import Check
+from bayeslaw.mixture import Mixture
 from bayeslaw.spans import stable_spans, unclean
 
 MAX_ROWS = 12
@@ -136,6 +138,63 @@ def comparison_text(table: pd.DataFrame) -> str:
     told = checks_text(c for c in table.attrs["checks"] if c.level != "ok")
     shown = turned.rename_axis(columns=None).to_string()
     return "\n\n".join(part for part in (shown, table.attrs["verdict"], told) if part)
+
+
+def mixture_text(mixture: Mixture) -> str:
+    """Lay out a mixture's weights: a row a law, with how it foretold each block of rows.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        As `stack` returned it.
+
+    Returns
+    -------
+    str
+    """
+    scores = mixture.scores["log_score_joint"].transpose("law", "window")
+    shown = pd.DataFrame(
+        scores.values, list(map(str, scores["law"].values)), map(str, scores["window"].values)
+    )
+    shown = shown.map("{:.1f}".format)
+    shown.insert(0, "weight", [f"{mixture.weights[name]:.3f}" for name in shown.index])
+    head = f"weights of {len(shown)} law(s), and the log score (nat) of the rows behind each window, together"
+    failed = mixture.scores["failed"].transpose("law", "window").values
+    told = [
+        f"[warn] {law}, {window}: {why}"
+        for law, per in zip(shown.index, failed, strict=True)
+        for window, why in zip(shown.columns[1:], per, strict=True)
+        if why
+    ]
+    return "\n".join([head, shown.to_string(), *told])
+
+
+def by_k_text(st: xr.Dataset) -> str:
+    """Lay out a study of stability over k: a row a k and parameter.
+
+    Parameters
+    ----------
+    st : xarray.Dataset
+        As `stability_by_k` returned it.
+
+    Returns
+    -------
+    str
+    """
+    table = by_k_table(st).drop(columns=["sensitivity", "early_orders", "orders"])
+    table.insert(
+        0, "parameter", [f"{n} [{u}]" for n, u in zip(table.pop("parameter"), table.pop("unit"), strict=True)]
+    )
+    table.insert(0, "k", table.pop("k"))
+    head = f"stability of {st.attrs['model']} along {st.attrs['along']} for {st.sizes['k']} k of pass@k"
+    verdicts = [f"k = {k}: {told}" for k, told in zip(st["k"].values, st["law_verdict"].values, strict=True)]
+    shown = table.drop(columns=["law_orders", "law_verdict"]).map(number)
+    bad = [
+        f"[fail] k = {k}: {n} fit(s) failed a check of the sampler"
+        for k, n in zip(st["k"].values, st["failed"].values, strict=True)
+        if n
+    ]
+    return "\n".join([head, *verdicts, shown.to_string(index=False), *bad])
 
 
 def stability_text(st: xr.Dataset) -> str:

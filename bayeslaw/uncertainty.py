@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.curves import needs_schedule
-from bayeslaw.errors import InputError, check_whole
+from bayeslaw.errors import SEEDS, InputError, check_type, check_whole
 from bayeslaw.forecasting import check_groups, forecast_inputs, new_rows, predictor
 from bayeslaw.mixture import Mixture, members
 from bayeslaw.result import Fit, fit_values
@@ -78,7 +78,8 @@ def split(
     Run noise and evaluation noise are drawn together; their part of a draw is divided in proportion
     to their variances. Draws at which the law has no value on the scale of errors are left out.
     """
-    check_whole("seed", seed, 0)
+    check_whole("seed", seed, *SEEDS)
+    check_type("split(fit, …)", fit, Fit | Mixture, "what fit, load_fit or stack returned")
     fits, weights = zip(*members(fit), strict=True)
     if not all(one.draws.sizes["draw"] for one in fits):
         raise InputError("split: this point fit has no bootstrap, so no variance; fit with bootstrap=1000.")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.errors import InputError, did_you_mean, listed, shown
 
 HALF_ORDER = 10**0.5
+MOST_WINDOWS = 200
+"""Each is a fit, or several: more take days, and tell hardly more."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,10 @@ def growing_windows(
     """
     values = _positive(data, along)
     if ends is None:
-        steps = int(np.ceil(2 * np.log10(values.max() / values.min())))
+        steps = _steps_down(values.min(), values.max(), 0.5)
+        refuse_many(along, steps, "give some largest values to be seen, windows=[…]")
         ends = [values.max() / HALF_ORDER**i for i in range(steps, 0, -1)]
+    refuse_many(along, len(ends), "give fewer")
     out = []
     for end in sorted(float(e) for e in ends):
         seen = values <= end * (1 + 1e-12)
@@ -111,7 +116,10 @@ def trailing_windows(
             f"along {along!r}: {below.sum()} rows up to {top:.3g}, at least {least} are needed; the column goes "
             f"from {values.min():.3g} to {values.max():.3g}."
         )
-    steps = int(np.ceil(np.log10(top / values.min()) / every - 1e-9))
+    steps = _steps_down(values.min(), top, every)
+    if steps > MOST_WINDOWS:
+        least_step = (np.log10(top) - np.log10(values.min())) / MOST_WINDOWS
+        refuse_many(along, steps, f"every={every:g} must be {least_step:.2g} or more")
     ends = [top / 10 ** (every * i) for i in range(1, steps)] + [float(values.min())]
     out = []
     for end in ends:
@@ -120,7 +128,7 @@ def trailing_windows(
     return out
 
 
-def left_out_groups(data: xr.Dataset, along: str, least: int = 5) -> list[Window]:
+def left_out_groups(data: xr.Dataset, along: str, least: int = 5, every: bool = True) -> list[Window]:
     """Return a window for each group of a column, which leaves that group out.
 
     Parameters
@@ -130,6 +138,8 @@ def left_out_groups(data: xr.Dataset, along: str, least: int = 5) -> list[Window
         A column of labels, or of a few numbers.
     least : int
         Windows that see fewer rows are left out.
+    every : bool
+        Whether all of them are to be fitted, or only some.
 
     Returns
     -------
@@ -139,10 +149,12 @@ def left_out_groups(data: xr.Dataset, along: str, least: int = 5) -> list[Window
     Raises
     ------
     InputError
-        If there is no such column, or it has one group only.
+        If there is no such column, it has one group only, or too many.
     """
     labels = _column(data, along)
     groups = list(dict.fromkeys(labels.tolist()))
+    if every:
+        refuse_many(along, len(groups), "name the groups to leave out, windows=[…]")
     out = []
     for group in groups:
         held = labels == group
@@ -155,6 +167,62 @@ def left_out_groups(data: xr.Dataset, along: str, least: int = 5) -> list[Window
     return out
 
 
+def window_ends(windows: Sequence[Any], along: str) -> list[float]:
+    """Return the largest values that windows see, as numbers.
+
+    Parameters
+    ----------
+    windows : sequence
+        As a user gave it.
+    along : str
+        The column, for the message.
+
+    Returns
+    -------
+    list of float
+
+    Raises
+    ------
+    InputError
+        If it is no list of finite numbers.
+    """
+    allowed = f"numbers, values of {along!r}"
+    try:
+        ends = [float(end) for end in listed("windows", windows, f"a list of {allowed}")]
+    except (TypeError, ValueError, OverflowError):
+        ends = [np.nan]
+    if not ends or not np.isfinite(ends).all():
+        raise InputError(f"windows: found {shown(windows)}, allowed: {allowed}.")
+    return ends
+
+
+def refuse_many(along: str, count: float, advice: str) -> None:
+    """Refuse more windows than anybody waits for.
+
+    Parameters
+    ----------
+    along : str
+        The column, for the message.
+    count : int
+    advice : str
+        What to do.
+
+    Raises
+    ------
+    InputError
+    """
+    if count > MOST_WINDOWS:
+        raise InputError(
+            f"along {along!r}: found {count:,} windows, each a fit or more, allowed: at most {MOST_WINDOWS}; {advice}."
+        )
+
+
+def _steps_down(low: float, high: float, every: float) -> int:
+    """Return into how many steps a range is cut; no matter how long it is, or how short they are."""
+    steps = (np.log10(high) - np.log10(low)) / every
+    return int(np.ceil(min(steps, 1e15) - 1e-9))
+
+
 def _positive(data: xr.Dataset, name: str) -> np.ndarray:
     values = _column(data, name)
     if values.dtype.kind not in "iuf" or not (values > 0).all():
@@ -164,6 +232,8 @@ def _positive(data: xr.Dataset, name: str) -> np.ndarray:
 
 def _column(data: xr.Dataset, name: str) -> np.ndarray:
     known = [str(n) for n in data.variables if data[n].dims == ("obs",)]
+    if not isinstance(name, str):
+        raise InputError(f"along: found {shown(name)}, allowed: the name of a column.")
     if name not in known:
         raise InputError(f"along: the data have no column {name!r}{did_you_mean(name, known)}")
     return data[name].values

@@ -21,7 +21,7 @@ MODULES = (
     "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting",
     "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
     "text", "axes", "backtest_plots", "stability_plots", "panels", "plots", "page", "uncertainty", "cases", "report_text",
-    "report_sections", "report_evidence", "reporting", "demo", "cli", "__main__",
+    "report_sections", "report_evidence", "reporting", "demo", "cli_output", "cli_options", "cli_fitting", "cli_studies", "cli", "__main__",
 )  # fmt: skip
 SAMPLERS = {"pymc", "pytensor", "nutpie"}
 MAY_SAMPLE = {"priors", "sloped", "model", "nuts"}
@@ -80,6 +80,9 @@ def test_only_some_import_the_samplers(module):
 
 def test_the_command_line_is_imported_by_nobody():
     assert [m for m in MODULES if "cli" in siblings(m)] == ["__main__"]
+    assert {m for m in MODULES if any(s.startswith("cli_") for s in siblings(m))} <= {
+        m for m in MODULES if m.startswith("cli")
+    }
     assert "cli" not in (PACKAGE / "__init__.py").read_text(encoding="utf-8")
 
 

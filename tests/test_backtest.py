@@ -183,7 +183,7 @@ def test_a_window_that_cannot_be_fitted_is_named_and_the_others_stay(spec, data,
 
 
 def test_a_sampler_that_failed_is_named(spec, data):
-    result = bl.backtest(spec, data, windows=[3e20], methods="posterior", **{**FAST, "draws": 20, "tune": 20})
+    result = bl.backtest(spec, data, windows=[3e20], methods="posterior", **{**FAST, "draws": 20, "tune": 50})
     assert "ess-bulk" in result["failed"].item()
     assert np.isfinite(result["crps"].item())
 
@@ -333,7 +333,7 @@ def test_command_exits_one_where_a_sampler_failed(table, tmp_path):
     out = tmp_path / "b.csv"
     result = call(
         "backtest", "compute", table, "--discrepancy", "none", "--windows", "1e21", "--methods", "posterior",
-        "--draws", 20, "--tune", 20, "--chains", 2, "-o", out,
+        "--draws", 20, "--tune", 50, "--chains", 2, "-o", out,
     )  # fmt: skip
     assert result.exit_code == 1
     assert "[fail] posterior" in result.output and out.exists()

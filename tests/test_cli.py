@@ -122,7 +122,7 @@ def test_user_law_fits_and_forecasts(table, tmp_path) -> None:
 
 def test_failed_sampler_check_exits_one_and_still_writes(table, tmp_path) -> None:
     out = tmp_path / "fit.nc"
-    result = call("fit", "compute", table, "-o", out, "--draws", 20, "--tune", 20, "--chains", 2)
+    result = call("fit", "compute", table, "-o", out, "--draws", 20, "--tune", 50, "--chains", 2)
     assert result.exit_code == 1
     assert "[fail]" in result.output
     assert bl.load_fit(out)

@@ -243,7 +243,7 @@ def test_a_window_without_a_fit_costs_no_other(fits, monkeypatch):
 
 def test_scores_of_blocks_have_the_column_they_lie_along(fits, monkeypatch):
     monkeypatch.setattr("bayeslaw.stacking._record", lambda *_: (-2.0, ""))
-    scores = ahead_scores(fits, None, [1e20], {"draws": 4, "tune": 0, "chains": 1, "seed": 0}, False)
+    scores = ahead_scores(fits, None, [1e20], {"draws": 4, "tune": 50, "chains": 1, "seed": 0}, False)
     assert scores.attrs["along"] == "compute" and whole_blocks(scores).shape == (2, 1)
 
 
