@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import secrets
+from collections.abc import Buffer, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,50 +15,61 @@ from bayeslaw.errors import InputError
 if TYPE_CHECKING:
     import xarray as xr
 
+_ROOM = "free some space or choose another place"
+_REASONS = {
+    errno.ENOSPC: ("the disk is full", _ROOM),
+    errno.EDQUOT: ("the disk quota is used up", _ROOM),
+    errno.EFBIG: ("File too large for the limit that is set here, see ulimit -f", _ROOM),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
+}
 
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`, and rename it to `path` when the block succeeds.
+
+def write_bytes(path: str | Path, content: Buffer) -> Path:
+    """Write a file whole or not at all.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
+    content : bytes or the like
 
-    Yields
-    ------
+    Returns
+    -------
     pathlib.Path
-        Where to write; has the same suffix.
 
     Raises
     ------
     InputError
-        If the folder does not exist or cannot be written to.
+        If the file cannot be written, as on a full disk: what stood there is untouched, and nothing is left beside
+        it.
     """
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path}: is a folder; give a file's name.")
+    # Short, so that it fits wherever the name itself does.
+    temporary = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place.") from None
-    temporary = Path(name)
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error}).") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be written ({_reason(error)}.") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):
+            temporary.unlink()
+    return path
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def _reason(error: OSError | ValueError) -> str:
+    """Say why a file could not be written and, behind a parenthesis, what to do."""
+    plain = getattr(error, "strerror", None) or str(error), "choose another place"
+    return "{}); {}".format(*_REASONS.get(getattr(error, "errno", None), plain))
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    r"""Write a text file in UTF-8, whole or not at all; what UTF-8 does not have is written as ``\ud800``."""
+    return write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_study(study: xr.Dataset, path: str | Path, table: Callable[[], str]) -> Path:
@@ -82,11 +94,10 @@ def write_study(study: xr.Dataset, path: str | Path, table: Callable[[], str]) -
     """
     path = Path(path)
     if path.suffix == ".csv":
-        write_text(path, table())
-        return path
-    with written_whole(path) as temporary:
-        study.to_netcdf(temporary, engine="h5netcdf")
-    return path
+        return write_text(path, table())
+    from bayeslaw.storage import lasting, storable
+
+    return write_bytes(path, storable(lasting(study)).to_netcdf(engine="h5netcdf"))
 
 
 def check_place(path: str | Path) -> Path:
@@ -107,9 +118,20 @@ def check_place(path: str | Path) -> Path:
         If it is a folder, or its folder does not exist.
     """
     path = Path(path)
-    if path.is_dir() or not path.absolute().parent.is_dir():
+    if os.path.isdir(path) or not os.path.isdir(path.absolute().parent):
         raise InputError(f"{path}: cannot be written: give a file's name in a folder that exists.")
+    _check_name(path)
     return path
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a name that no file of the system can have, such as one that is too long."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be written ({_reason(error)}.") from None
 
 
 def check_folder(folder: Path) -> Path:
@@ -129,11 +151,12 @@ def check_folder(folder: Path) -> Path:
         If a file stands there or above it.
     """
     folder = Path(folder)
-    nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not nearest.is_dir():
+    nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
+    if not os.path.isdir(nearest):
         raise InputError(
             f"{folder}: cannot be made a folder, {nearest} is a file; give another folder's name."
         )
+    _check_name(folder)
     return folder
 
 
@@ -157,7 +180,5 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be made a folder ({error.strerror}); choose another place."
-        ) from None
+        raise InputError(f"{folder}: cannot be made a folder ({_reason(error)}.") from None
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from bayeslaw.report_sections import (
     verdict_section,
 )
 from bayeslaw.result import Fit
+from bayeslaw.storage import restored
 
 
 def report(
@@ -142,11 +144,11 @@ def read_study(path: str | Path) -> xr.Dataset:
         If there is no such file, or it is not netCDF.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: no such file.")
     try:
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            return opened.load()
+            return restored(opened.load())
     except Exception as error:  # h5py raises many kinds; all mean the same to a user
         raise InputError(
             f"{path}: cannot be read as netCDF ({error}); give the .nc file that was written."
