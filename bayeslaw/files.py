@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import stat
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Buffer, Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,52 +16,62 @@ from bayeslaw.errors import InputError, shown
 if TYPE_CHECKING:
     import xarray as xr
 
+_ROOM = "free some space or choose another place"
+_REASONS = {
+    errno.ENOSPC: ("the disk is full", _ROOM),
+    errno.EDQUOT: ("the disk quota is used up", _ROOM),
+    errno.EFBIG: ("File too large for the limit that is set here, see ulimit -f", _ROOM),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
+}
 
 FIGURES = (".png", ".svg", ".pdf")
 """How a figure's file may end."""
 
 
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`, and rename it to `path` when the block succeeds.
+def write_bytes(path: str | Path, content: Buffer) -> Path:
+    """Write a file whole or not at all.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : path
+    content : bytes or the like
 
-    Yields
-    ------
+    Returns
+    -------
     pathlib.Path
-        Where to write; has the same suffix.
 
     Raises
     ------
     InputError
-        If the folder does not exist or cannot be written to.
+        If the file cannot be written, as on a full disk: what stood there is untouched, and nothing is left beside
+        it.
     """
     path = check_place(path)
+    # Short, so that it fits wherever the name itself does.
+    temporary = path.with_name(f".{secrets.token_hex(6)}.part")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place.") from None
-    temporary = Path(name)
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        with open(temporary, "xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error}).") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be written ({_reason(error)}.") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):
+            temporary.unlink()
+    return path
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def _reason(error: OSError | ValueError) -> str:
+    """Say why a file could not be written and, behind a parenthesis, what to do."""
+    plain = getattr(error, "strerror", None) or str(error), "choose another place"
+    return "{}); {}".format(*_REASONS.get(getattr(error, "errno", None), plain))
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    r"""Write a text file in UTF-8, whole or not at all; what UTF-8 does not have is written as ``\ud800``."""
+    return write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_study(study: xr.Dataset, path: str | Path, table: Callable[[], str]) -> Path:
@@ -85,11 +96,10 @@ def write_study(study: xr.Dataset, path: str | Path, table: Callable[[], str]) -
     """
     path = as_path(path)
     if path.suffix == ".csv":
-        write_text(path, table())
-        return path
-    with written_whole(path) as temporary:
-        study.to_netcdf(temporary, engine="h5netcdf")
-    return path
+        return write_text(path, table())
+    from bayeslaw.storage import lasting, storable
+
+    return write_bytes(path, storable(lasting(study)).to_netcdf(engine="h5netcdf"))
 
 
 def as_path(path: object, what: str = "path") -> Path:
@@ -142,7 +152,7 @@ def check_place(path: str | Path) -> Path:
     except FileNotFoundError:
         there = None
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another place.") from None
+        raise InputError(f"{path}: cannot be written ({_reason(error)}.") from None
     if there is not None and not stat.S_ISREG(there.st_mode):
         kind = _KINDS.get(stat.S_IFMT(there.st_mode), "no regular file")
         raise InputError(f"{path}: cannot be written: it is {kind}; give the name of a file.")
@@ -280,16 +290,17 @@ def check_folder(folder: Path) -> Path:
         If a file stands there or above it, or it takes no files.
     """
     folder = as_path(folder)
-    try:
-        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be made a folder ({error.strerror}); choose another name."
-        ) from None
-    if not nearest.is_dir():
+    nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
+    if not os.path.isdir(nearest):
         raise InputError(
             f"{folder}: cannot be made a folder, {nearest} is a file; give another folder's name."
         )
+    try:
+        folder.lstat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made a folder ({_reason(error)}.") from None
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise InputError(
             f"{folder}: cannot be written to, {nearest} takes no new files; choose another folder."
@@ -317,7 +328,5 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be made a folder ({error.strerror}); choose another place."
-        ) from None
+        raise InputError(f"{folder}: cannot be made a folder ({_reason(error)}.") from None
     return folder

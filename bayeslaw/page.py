@@ -154,9 +154,7 @@ def write_page(path: str | Path, title: str, sections: Iterable[Section]) -> Pat
     InputError
         If the file cannot be written.
     """
-    path = Path(path)
-    write_text(path, render(title, sections))
-    return path
+    return write_text(path, render(title, sections))
 
 
 def render(title: str, sections: Iterable[Section]) -> str:

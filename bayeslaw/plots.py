@@ -6,6 +6,7 @@ under the figure, so that a picture never travels without it.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from bayeslaw.backtest_plots import plot_reliability as plot_reliability
 from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
 from bayeslaw.errors import InputError, check_choice, check_number, check_probability, check_type, listed
-from bayeslaw.files import FIGURES, check_suffix, make_folder, written_whole
+from bayeslaw.files import FIGURES, check_suffix, make_folder, write_bytes
 from bayeslaw.mixture import Mixture, members
 from bayeslaw.panels import (
     draw_curves,
@@ -336,9 +337,10 @@ def save(fig: Figure, path: str | Path) -> Path:
     """
     check_type("save(fig, path)", fig, Figure, "a matplotlib Figure")
     path = check_suffix(path, FIGURES, "a figure's name")
-    with mpl.rc_context(STYLE), written_whole(path) as temporary:
-        fig.savefig(temporary, format=path.suffix.lower()[1:])
-    return path
+    drawn = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        fig.savefig(drawn, format=path.suffix.lower()[1:])
+    return write_bytes(path, drawn.getbuffer())
 
 
 def save_all(fit: Fit, folder: str | Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from bayeslaw.report_sections import (
     verdict_section,
 )
 from bayeslaw.result import Fit
+from bayeslaw.storage import restored
 
 
 def report(
@@ -173,13 +175,13 @@ def read_study(path: str | Path, kind: str) -> xr.Dataset:
     """
     path = as_path(path)
     made = f"`bayeslaw {kind} … -o FILE.nc` makes one"
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: no such file; {made}.")
     try:
         with h5py.File(path):  # h5netcdf leaves noise behind when this fails
             pass
         with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            study = opened.load()
+            study = restored(opened.load())
     except Exception as error:  # h5py raises many kinds; all mean the same to a user
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read as netCDF ({reason}); {made}.") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -20,11 +20,12 @@ from bayeslaw.catalogue import parse_toml
 from bayeslaw.check import from_json
 from bayeslaw.errors import InputError, check_type
 from bayeslaw.families import observation_of
-from bayeslaw.files import as_path, check_place, written_whole
+from bayeslaw.files import as_path, check_place, write_bytes
 from bayeslaw.groups import by_row, group_labels, row_scores
 from bayeslaw.law import evaluate_law, law_inputs, row_columns, to_scale
 from bayeslaw.observation import observed_rows
 from bayeslaw.spec import Spec
+from bayeslaw.storage import lasting, restored, storable
 
 FORMAT = 1
 _PACKAGES = ("bayeslaw", "pymc", "pytensor", "nutpie", "arviz", "numpy", "xarray", "scipy")
@@ -89,11 +90,14 @@ class Fit:
             If the file cannot be written.
         """
         path = check_place(path)
-        tree = self.tree.copy()
+        tree = _each_group(self.tree, lasting)
         tree.attrs["content_hash"] = content_hash(tree)
-        with written_whole(path) as temporary:
-            tree.to_netcdf(temporary, engine="h5netcdf")
-        return path
+        # In memory first: HDF5 does not survive a disk that fills while it writes.
+        return write_bytes(path, _each_group(tree, storable).to_netcdf(engine="h5netcdf"))
+
+
+def _each_group(tree: xr.DataTree, change: Callable[[xr.Dataset], xr.Dataset]) -> xr.DataTree:
+    return xr.DataTree.from_dict({n.path: change(n.to_dataset(inherit=False)) for n in tree.subtree})
 
 
 def check_fit(what: str, fit: object, posterior: bool = False) -> None:
@@ -134,14 +138,14 @@ def load_fit(path: str | os.PathLike) -> Fit:
         like any model file.
     """
     path = as_path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: no such file.")
     try:
         with h5py.File(path):  # h5netcdf leaves noise behind when this fails
             pass
         # A unit such as "days" does not make a column a date.
         with xr.open_datatree(path, engine="h5netcdf", decode_times=False) as opened:
-            tree = opened.load()
+            tree = _each_group(opened.load(), restored)
     except Exception as error:  # h5py raises many kinds; all mean the same to a user
         raise InputError(f"{path}: cannot be read as a fit ({error}).") from None
     attrs = tree.attrs
@@ -200,12 +204,13 @@ def make_fit(
     -------
     Fit
     """
+    data = lasting(data)
     if "sampling_error" not in data:
         data = data.assign(sampling_error=xr.zeros_like(data[spec.output.name]))
     observed = data[[spec.output.name]]
     constant = data.drop_vars(spec.output.name)
     tree = xr.DataTree.from_dict({
-        **groups,
+        **{name: lasting(group) for name, group in groups.items()},
         "observed_data": observed.drop_vars(list(set(observed.coords) - {"obs"})).drop_attrs(deep=False),
         "constant_data": constant,
     })  # fmt: skip
@@ -227,11 +232,11 @@ def data_hash(data: xr.Dataset) -> str:
     digest = hashlib.sha256()
     for name in sorted(map(str, data.variables)):
         values = data[name].values
-        digest.update(name.encode())
+        digest.update(name.encode("utf-8", "surrogatepass"))
         if values.dtype.kind in "fiub":
             digest.update(np.ascontiguousarray(values, dtype=float).tobytes())
         else:
-            digest.update("\0".join(map(str, values.ravel())).encode())
+            digest.update("\0".join(map(str, values.ravel())).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 
 

@@ -18,6 +18,7 @@ from bayeslaw.errors import InputError, check_choice, check_type, did_you_mean, 
 from bayeslaw.files import as_path
 from bayeslaw.gold import GOLD, gold_covariates
 from bayeslaw.spec import Spec, check_spec
+from bayeslaw.storage import as_text, can_be_called, is_number, visible_texts
 from bayeslaw.validate import check_columns, check_unique
 
 PASS_OUTPUTS = ("neg_log_pass_at_k", "pass_at_k")
@@ -26,6 +27,8 @@ KEYS = ("benchmark", "model", "run")
 """Columns that name a row."""
 COVARIATES = ("params", "tokens", "compute", "step", "seed")
 """Columns that tell rows of one name apart, such as a model's checkpoints."""
+OWN = ("outlying", "shared_by")
+"""Columns that fits and curves write and that weigh rows; in a table they are those of another fit, and left out."""
 _FLOP_PER_PARAMETER_TOKEN = 6.0
 
 
@@ -72,7 +75,12 @@ def read_frame(table: str | Path | pd.DataFrame, rename: Mapping[str, str] | Non
     """
     check_renames(rename)
     frame = table if isinstance(table, pd.DataFrame) else _read_file(as_path(table, "table"))
-    frame = frame.reset_index(drop=True)
+    if frame.columns.nlevels > 1:
+        raise InputError(
+            "table: its columns' names have several levels, allowed: one name a column; "
+            "flatten them, as in table.columns = ['_'.join(map(str, c)) for c in table.columns]."
+        )
+    frame = frame.reset_index(drop=True).drop(columns=list(OWN), errors="ignore")
     for theirs, ours in (rename or {}).items():
         if theirs not in frame.columns:
             raise InputError(f"rename: no column {theirs!r}{did_you_mean(theirs, frame.columns)}")
@@ -82,7 +90,7 @@ def read_frame(table: str | Path | pd.DataFrame, rename: Mapping[str, str] | Non
     if frame.columns.has_duplicates:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise InputError(f"table: two columns are called {twice!r}; names are unique.")
-    return frame
+    return visible_texts(frame)
 
 
 def check_renames(rename: Mapping[str, str] | None) -> None:
@@ -437,15 +445,19 @@ def to_dataset(rows: pd.DataFrame, spec: Spec, checks: list[Check], **attrs: str
     units = {i.column: i.unit for i in spec.inputs.values()} | {spec.output.name: spec.output.unit}
     units["sampling_error"] = spec.output.unit
     data = xr.Dataset(coords={"obs": np.arange(len(rows))}, attrs={"checks": to_json(checks), **attrs})
-    for name in rows.columns:
-        if not isinstance(name, str) or "/" in name or name in ("obs", "node", ""):
-            continue
-        if pd.api.types.is_numeric_dtype(rows[name]):
+    for name in (spec.output.name, *(i.column for i in spec.inputs.values() if i.function is None)):
+        if not can_be_called(name):
+            raise InputError(
+                f"model '{spec.name}': no column can be called {name!r}, allowed: any text without '/' but 'obs' and "
+                "'node'; give it another name in the model file, and here with rename={'theirs': 'ours'}."
+            )
+    for name in filter(can_be_called, rows.columns):
+        if is_number(rows[name]):
             data[name] = (
                 "obs",
                 rows[name].to_numpy(dtype=float, na_value=np.nan),
                 {"units": units.get(name, "")},
             )
         else:
-            data = data.assign_coords({name: ("obs", rows[name].astype(str).to_numpy(dtype=object))})
+            data = data.assign_coords({name: ("obs", as_text(rows[name]))})
     return data

@@ -14,7 +14,7 @@ import bayeslaw as bl
 PACKAGE = Path(bl.__file__).parent
 # In order: a module imports only those before it.
 MODULES = (
-    "errors", "check", "progress", "files", "expression", "spec", "reading", "catalogue",
+    "errors", "check", "progress", "storage", "files", "expression", "spec", "reading", "catalogue",
     "schedules", "functions", "law", "validate", "counts", "gold", "tables", "curves", "windows", "scores",
     "observation", "priors", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import shutil
 
 import h5py
 import numpy as np
@@ -434,11 +433,10 @@ def test_a_save_that_fails_leaves_the_folder_as_it_was(fit, tmp_path, monkeypatc
     path = saved(fit, tmp_path)
     before = path.read_bytes()
 
-    def half(self, name, **options):
-        shutil.copy(path, name)
+    def broken(handle):
         raise error
 
-    monkeypatch.setattr(xr.DataTree, "to_netcdf", half)
+    monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(bl.InputError if isinstance(error, OSError) else KeyboardInterrupt):
         fit.save(path)
     with pytest.raises(bl.InputError if isinstance(error, OSError) else KeyboardInterrupt):

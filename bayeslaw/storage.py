@@ -1,0 +1,217 @@
+"""What a dataset must be to come back from a file as it was.
+
+A fit keeps numbers and text only (`lasting`). netCDF does not hold every text (no NUL, no half of a surrogate
+pair), name and attribute: what it cannot hold travels beside the rest in one attribute (`storable`, `restored`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+MISSING = "(missing)"
+"""What stands for a missing label. A missing number is NaN."""
+_BESIDE = "bayeslaw_beside"
+_WIDEST = 10_000_000  # characters: xarray reads labels as one array, each cell as wide as the longest
+_NAME_BYTES = 255
+
+
+def as_text(values: Any) -> np.ndarray:
+    r"""Return labels as text.
+
+    Parameters
+    ----------
+    values : pandas.Series or array
+        Of any dtype.
+
+    Returns
+    -------
+    numpy.ndarray of object
+        Of the same shape: a str each, `MISSING` where there is no label. Dates have no time of day where all
+        are at midnight. What is no Unicode is shown as ``\ud800``.
+    """
+    column = values if isinstance(values, pd.Series) else pd.Series(np.ravel(values))
+    kinds = pd.api.types
+    dated = kinds.is_datetime64_any_dtype(column) or kinds.is_timedelta64_dtype(column)
+    texts = column.astype(str) if dated else column.astype(object)
+    out = np.empty(len(column), dtype=object)
+    out[:] = [MISSING if lost else visible(str(t)) for t, lost in zip(texts, column.isna(), strict=True)]
+    return out.reshape(np.shape(values))
+
+
+def visible(text: str) -> str:
+    r"""Return a text with what is no Unicode (half of a surrogate pair) shown as ``\ud800``."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def visible_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table whose texts are Unicode, see `visible`: pandas and xarray fail at any other."""
+    frame = frame.copy(deep=False)
+    for name in [n for n, dtype in frame.dtypes.items() if dtype.kind == "O"]:
+        cells = list(frame[name])
+        shown = [visible(cell) if isinstance(cell, str) else cell for cell in cells]
+        if any(isinstance(old, str) and old != new for old, new in zip(cells, shown, strict=True)):
+            frame[name] = pd.Series(shown, index=frame.index, dtype=object)
+    return frame
+
+
+def is_number(column: pd.Series) -> bool:
+    """Whether a column holds real numbers or booleans, maybe missing ones; any other holds labels."""
+    kinds = pd.api.types
+    if isinstance(column.dtype, pd.CategoricalDtype) or kinds.is_complex_dtype(column):
+        return False
+    return kinds.is_numeric_dtype(column) or kinds.is_bool_dtype(column)
+
+
+def can_be_called(name: object) -> bool:
+    """Whether a column of a dataset can have this name."""
+    return (
+        isinstance(name, str)
+        and "/" not in name
+        and name not in ("obs", "node", "")
+        and visible(name) == name
+    )
+
+
+def lasting(data: xr.Dataset) -> xr.Dataset:
+    """Return a dataset of what a file can give back.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+
+    Returns
+    -------
+    xarray.Dataset
+        What is no number is text, see `as_text`. Attributes are text, numbers, booleans, None, and lists and
+        dictionaries of these; any other is its text.
+    """
+    values = {n: v.values for n, v in data.variables.items()}
+    changed = {n: as_text(v) for n, v in values.items() if v.dtype.kind not in "biuf" and not _all_text(v)}
+    changed |= {
+        n: v.astype(float) for n, v in values.items() if v.dtype.kind == "f" and v.itemsize not in (4, 8)
+    }
+    data = _replaced(data.drop_encoding(), changed)
+    for variable in data.variables.values():
+        variable.attrs = _plain(variable.attrs)
+    data.attrs = _plain(data.attrs)
+    return data
+
+
+def _replaced(data: xr.Dataset, values: Mapping[Any, np.ndarray]) -> xr.Dataset:
+    """Return a copy with other values in some variables, coordinates still coordinates."""
+    return data.copy().assign({n: (data[n].dims, v, data[n].attrs) for n, v in values.items()})
+
+
+def _all_text(values: np.ndarray) -> bool:
+    return values.dtype == object and all(type(value) is str for value in values.ravel())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if value is None or type(value) in (str, bool, int, float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(v) for name, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else str(value)
+
+
+def storable(data: xr.Dataset) -> xr.Dataset:
+    """Return a dataset that netCDF holds; `restored` undoes it.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        As `lasting` returns it.
+
+    Returns
+    -------
+    xarray.Dataset
+        Columns and attributes that netCDF cannot hold are JSON in one attribute.
+    """
+    order = list(data.variables)
+    columns = [_as_json(data, name) for name in data.variables if not _holds_column(data, name)]
+    data = data.drop_vars([column["name"] for column in columns]).copy()
+    attrs, data.attrs = _parted(data.attrs, None)
+    of_columns = {}
+    for name, variable in data.variables.items():
+        of_columns[name], variable.attrs = _parted(variable.attrs, ("units", "long_name"))
+        # Without a fill value nothing is masked, and every bit comes back.
+        variable.encoding = {"_FillValue": None} if variable.dtype.kind == "f" else {}
+    of_columns = {name: own for name, own in of_columns.items() if own}
+    beside = {"columns": columns, "attrs": attrs, "of_columns": of_columns}
+    if any(beside.values()):
+        beside = json.dumps({**beside, "order": order}, ensure_ascii=False)
+        data.attrs[_BESIDE] = beside.encode("unicode_escape").decode("ascii")
+    return data
+
+
+def _as_json(data: xr.Dataset, name: str) -> dict[str, Any]:
+    found = data[name]
+    return {"name": name, "dims": list(found.dims), "coordinate": name in data.coords, "attrs": found.attrs,
+            "type": found.dtype.str, "cells": found.values.tolist()}  # fmt: skip
+
+
+def _holds_column(data: xr.Dataset, name: str) -> bool:
+    # A coordinate's name stands in a list with spaces between; names with _ in front are the file layer's own.
+    fine = _holds(name) and len(name.encode()) <= _NAME_BYTES and name not in ("", ".", "..")
+    if not fine or name[0] == "_" or (name in data.coords and name.split() != [name]):
+        return False
+    values = data[name].values
+    if values.dtype != object:
+        return True
+    cells = values.ravel()
+    return all(map(_holds, cells)) and len(cells) * max(map(len, cells), default=0) <= _WIDEST
+
+
+def _holds(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _parted(attrs: Mapping[str, Any], known: tuple[str, ...] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part attributes into those that netCDF would not hold, or not as they are, and those that it holds."""
+    held = {}
+    for name, value in attrs.items():
+        named = name in known if known else name.isidentifier() and name.isascii() and name.islower()
+        named = named and name[0] != "_" and name != "coordinates"  # those mean something to the file layer
+        whole = type(value) is int and abs(value) < 2**63
+        if named and (whole or type(value) is float or (type(value) is str and _holds(value))):
+            held[name] = value
+    return {name: value for name, value in attrs.items() if name not in held}, held
+
+
+def restored(data: xr.Dataset) -> xr.Dataset:
+    """Return the dataset that `storable` made fit for netCDF.
+
+    Parameters
+    ----------
+    data : xarray.Dataset
+        As it was read.
+
+    Returns
+    -------
+    xarray.Dataset
+    """
+    found = {n: v for n, v in data.attrs.items() if n != _BESIDE}
+    beside = json.loads(str(data.attrs.get(_BESIDE, "{}")).encode("ascii").decode("unicode_escape"))
+    texts = {n: v.values.astype(object) for n, v in data.variables.items() if v.dtype.kind in "UO"}
+    data = _replaced(data, texts)
+    data.attrs = {n: v.item() if isinstance(v, np.generic) else v for n, v in found.items()}
+    data.attrs |= beside.get("attrs", {})
+    for name, own in beside.get("of_columns", {}).items():
+        data[name].attrs |= own
+    for column in beside.get("columns", ()):
+        cells = np.array(column["cells"], dtype=column["type"])
+        data[column["name"]] = (column["dims"], cells, column["attrs"])
+        if column["coordinate"]:
+            data = data.set_coords(column["name"])
+    return data[beside["order"]] if "order" in beside else data
