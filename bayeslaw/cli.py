@@ -92,22 +92,21 @@ def _reading_options(command: Callable) -> Callable:
             "--where",
             multiple=True,
             metavar="C=V",
-            help="Keep rows that meet a condition (= != < <= > >=, a|b).",
+            help="Keep rows that meet a condition (= != < <= > >=, a|b), as in compute>=1e20 or flag=false.",
         ),
         click.option("--join", type=click.Path(path_type=Path), help="A second table with more columns."),
-        click.option("--on", default="model", show_default=True, help="The column that both tables have."),
+        click.option("--on", help="The column that both tables have; by default model. Goes with --join."),
         click.option(
             "--gold",
-            default="mean-probability",
-            show_default=True,
-            help="How per-problem gold NLL becomes one number: mean-probability or mean-log-likelihood.",
+            help="How per-problem gold NLL becomes one number: mean-probability (the default) or mean-log-likelihood.",
         ),
         click.option("--rename", multiple=True, metavar="THEIRS=OURS", help="Rename a column."),
         click.option(
             "--schedule",
             multiple=True,
             metavar="RUN=TEXT",
-            help='A run\'s schedule, as in "run1=cosine(peak=3e-4, end=3e-5, warmup=2160, total=24000)".',
+            help='A run\'s schedule, as in "run1=cosine(peak=3e-4, end=3e-5, warmup=2160, total=24000)"; or one for all '
+            'runs, such as "logged(warmup=2160)", which takes the rates from the table\'s column lr.',
         ),
         click.option("--fix", multiple=True, metavar="P=V", help="Hold a parameter at a value."),
         click.option(
@@ -287,16 +286,11 @@ def _read(spec: Any, table: Path, options: dict[str, Any]) -> Any:
 
     rename = _pairs(options["rename"], "--rename", "theirs=ours")
     if needs_schedule(spec):
-        if not options["schedule"]:
-            raise InputError(
-                f"model '{spec.name}' needs schedules: --schedule \"run=cosine(peak=…, end=…, warmup=…, total=…)\" for each run."
-            )
-        for name in ("k", "join"):
+        for name in ("k", "join", "on", "gold"):
             if options[name] is not None:
                 raise InputError(f"--{name} does not apply to model '{spec.name}'.")
-        return read_curves(
-            table, spec, _schedules(options["schedule"]), where=options["where"], rename=rename
-        )
+        schedules = _schedules(options["schedule"]) if options["schedule"] else None
+        return read_curves(table, spec, schedules, where=options["where"], rename=rename)
     if options["schedule"]:
         raise InputError(f"--schedule does not apply to model '{spec.name}'.")
     return read_table(
