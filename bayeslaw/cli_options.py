@@ -31,15 +31,17 @@ def reading_options(command: Callable) -> Callable:
             "--where",
             multiple=True,
             metavar="C=V",
-            help="Keep rows that meet a condition (= != < <= > >=, a|b).",
+            help="Keep rows that meet a condition (= != < <= > >=, a|b), as in compute>=1e20 or flag=false.",
         ),
         click.option("--join", type=FILE, help="A second table with more columns."),
-        click.option("--on", metavar="COL", help="The column that both tables have; by default model."),
+        click.option(
+            "--on",
+            metavar="COL",
+            help="The column that both tables have; by default model. Goes with --join.",
+        ),
         click.option(
             "--gold",
-            default="mean-probability",
-            show_default=True,
-            help="How per-problem gold NLL becomes one number: mean-probability or mean-log-likelihood.",
+            help="How per-problem gold NLL becomes one number: mean-probability (the default) or mean-log-likelihood.",
         ),
         click.option("--rename", multiple=True, metavar="THEIRS=OURS", help="Rename a column."),
         click.option(
@@ -210,24 +212,17 @@ def _rows(spec: Spec, table: Path, options: dict[str, Any]) -> xr.Dataset:
         if options["schedule"]:
             raise InputError(f"--schedule does not apply to model '{spec.name}'.")
         return read_table(table, spec, k=options["k"], **table_arguments(options))
-    if not options["schedule"]:
-        raise InputError(
-            f"model '{spec.name}' needs schedules: --schedule \"run=cosine(peak=…, end=…, warmup=…, total=…)\" for each run."
-        )
-    for name in ("k", "join"):
+    for name in ("k", "join", "on", "gold"):
         if options[name] is not None:
             raise InputError(f"--{name} does not apply to model '{spec.name}'.")
     rename = pairs(options["rename"], "--rename", "theirs=ours")
-    return read_curves(table, spec, schedules(options["schedule"]), where=options["where"], rename=rename)
+    texts = schedules(options["schedule"]) if options["schedule"] else None
+    return read_curves(table, spec, texts, where=options["where"], rename=rename)
 
 
 def table_arguments(options: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of `read_table`, but for k."""
-    given = {n: options[n] for n in ("where", "join", "gold")}
-    if options["on"] is not None:
-        if options["join"] is None:
-            raise InputError("--on: names the column of a --join; give both, or neither.")
-        given["on"] = options["on"]
+    given = {n: options[n] for n in ("where", "join", "on", "gold")}
     return given | {"rename": pairs(options["rename"], "--rename", "theirs=ours")}
 
 

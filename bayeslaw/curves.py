@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.check import Check
 from bayeslaw.errors import InputError, check_type, did_you_mean
+from bayeslaw.filters import keep
 from bayeslaw.functions import FUNCTIONS
+from bayeslaw.opening import open_tables
+from bayeslaw.repeats import near_steps
 from bayeslaw.schedules import Schedule, parse_schedule
 from bayeslaw.spec import Spec, check_spec
-from bayeslaw.tables import Excluded, check_positive_inputs, keep, read_frame, to_dataset
+from bayeslaw.tables import Excluded, check_positive_inputs, to_dataset
 from bayeslaw.validate import check_columns, check_unique
 
 SCHEDULE_COLUMNS = ("lr_area", "lr", "step")
@@ -54,7 +58,7 @@ def schedule_inputs(spec: Spec, schedule: Schedule, steps: np.ndarray) -> dict[s
 def read_curves(
     table: str | Path | pd.DataFrame,
     spec: Spec,
-    schedules: str | Mapping[str, str],
+    schedules: str | Mapping[str, str] | None = None,
     *,
     where: str | Iterable[str] | None = None,
     rename: Mapping[str, str] | None = None,
@@ -69,7 +73,9 @@ def read_curves(
     spec : Spec
         A law with schedule inputs, such as ``annealing``.
     schedules : str or mapping of str to str
-        A schedule's text for each run (see `parse_schedule`), or one text for all.
+        A schedule's text for each run (see `parse_schedule`), or one text for all, such as
+        ``"logged(warmup=2160)"`` for the rates in the table's own ``lr`` column. A mapping may name
+        runs that the table lacks; a check counts them.
     where, rename
         As in `read_table`.
 
@@ -90,11 +96,13 @@ def read_curves(
     check_spec("read_curves(table, spec, …)", spec)
     if not needs_schedule(spec):
         raise InputError(f"model '{spec.name}' needs no schedule; read its table with read_table.")
-    frame = keep(read_frame(table, rename), where, rename)
+    opened = open_tables(table, spec.output.name, where, rename)
+    frame = keep(opened.frame, opened.conditions, opened.rename)
     columns = [c for c in ("lr", "sampling_error") if c in frame]
     frame = check_columns(frame, ["run", "step", spec.output.name, *columns], "table of curves")
     check_unique(frame, ["run", "step"], "table of curves")
-    texts = _texts(frame, schedules)
+    texts, unused = _texts(frame, schedules, opened.runs)
+    checks = [*opened.checks, *unused, *near_steps(frame), *_whole_copies(frame, spec.output.name)]
     excluded = Excluded()
     frame, branches = _count_once(frame, texts, spec.output.name, excluded)
     parts = [
@@ -102,29 +110,70 @@ def read_curves(
     ]
     rows = pd.concat([rows for rows, _ in parts])
     check_positive_inputs(rows, spec)
-    attrs = {"schedules": json.dumps(texts), "branches": json.dumps(branches)}
-    data = to_dataset(rows, spec, excluded.checks("note"), **attrs)
+    attrs = {"schedules": json.dumps(texts), "branches": json.dumps(branches), **opened.attrs}
+    data = to_dataset(rows, spec, [*excluded.checks("note"), *checks], **attrs)
     for name in {i.function for i in spec.inputs.values()} - {None}:
         data[name] = (("obs", "node"), np.concatenate([inputs[name] for _, inputs in parts]))
     return data.set_coords("step")
 
 
-def _texts(frame: pd.DataFrame, schedules: str | Mapping[str, str]) -> dict[str, str]:
-    """Return a schedule's text for every run, or say which are missing or unknown."""
-    check_type("schedules", schedules, str | Mapping, "a schedule's text, or a mapping of runs to texts")
+def _texts(
+    frame: pd.DataFrame, schedules: str | Mapping[str, str] | None, all_runs: frozenset[str]
+) -> tuple[dict[str, str], list[Check]]:
+    """Return a schedule's text for every run, and a note on those that the table lacks; or say which are missing."""
     runs = list(dict.fromkeys(frame["run"]))
-    texts = dict.fromkeys(runs, schedules) if isinstance(schedules, str) else dict(schedules)
-    for name in texts:
-        if name not in runs:
-            raise InputError(f"schedules: the table has no run {name!r}{did_you_mean(name, runs)}")
-    missing = [run for run in runs if run not in texts]
-    if missing:
+    if isinstance(schedules, str):
+        return dict.fromkeys(runs, schedules), []
+    check_type("schedules", schedules, Mapping | None, "a text for all runs, or {'run': 'cosine(…)'}")
+    given = {str(run): text for run, text in (schedules or {}).items()}
+    unknown = [name for name in given if name not in all_runs]
+    if given and len(unknown) == len(given):
         raise InputError(
-            f"schedules: none for run(s) {', '.join(missing)}; give one each "
-            '(--schedule "run=cosine(peak=…, end=…, warmup=…, total=…)"), or leave the run out with '
-            "where=['run=a|b'] / --where."
+            f"schedules: the table has no run {unknown[0]!r}{did_you_mean(unknown[0], runs, 'The table has')}"
         )
-    return texts
+    if missing := [run for run in runs if run not in given]:
+        raise InputError(_none_for(missing, unknown, "lr" in frame))
+    texts = {run: given[run] for run in given if run in runs}
+    if not unknown:
+        return texts, []
+    named = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+    message = f"{len(unknown)} schedule(s) are of runs that the table lacks and were not used: {named}."
+    return texts, [Check("schedules-not-used", "note", float(len(unknown)), message)]
+
+
+def _none_for(missing: list[str], unknown: list[str], logged: bool) -> str:
+    """Say which runs have no schedule, and every way to give one."""
+    named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    near = did_you_mean(missing[0], unknown, "Given for no run of the table:").strip(". ") if unknown else ""
+    rates = (
+        "; the table has a column lr: schedules='logged(warmup=2160)' (--schedule \"logged(warmup=2160)\") takes every "
+        "run's rates from it, with your number of warm-up steps" if logged else ""
+    )  # fmt: skip
+    return (
+        f"schedules: none for run(s) {named}{f' ({near})' if near else ''}; give one each "
+        f'(--schedule "run=cosine(peak=…, end=…, warmup=…, total=…)"){rates}, or leave the run out with '
+        "where=['run=a|b'] / --where."
+    )
+
+
+def _whole_copies(frame: pd.DataFrame, output: str) -> list[Check]:
+    """Name runs that hold the same values at the same steps from end to end."""
+    seen: dict[bytes, str] = {}
+    found = []
+    for run, curve in frame.groupby("run", sort=False):
+        curve = curve.sort_values("step")
+        mark = curve[["step", output]].to_numpy(dtype=float).tobytes()
+        if mark in seen and len(curve) >= _LEAST_SHARED:
+            found.append((seen[mark], str(run)))
+        seen.setdefault(mark, str(run))
+    if not found:
+        return []
+    named = "; ".join(f"{one} and {two}" for one, two in found[:3])
+    message = (
+        f"{len(found)} run(s) hold the same values at every step as another one ({named}): a curve that stands twice "
+        f"counts twice. Leave the copy out: where='run!={found[0][1]}' / --where 'run!={found[0][1]}'."
+    )
+    return [Check("runs-alike", "warn", float(len(found)), message)]
 
 
 def _count_once(

@@ -12,6 +12,11 @@ from typing import Any
 SEEDS = 0, 2**63 - 1
 """What NumPy, the sampler and a file's attributes all take as a seed."""
 
+NEAREST = 5
+"""How many names a message lists of a long list."""
+_ALL_OF_OURS, _ALL_OF_THEIRS = 30, 8
+"""Up to how many names are listed whole: the program's own, and a table's."""
+
 
 class InputError(ValueError):
     """Something the user gave cannot be used.
@@ -29,8 +34,8 @@ class InputError(ValueError):
         super().__init__(" ".join(str(message).splitlines()))
 
 
-def did_you_mean(word: str, allowed: Iterable[str]) -> str:
-    """Return the end of an error message: the nearest allowed word, and all of them.
+def did_you_mean(word: str, allowed: Iterable[str], has: str = "Allowed:") -> str:
+    """Return the end of an error message: the nearest name, and all of them, or the nearest few of many.
 
     Parameters
     ----------
@@ -38,6 +43,8 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
         What was found.
     allowed : iterable of str
         What may stand there.
+    has : str
+        How to begin the list: ``"The table has"`` where names are a table's, not the program's.
 
     Returns
     -------
@@ -45,9 +52,22 @@ def did_you_mean(word: str, allowed: Iterable[str]) -> str:
         ``"; did you mean 'x'? Allowed: …"``, or without the question where nothing is near.
     """
     names = sorted(str(name) for name in allowed)
-    near = difflib.get_close_matches(str(word), names, n=1)
+    near = _nearest(str(word), names, 1, 0.6)
     hint = f"; did you mean '{near[0]}'?" if near else "."
-    return f"{hint} Allowed: {', '.join(names) if names else '(nothing)'}."
+    shown = names
+    if len(names) > (_ALL_OF_OURS if has == "Allowed:" else _ALL_OF_THEIRS):
+        shown = _nearest(str(word), names, NEAREST, 0.0)
+    more = len(names) - len(shown)
+    listed = ", ".join(shown) + (f" and {more} more" if more else "")
+    return f"{hint} {has} {listed or '(nothing)'}."
+
+
+def _nearest(word: str, names: list[str], count: int, cutoff: float) -> list[str]:
+    """Return the names most like a word, capitals aside, the nearest first."""
+    by_lower: dict[str, str] = {}
+    for name in names:
+        by_lower.setdefault(name.lower(), name)
+    return [by_lower[n] for n in difflib.get_close_matches(word.lower(), by_lower, count, cutoff)]
 
 
 def shown(value: object, longest: int = 60) -> str:

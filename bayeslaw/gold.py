@@ -10,6 +10,9 @@ from bayeslaw.errors import InputError
 from bayeslaw.validate import check_columns, check_unique
 
 GOLD = ("mean-probability", "mean-log-likelihood")
+COVARIATES = ("gold_nll", "gold_mean_nll", "gold_problems", "gold_effective_problems")
+"""What per-problem likelihoods become, a model."""
+_NAMED = 5
 FEW = 10.0
 """Below this many effective problems a covariate is called fragile."""
 
@@ -36,7 +39,8 @@ def gold_covariates(
         One row a model: ``gold_nll`` (of the asked kind), ``gold_mean_nll``, ``gold_problems``,
         ``gold_effective_problems``; nats.
     checks : list of Check
-        How many problems the covariate rests on.
+        How many problems the covariate rests on; and, where some lack a value at some model, how many
+        are used and who lacks them.
 
     Raises
     ------
@@ -44,14 +48,18 @@ def gold_covariates(
     """
     if table.empty:
         raise InputError(f"join: no value of {on!r} stands in both tables.")
-    table = check_columns(table, [on, "problem", "gold_nll"], "joined table")
+    table = check_columns(table, ["problem", "gold_nll"], "joined table")
     check_unique(table, [on, "problem"], "joined table")
     nll = table.pivot(index=on, columns="problem", values="gold_nll")
-    shared = nll.columns[nll.notna().all()]
+    lacking = {str(model): set(nll.columns[nll.loc[model].isna()]) for model in nll.index}
     if "problem" in counts:
         counted = counts[counts[on].astype(str).isin(nll.index)]
-        sets = [set(g["problem"].astype(str)) for _, g in counted.groupby(on)]
-        shared = shared[shared.isin(set.intersection(*sets))]
+        sets = {str(model): set(g["problem"].astype(str)) for model, g in counted.groupby(on)}
+        asked = set.union(*sets.values())
+        lacking = {m: (asked - sets[m]) | (asked - (set(nll.columns) - lacking[m])) for m in sets}
+    else:
+        asked = set(nll.columns)
+    shared = nll.columns[nll.columns.isin(asked - set().union(*lacking.values()))]
     if not len(shared):
         raise InputError(
             "join: no problem stands with every model of both tables; check the 'problem' columns."
@@ -69,7 +77,24 @@ def gold_covariates(
         "gold_problems": float(len(shared)),
         "gold_effective_problems": effective,
     })  # fmt: skip
-    return covariates, [_effective(nll, weight, effective, kind)]
+    return covariates, [
+        *_used(len(shared), len(asked), lacking, on),
+        _effective(nll, weight, effective, kind),
+    ]
+
+
+def _used(used: int, asked: int, lacking: dict[str, set], on: str) -> list[Check]:
+    """Say how many problems are left when some lack a value, or samples, at some model."""
+    if used == asked:
+        return []
+    who = {name: len(missing) for name, missing in lacking.items() if missing}
+    named = ", ".join(f"{name} ({count})" for name, count in list(who.items())[:_NAMED])
+    more = f" and {len(who) - _NAMED} more" if len(who) > _NAMED else ""
+    message = (
+        f"gold_nll is averaged over {used} of {asked} problems, those that every {on} has in both tables: "
+        f"{named}{more} lack some; complete the tables, or leave these out, so that all problems count."
+    )
+    return [Check("gold-problems", "warn", float(used), message)]
 
 
 def _effective(nll: pd.DataFrame, weight: np.ndarray, effective: np.ndarray, kind: str) -> Check:

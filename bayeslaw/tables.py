@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import operator
-import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,23 +11,24 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.check import Check, to_json
+from bayeslaw.columns import PASS_OUTPUTS, with_late
+from bayeslaw.columns import constant_columns as _constant_columns
+from bayeslaw.columns import training_compute as training_compute
 from bayeslaw.counts import check_ks, pass_at_k, shown_share
-from bayeslaw.errors import InputError, check_choice, check_type, did_you_mean, listed
-from bayeslaw.files import as_path
-from bayeslaw.gold import GOLD, gold_covariates
+from bayeslaw.errors import InputError, check_choice, check_type
+from bayeslaw.filters import keep
+from bayeslaw.gold import GOLD
+from bayeslaw.joins import join_tables
+from bayeslaw.opening import Opened, open_tables, refuse_gaps_in_counts
+from bayeslaw.repeats import near_copies, refuse_copies
 from bayeslaw.spec import Spec, check_spec
-from bayeslaw.storage import as_text, can_be_called, is_number, visible_texts
+from bayeslaw.storage import as_text, can_be_called, is_number
 from bayeslaw.validate import check_columns, check_unique
 
-PASS_OUTPUTS = ("neg_log_pass_at_k", "pass_at_k")
-"""Outputs that can be computed from counts or from a column ``pass_at_k``."""
 KEYS = ("benchmark", "model", "run")
 """Columns that name a row."""
 COVARIATES = ("params", "tokens", "compute", "step", "seed")
 """Columns that tell rows of one name apart, such as a model's checkpoints."""
-OWN = ("outlying", "shared_by")
-"""Columns that fits and curves write and that weigh rows; in a table they are those of another fit, and left out."""
-_FLOP_PER_PARAMETER_TOKEN = 6.0
 
 
 @dataclass
@@ -54,141 +53,6 @@ class Excluded:
         return out
 
 
-def read_frame(table: str | Path | pd.DataFrame, rename: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Read a table and rename its columns.
-
-    Parameters
-    ----------
-    table : path or pandas.DataFrame
-        ``.parquet`` is read as Parquet, anything else as CSV.
-    rename : mapping of str to str, optional
-        ``{"theirs": "ours"}``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A copy with rows numbered from 0.
-
-    Raises
-    ------
-    InputError
-    """
-    check_renames(rename)
-    frame = table if isinstance(table, pd.DataFrame) else _read_file(as_path(table, "table"))
-    if frame.columns.nlevels > 1:
-        raise InputError(
-            "table: its columns' names have several levels, allowed: one name a column; "
-            "flatten them, as in table.columns = ['_'.join(map(str, c)) for c in table.columns]."
-        )
-    frame = frame.reset_index(drop=True).drop(columns=list(OWN), errors="ignore")
-    for theirs, ours in (rename or {}).items():
-        if theirs not in frame.columns:
-            raise InputError(f"rename: no column {theirs!r}{did_you_mean(theirs, frame.columns)}")
-        if ours in frame.columns and ours not in (rename or {}):
-            frame = frame.drop(columns=ours)
-    frame = frame.rename(columns=dict(rename or {}))
-    if frame.columns.has_duplicates:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise InputError(f"table: two columns are called {twice!r}; names are unique.")
-    return visible_texts(frame)
-
-
-def check_renames(rename: Mapping[str, str] | None) -> None:
-    """Refuse renames that are no mapping of text to text."""
-    allowed = "a mapping of names of columns, {'theirs': 'ours'}"
-    check_type("rename", rename, Mapping | None, allowed)
-    for name in (part for pair in (rename or {}).items() for part in pair):
-        check_type("rename", name, str, allowed)
-
-
-def _read_file(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file.") from None
-    except Exception as error:  # the readers raise many kinds; all mean the same to a user
-        kind = "Parquet" if path.suffix == ".parquet" else "CSV"
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read as {kind} ({reason}).") from None
-
-
-_COMPARE: dict[str, Callable] = {
-    "!=": operator.ne, "<=": operator.le, ">=": operator.ge, "=": operator.eq, "<": operator.lt, ">": operator.gt,
-}  # fmt: skip
-
-
-def keep(
-    frame: pd.DataFrame,
-    where: str | Iterable[str] | None,
-    rename: Mapping[str, str] | None = None,
-) -> pd.DataFrame:
-    """Keep the rows that meet every condition.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame
-    where : str or iterable of str, optional
-        Conditions ``column=value``, with ``= != < <= > >=``; ``column=a|b`` keeps either;
-        ``column!=`` (nothing behind it) keeps rows where the column is not missing; ``row>5`` goes
-        by the row's number in the table, from 1.
-    rename : mapping of str to str, optional
-        Renames that were made; a condition may use either name.
-
-    Returns
-    -------
-    pandas.DataFrame
-
-    Raises
-    ------
-    InputError
-        If a condition is malformed, names no column, or no row is left.
-    """
-    conditions = "conditions such as 'col=a|b', one or a list"
-    for condition in (
-        [where] if isinstance(where, str) else listed("where", () if where is None else where, conditions)
-    ):
-        check_type("where", condition, str, conditions)
-        match = re.fullmatch(r"\s*(.+?)\s*(!=|<=|>=|==|=|<|>)\s*(.*?)\s*", condition, re.DOTALL)
-        if not match:
-            raise InputError(f"where: {condition!r} is no condition; write column=value (also != < <= > >=).")
-        column, sign, value = match[1], match[2].replace("==", "="), match[3]
-        if column not in frame.columns:
-            column = (rename or {}).get(column, column)
-        numbered = frame if column != "row" or "row" in frame.columns else frame.assign(row=frame.index + 1)
-        if column not in numbered.columns:
-            raise InputError(
-                f"where {condition!r}: no column {column!r}{did_you_mean(column, frame.columns)}"
-            )
-        kept = frame[_meets(numbered[column], sign, value, condition)]
-        if kept.empty:
-            values = ", ".join(map(str, numbered[column].unique()[:8]))
-            raise InputError(
-                f"where {condition!r}: no row is left of {len(frame)}; the column holds {values}, …"
-            )
-        frame = kept
-    return frame
-
-
-def _meets(values: pd.Series, sign: str, text: str, condition: str) -> pd.Series:
-    if text == "":
-        if sign not in ("=", "!="):
-            raise InputError(f"where {condition!r}: a value must stand behind {sign}.")
-        return values.isna() if sign == "=" else values.notna()
-    numeric = pd.api.types.is_numeric_dtype(values)
-    try:
-        wanted = [float(t) if numeric else t for t in text.split("|")]
-    except ValueError:
-        raise InputError(f"where {condition!r}: the column holds numbers, found {text!r}.") from None
-    left = values if numeric else values.astype(str)
-    if sign in ("=", "!="):
-        return left.isin(wanted) if sign == "=" else ~left.isin(wanted)
-    if len(wanted) > 1:
-        raise InputError(f"where {condition!r}: '|' goes with = and != only.")
-    return _COMPARE[sign](left, wanted[0])
-
-
 def read_table(
     table: str | Path | pd.DataFrame,
     spec: Spec,
@@ -196,9 +60,9 @@ def read_table(
     k: int | None = None,
     where: str | Iterable[str] | None = None,
     join: str | Path | pd.DataFrame | None = None,
-    on: str = "model",
+    on: str | None = None,
     rename: Mapping[str, str] | None = None,
-    gold: str = "mean-probability",
+    gold: str | None = None,
 ) -> xr.Dataset:
     """Turn a table into the dataset that a law is fitted to.
 
@@ -214,13 +78,15 @@ def read_table(
     where : str or iterable of str, optional
         Conditions that rows must meet, see `keep`.
     join : path or pandas.DataFrame, optional
-        A second table with more columns; one row a value of `on`, or per-problem ``gold_nll``.
-    on : str
-        The column that both tables have.
+        A second table with more columns; one row a value of `on`, or per-problem ``gold_nll``. A column
+        that stands in both must say the same.
+    on : str, optional
+        The column that both tables have; by default ``model``. Goes with `join`.
     rename : mapping of str to str, optional
-        ``{"theirs": "ours"}``, for both tables.
-    gold : {"mean-probability", "mean-log-likelihood"}
-        How per-problem ``gold_nll`` becomes one number a model.
+        ``{"theirs": "ours"}``, for both tables; also of ``compute`` where it follows from ``params``
+        and ``tokens``, and of pass@k from counts where it is to be the output.
+    gold : {"mean-probability", "mean-log-likelihood"}, optional
+        How per-problem ``gold_nll`` becomes one number a model; by default the first.
 
     Returns
     -------
@@ -235,43 +101,53 @@ def read_table(
         Naming row, column, value found and what is allowed.
     """
     check_spec("read_table(table, spec)", spec)
-    check_type("on", on, str, "the name of a column")
+    check_type("on", on, str | None, "the name of a column")
+    if gold is not None:
+        check_choice("gold", gold, GOLD)
     if k is not None:
         check_ks([k])
-    ours, theirs = _renames(rename, table, join)
-    frame = keep(read_frame(table, ours), where, ours)
-    if spec.output.name not in PASS_OUTPUTS and k is not None:
+    for name, value in (("on", on), ("gold", gold)):
+        if join is None and value is not None:
+            raise InputError(f"{name}: found {value!r}, but nothing is joined; give the second table with join=… / --join, or leave it out.")  # fmt: skip
+    opened = open_tables(table, spec.output.name, where, rename, join)
+    told, columns = _told(spec, opened), [i.column for i in spec.inputs.values() if i.function is None]
+    if told.output.name not in PASS_OUTPUTS and k is not None:
         raise InputError(f"k does not apply: model '{spec.name}' predicts {spec.output.name}.")
-    check_choice("gold", gold, GOLD)
-    excluded, checks = Excluded(), []
-    rows = _observations(frame, spec, k, excluded)
-    if join is not None:
-        rows, checks = _join(rows, frame, read_frame(join, theirs), on, gold, excluded)
-    rows = _with_compute(rows)
-    columns = [i.column for i in spec.inputs.values() if i.function is None]
-    rows = check_columns(rows, columns)
-    check_positive_inputs(rows, spec)
+    refuse_gaps_in_counts(opened.frame, KEYS, opened.stated(columns))
+    excluded, checks = Excluded(), list(opened.checks)
+    checks += near_copies(opened.frame, (*COVARIATES, *columns), spec.output.name)
+    rows = _observations(opened.frame, told, k, excluded)
+    if opened.other is not None:
+        rows, alone, found = join_tables(rows, opened.frame, opened.other, on or "model", gold, columns)
+        excluded.add(alone, "no partner in the joined table")
+        checks += found
+    rows = _finished(rows, spec, opened, columns, checks)
     rows = _usable(rows, spec, excluded)
+    refuse_copies(opened.frame)
     if "model" in rows or "run" in rows:
         keys = [key for key in (*KEYS, *COVARIATES, *columns) if key in rows]
         check_unique(rows, list(dict.fromkeys(keys)), "table")
-    return to_dataset(rows, spec, [*excluded.checks(), *checks])
+    return to_dataset(rows, spec, [*excluded.checks(), *checks], **opened.attrs)
 
 
-def _renames(
-    rename: Mapping[str, str] | None, *tables: str | Path | pd.DataFrame | None
-) -> list[dict[str, str]]:
-    """Return the renames that concern each table; each must concern one."""
-    check_renames(rename)
-    if not rename:
-        return [{} for _ in tables]
-    columns = [() if table is None else read_frame(table).columns for table in tables]
-    for name in rename:
-        if not any(name in known for known in columns):
-            raise InputError(
-                f"rename: no column {name!r}{did_you_mean(name, [c for known in columns for c in known])}"
-            )
-    return [{a: b for a, b in rename.items() if a in known} for known in columns]
+def _told(spec: Spec, opened: Opened) -> Spec:
+    """Return the law as the counts know it: pass@k that is its output under another name."""
+    name = next((name for name in opened.late if name in PASS_OUTPUTS), None)
+    return spec if name is None else replace(spec, output=replace(spec.output, name=name))
+
+
+def _finished(
+    rows: pd.DataFrame, spec: Spec, opened: Opened, columns: list[str], checks: list[Check]
+) -> pd.DataFrame:
+    """Add what follows from other columns, keep what meets the conditions on it, and check what is used."""
+    stated = opened.stated(columns)
+    if stated != columns:
+        rows = check_columns(rows, [name for name in stated if name not in columns])
+    rows = with_late(rows, opened.rename, opened.late, columns)
+    rows = keep(rows, opened.conditions, opened.rename, checks)
+    rows = check_columns(rows, columns)
+    check_positive_inputs(rows, spec)
+    return rows
 
 
 def _observations(frame: pd.DataFrame, spec: Spec, k: int | None, excluded: Excluded) -> pd.DataFrame:
@@ -344,50 +220,6 @@ def _group_columns(frame: pd.DataFrame) -> list[str]:
             "table of counts: no column 'model'; add it, or rename yours with rename={'yours': 'model'}."
         )
     return [*keys, *(c for c in COVARIATES if c in frame and frame[c].notna().all())]
-
-
-def _constant_columns(frame: pd.DataFrame, by: list[str], but: Iterable[str]) -> pd.DataFrame:
-    """Return the other columns that are one value a group, a row a group."""
-    rest = [c for c in frame.columns if c not in (*by, *but)]
-    groups = frame.groupby(by, sort=False)
-    constant = [c for c in rest if (groups[c].nunique(dropna=False) <= 1).all()]
-    return groups[constant].first().reset_index() if constant else frame[by].drop_duplicates()
-
-
-def _join(rows, frame, other, on, gold, excluded) -> tuple[pd.DataFrame, list[Check]]:
-    """Add the second table's columns; rows without a partner are left out and named."""
-    for name, table in (("table", rows), ("joined table", other)):
-        if on not in table.columns:
-            raise InputError(f"{name}: no column {on!r} to join on{did_you_mean(on, table.columns)}")
-    checks: list[Check] = []
-    other = other.astype({on: str})
-    rows = rows.astype({on: str})
-    if {"problem", "gold_nll"} <= set(other.columns):
-        other, checks = gold_covariates(other[other[on].isin(rows[on])], frame, on, gold)
-    check_unique(other, [on], "joined table")
-    new = [c for c in other.columns if c == on or c not in rows.columns]
-    matched = rows[on].isin(other[on])
-    if not matched.any():
-        raise InputError(
-            f"join: no value of {on!r} stands in both tables; the first has {rows[on].iloc[0]!r}."
-        )
-    excluded.add(rows.loc[~matched, on], "no partner in the joined table")
-    return rows[matched].merge(other[new], on=on), checks
-
-
-def _with_compute(rows: pd.DataFrame) -> pd.DataFrame:
-    """Add compute = 6·N·D where it is missing."""
-    if "compute" in rows or not {"params", "tokens"} <= set(rows.columns):
-        return rows
-    rows = check_columns(rows, ["params", "tokens"])
-    return rows.assign(compute=training_compute(rows["params"], rows["tokens"]))
-
-
-def training_compute(
-    params: pd.Series | np.ndarray, tokens: pd.Series | np.ndarray
-) -> pd.Series | np.ndarray:
-    """Return 6·N·D in FLOP, for float64 parameters and tokens; integers would overflow."""
-    return _FLOP_PER_PARAMETER_TOKEN * params * tokens
 
 
 def check_positive_inputs(rows: pd.DataFrame, spec: Spec) -> None:

@@ -5,14 +5,17 @@ The schemas are pandera's; the sentences are ours, because a reader of "row 17, 
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from numbers import Number
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import InputError, did_you_mean
+from bayeslaw.frames import is_number
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -57,7 +60,8 @@ COLUMNS: dict[str, tuple[pa.Check, ...]] = {
 }
 """What the known columns may hold; any other column that a law uses must be finite numbers."""
 
-_TEXT = ("model", "run", "benchmark", "problem", "difficulty")
+TEXT = ("model", "run", "benchmark", "problem", "difficulty")
+"""The known columns that hold names."""
 
 
 def check_columns(table: pd.DataFrame, names: Iterable[str], what: str = "table") -> pd.DataFrame:
@@ -85,19 +89,15 @@ def check_columns(table: pd.DataFrame, names: Iterable[str], what: str = "table"
     for name in names:
         if name not in table.columns:
             raise InputError(
-                f"{what}: no column {name!r}{did_you_mean(name, table.columns)} "
+                f"{what}: no column {name!r}{did_you_mean(name, table.columns, f'The {what} has')}{_headless(table)} "
                 f"Rename with rename={{'yours': '{name}'}} or --rename yours={name}."
             )
     if table.empty:
         raise InputError(f"{what}: it has no rows; give at least one (filters may have removed all).")
-    missing = table[names].isna()
-    if missing.any(axis=None):
-        column = missing.any().idxmax()
-        _refuse(what, column, table.index[missing[column]], table[column], "no missing values")
-    for name in names:
-        if name not in _TEXT:
-            _check_numeric(table, name, what)
-    schema = pa.DataFrameSchema({n: _text() if n in _TEXT else _number(*COLUMNS.get(n, ())) for n in names})
+    refuse_missing(table, names, what)
+    numeric = {name: _numbers_only(table, name, what) for name in names if name not in TEXT}
+    table = table.assign(**numeric)
+    schema = pa.DataFrameSchema({n: _text() if n in TEXT else _number(*COLUMNS.get(n, ())) for n in names})
     return _run(schema, table, what)
 
 
@@ -122,7 +122,7 @@ def check_counts(counts: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     over = counts["c"] > counts["n"]
     if over.any():
         found = "c = " + counts["c"].astype(int).astype(str) + ", n = " + counts["n"].astype(int).astype(str)
-        _refuse("table of counts", "c", counts.index[over], found, "c ≤ n")
+        refuse("table of counts", "c", counts.index[over], found, "c ≤ n")
     check_unique(counts, [*by, "problem"], "table of counts")
     return counts.astype({"n": np.int64, "c": np.int64})
 
@@ -143,21 +143,111 @@ def check_unique(table: pd.DataFrame, keys: Sequence[str], what: str) -> None:
     twice = table.duplicated(list(keys), keep=False)
     if twice.any():
         first = table.index[twice][0]
-        key = ", ".join(f"{k} = {table.at[first, k]}" for k in keys)
-        rows = _rows(table.index[(table[list(keys)] == table.loc[first, list(keys)]).all(axis=1)])
+        key = ", ".join(
+            f"{k} = {'(missing)' if pd.isna(table.at[first, k]) else table.at[first, k]}" for k in keys
+        )
+        group = table.groupby(list(keys), dropna=False, sort=False).ngroup()
+        rows = row_numbers(table.index[group == group[first]])
         raise InputError(
             f"{what}: {rows} have the same key ({key}); each key stands once. "
             "Filter with where=[…] / --where, or add the column that tells them apart."
         )
 
 
-def _check_numeric(table: pd.DataFrame, name: str, what: str) -> None:
+def refuse_missing(table: pd.DataFrame, names: Iterable[str], what: str = "table") -> None:
+    """Refuse missing values in the named columns.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    names : iterable of str
+        Columns that are there.
+    what : str
+
+    Raises
+    ------
+    InputError
+        Naming the first such column and its rows.
+    """
+    for name in names:
+        if (missing := table[name].isna()).any():
+            refuse(what, name, table.index[missing], table[name], "no missing values")
+
+
+def numbers(values: pd.Series, spelled: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a column holds as numbers.
+
+    Parameters
+    ----------
+    values : pandas.Series
+        Of any type: numbers, nullable or not, objects, categories, text.
+    spelled : bool
+        Whether a text that spells a number is one.
+
+    Returns
+    -------
+    found : numpy.ndarray of float, shape (rows,)
+        NaN where a value is missing or no number.
+    odd : numpy.ndarray of bool, shape (rows,)
+        Where a value is neither.
+    """
+    missing = values.isna().to_numpy()
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_complex_dtype(values):
+        return values.to_numpy(dtype=float, na_value=np.nan), np.zeros(len(values), dtype=bool)
+    found = np.array([np.nan if m else _as_number(v, spelled) for v, m in zip(values, missing, strict=True)])
+    return found.astype(float), np.isnan(found.astype(float)) & ~missing
+
+
+def _as_number(value: Any, spelled: bool) -> float:
+    """Return a number, or one that a text spells; NaN if it is neither."""
+    if isinstance(value, str) and not (spelled and is_number(value)):
+        return np.nan
+    if isinstance(value, bool | np.bool_ | complex) or not isinstance(value, Number | str):
+        return np.nan
+    return float(value)
+
+
+def _headless(table: pd.DataFrame) -> str:
+    """Return a hint where columns are called as values are."""
+    odd = [name for name in table.columns if is_number(name)]
+    if 2 * len(odd) <= len(table.columns) or not odd:
+        return ""
+    return f" Columns are called {', '.join(map(str, odd[:3]))}: is the line of names missing?"
+
+
+def _numbers_only(table: pd.DataFrame, name: str, what: str) -> pd.Series:
+    """Return a column as numbers; refuse anything else, with what it seems to be."""
     column = table[name]
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column):
-        return
-    wrong = pd.to_numeric(column, errors="coerce").isna()
-    rows = table.index[wrong] if wrong.any() else table.index[:1]
-    _refuse(what, name, rows, column, "numbers")
+    found, odd = numbers(column, spelled=False)
+    if not odd.any():
+        return column if pd.api.types.is_numeric_dtype(column) else pd.Series(found, table.index)
+    _, unspelled = numbers(column, spelled=True)
+    if unspelled.any():
+        value = column[unspelled].iloc[0]
+        refuse(what, name, table.index[unspelled], column, "numbers" + _spelling(str(value)))
+    refuse(
+        what, name, table.index[odd], column,
+        f"numbers; the column (type {column.dtype}) holds text that only looks like them: make numbers of it with "
+        f"table[{name!r}] = pandas.to_numeric(table[{name!r}])",
+    )  # fmt: skip
+
+
+_SPELLINGS = {
+    r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?": "written without thousands separators (or, if it is a decimal comma, with a point)",
+    r"[+-]?\d{1,3}([ '\u00a0\u2009\u202f]\d{3})+([.,]\d*)?": "written without thousands separators",
+    r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?": "written without thousands separators and with a decimal point",
+    r"[+-]?\d*,\d+([eE][+-]?\d+)?": "written with a decimal point, not a comma",
+    r"[+-]?[\d.]+ ?[kKMBGTPE]": "written out, as in 70e6 for 70M",
+    r"[+-]?[\d.]+ ?%": "as fractions, .12 for 12 %",
+}
+"""How people write numbers that a computer takes for text, and what to do about it."""
+
+
+def _spelling(text: str) -> str:
+    for pattern, advice in _SPELLINGS.items():
+        if re.fullmatch(pattern, text.strip()):
+            return f" {advice}"
+    return ""
 
 
 def _run(schema: pa.DataFrameSchema, table: pd.DataFrame, what: str) -> pd.DataFrame:
@@ -166,12 +256,22 @@ def _run(schema: pa.DataFrameSchema, table: pd.DataFrame, what: str) -> pd.DataF
     except pa.errors.SchemaErrors as error:
         case = error.failure_cases.iloc[0]
         rows = error.failure_cases.query("column == @case.column and check == @case.check")["index"]
-        _refuse(what, case["column"], rows, table[case["column"]], str(case["check"]))
+        refuse(what, case["column"], rows, table[case["column"]], str(case["check"]))
     raise AssertionError
 
 
-def _rows(index: Any) -> str:
-    """Name rows as a spreadsheet does: the first data row is 1."""
+def row_numbers(index: Any) -> str:
+    """Name rows as a spreadsheet does: the first data row is 1.
+
+    Parameters
+    ----------
+    index : iterable of int or str
+
+    Returns
+    -------
+    str
+        ``"row 3"``, ``"rows 1, 2, 3 and 4 more"``.
+    """
     shown = ", ".join(
         str(int(i) + 1) if isinstance(i, int | np.integer | float) else str(i) for i in list(index)[:SHOWN]
     )
@@ -179,9 +279,27 @@ def _rows(index: Any) -> str:
     return f"row{'s' if len(index) > 1 else ''} {shown}" + (f" and {more} more" if more > 0 else "")
 
 
-def _refuse(what: str, column: str, index: Any, values: pd.Series, allowed: str) -> None:
+def refuse(what: str, column: str, index: Any, values: pd.Series, allowed: str) -> NoReturn:
+    """Raise the one error of a table's values.
+
+    Parameters
+    ----------
+    what : str
+        What the table is called.
+    column : str
+    index : iterable
+        The rows that hold what can't be used.
+    values : pandas.Series
+        The column's values; that of the first row is shown.
+    allowed : str
+
+    Raises
+    ------
+    InputError
+    """
     first = next(iter(index))
+    by = "take the row out" if what == "joined table" else "leave the row out with where=[…] / --where"
     raise InputError(
-        f"{what}: column {column!r}, {_rows(index)}: found {values.loc[first]!s}, "
-        f"allowed: {allowed}. Correct the table, or leave the row out with where=[…] / --where."
+        f"{what}: column {column!r}, {row_numbers(index)}: found {values.loc[first]!s}, "
+        f"allowed: {allowed}. Correct the table, or {by}."
     )

@@ -15,7 +15,8 @@ PACKAGE = Path(bl.__file__).parent
 # In order: a module imports only those before it.
 MODULES = (
     "errors", "check", "progress", "storage", "files", "expression", "spec", "reading", "catalogue",
-    "schedules", "functions", "law", "validate", "counts", "gold", "tables", "curves", "windows", "scores",
+    "schedules", "functions", "law", "frames", "validate", "filters", "columns", "repeats", "counts", "gold", "joins",
+    "opening", "tables", "curves", "windows", "scores",
     "observation", "priors", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
     "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting",
