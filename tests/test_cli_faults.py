@@ -1,0 +1,485 @@
+"""The command line when something is wrong: nothing replaced in silence, one line for the unexpected, its exit code."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from conftest import noiseless
+
+import bayeslaw as bl
+from bayeslaw import plots, progress
+from bayeslaw.cli import COMMANDS, main
+from bayeslaw.files import check_outputs, check_place, write_study
+
+
+def call(*arguments: object):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def point():
+    spec, data = noiseless("power", noise=0.02)
+    return bl.fit(spec, data, "map", bootstrap=8)
+
+
+@pytest.fixture
+def place(point, tmp_path, monkeypatch):
+    """A folder, in which one works, with one of everything that a command reads."""
+    monkeypatch.chdir(tmp_path)
+    x = np.geomspace(1, 1e3, 12)
+    pd.DataFrame({"model": [f"m{i}" for i in range(12)], "x": x, "y": 3 * x**-0.2}).to_csv(
+        "t.csv", index=False
+    )
+    pd.DataFrame({"model": ["m1"], "extra": [1]}).to_csv("join.csv", index=False)
+    Path("m.toml").write_text(point.spec.to_toml())
+    point.save("f.nc")
+    point.save("g.nc")
+    Path("figs").mkdir()
+    os.link("f.nc", "figs/fit.png")
+    os.symlink("t.csv", "link.csv")
+    os.symlink("gone.nc", "dangling.nc")
+    os.link("t.csv", "hard.csv")
+    Path("folder").mkdir()
+    os.symlink("folder", "linked-folder")
+    Path("locked.nc").write_text("mine")
+    Path("locked.nc").chmod(0o444)
+    os.mkfifo("pipe.nc")
+    return tmp_path
+
+
+FIT = ("fit", "m.toml", "t.csv", "--method", "map", "--bootstrap", "8")
+BACKTEST = ("backtest", "m.toml", "t.csv", "--along", "x", "--methods", "point", "--bootstrap", "20")
+STABILITY = ("stability", "m.toml", "t.csv", "--along", "x")
+FORECAST = ("forecast", "f.nc", "--at", "x=1e7")
+OUTPUTS = [
+    ((*FIT, "-o", "t.csv"), "-o t.csv: is the command's TABLE"),
+    ((*FIT, "-o", "./t.csv"), "is the command's TABLE, which would be lost; give another name"),
+    ((*FIT, "-o", "folder/../t.csv"), "is the command's TABLE"),
+    ((*FIT, "-o", "hard.csv"), "is the command's TABLE"),
+    ((*FIT, "-o", "link.csv"), "is the command's TABLE"),
+    ((*FIT, "-o", "m.toml"), "is the command's MODEL"),
+    ((*FIT, "--join", "join.csv", "-o", "join.csv"), "is the command's --join"),
+    (("fit", "m.toml", "f.nc", "-o", "x.nc", "--plots", "figs"), "--plots figs/fit.png: is the command's TABLE"),
+    ((*FIT, "-o", "figs/pair.png", "--plots", "figs"), "--plots figs/pair.png: is what -o writes, too"),
+    ((*FORECAST, "-o", "f.nc"), "-o f.nc: is the command's FIT"),
+    ((*FORECAST, "--plot", "fc.png", "-o", "fc.png"), "--plot fc.png: is what -o writes, too"),
+    ((*FORECAST, "--plot", "FC.png", "-o", "fc.PNG"), "--plot FC.png: is what -o writes, too"),
+    ((*FORECAST, "--plot", "folder/fc.png", "-o", "linked-folder/fc.png"), "is what -o writes, too"),
+    ((*FORECAST, "--plot", "f.nc"), "f.nc: found '.nc', allowed: a figure's name ends in .png or .svg or .pdf"),
+    (("report", "f.nc", "-o", "f.nc"), "-o f.nc: is the command's FIT"),
+    (("report", "f.nc", "--stability", "g.nc", "-o", "g.nc"), "-o g.nc: is the command's --stability"),
+    (("compare", "f.nc", "g.nc", "-o", "g.nc"), "-o g.nc: is the command's FIT"),
+    (("stack", "f.nc", "g.nc", "--at", "x=1", "-o", "g.nc"), "-o g.nc: is the command's FIT"),
+    ((*BACKTEST, "-o", "t.csv"), "-o t.csv: is the command's TABLE"),
+    ((*BACKTEST, "-o", "b.txt"), "found '.txt', allowed: the result's name ends in .nc or .csv"),
+    ((*STABILITY, "-o", "t.csv"), "-o t.csv: is the command's TABLE"),
+    ((*STABILITY, "-o", "s.nc", "--plot", "s"), "found no suffix, allowed: a figure's name ends"),
+    ((*STABILITY, "--by-k", "1,2", "-o", "t.csv"), "-o t.csv: is the command's TABLE"),
+    ((*FIT, "-o", "/dev/null"), "it is a device"),
+    ((*FIT, "-o", "pipe.nc"), "it is a pipe"),
+    ((*FIT, "-o", "folder"), "it is a folder"),
+    ((*FIT, "-o", "dangling.nc"), "it is a symbolic link"),
+    ((*FIT, "-o", "locked.nc"), "it is read-only"),
+    ((*FIT, "-o", "nowhere/f.nc"), "in a folder that exists"),
+    ((*FIT, "-o", "t.csv/f.nc"), "in a folder that exists"),
+    ((*FIT, "-o", "x.nc", "--plots", "t.csv"), "cannot be made a folder"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), OUTPUTS, ids=[" ".join(a[0][:1] + a[0][3:]) for a in OUTPUTS]
+)
+def test_no_command_replaces_what_it_reads_or_what_is_no_file(arguments, message, place, monkeypatch):
+    monkeypatch.setattr("bayeslaw.catalogue.load_model", lambda *_: pytest.fail("work began"))
+    monkeypatch.setattr("bayeslaw.result.load_fit", lambda *_: pytest.fail("work began"))
+    before = {p: p.lstat().st_mtime_ns for p in place.rglob("*")}
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert {p: p.lstat().st_mtime_ns for p in place.rglob("*")} == before
+
+
+PLACES = [
+    ("locked.nc", "it is read-only"), ("pipe.nc", "it is a pipe"), ("link.csv", "it is a symbolic link"),
+    ("folder", "it is a folder"), ("/dev/null", "it is a device"), ("socket.nc", "it is a socket"),
+    ("", "the path of a file"), (None, "found None"), (3, "found 3"), ("a\0b", "the path of a file"),
+    ("x" * 300, "cannot be written"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "message"), PLACES, ids=[repr(p[0])[:12] for p in PLACES])
+@pytest.mark.parametrize("write", ["fit", "report", "figure", "study", "place"])
+def test_no_function_writes_over_what_is_no_file(write, path, message, place, point):
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind("socket.nc")
+    figure = plots.Figure()
+    writers = {
+        "fit": point.save,
+        "report": lambda p: bl.report(point, p),
+        "figure": lambda p: plots.save(figure, p),
+        "study": lambda p: write_study(point.data, p, str),
+        "place": check_place,
+    }
+    if write == "figure":
+        message = f"({message}|a figure's name ends in)"
+    with listening, pytest.raises(bl.InputError, match=message):
+        writers[write](path)
+    assert Path("locked.nc").read_text() == "mine" and Path("link.csv").is_symlink()
+    assert not list(place.glob(".*"))
+
+
+def test_outputs_are_seen_by_one_function(place):
+    check_outputs([("-o", Path("new.csv")), ("--plot", None)], [("TABLE", Path("t.csv")), ("--join", None)])
+    check_outputs([("-o", Path("folder/t.csv"))], [("TABLE", Path("t.csv")), ("FIT", Path("gone.nc"))])
+    assert call(*FIT, "-o", "f.nc").exit_code == 0, "an older result may be replaced"
+
+
+# ---- the unexpected
+
+
+class Broken(BaseException):
+    """As the sampler's panic: no Exception."""
+
+
+UNEXPECTED = [
+    (FIT, "bayeslaw.catalogue.load_model", ZeroDivisionError("by\nzero"), "while reading t.csv: ZeroDivisionError: by zero"),
+    (FIT, "bayeslaw.inference.fit", RuntimeError(""), "while fitting: RuntimeError; nothing was written"),
+    (FIT, "bayeslaw.inference.fit", RecursionError("deep"), "while fitting: RecursionError: deep"),
+    (FIT, "bayeslaw.inference.fit", Broken("panic"), "while fitting: Broken: panic"),
+    (FIT, "bayeslaw.inference.fit", MemoryError(), "while fitting: the memory is full; nothing was written; take fewer draws"),
+    (FIT, "bayeslaw.result.Fit.save", OSError(5, "I/O error"), "while writing new.nc: OSError"),
+    (FIT, "bayeslaw.diagnostics.checks", KeyError("x"), "while checking the fit: KeyError: 'x'; nothing was written"),
+    ((*FIT, "--plots", "figures"), "bayeslaw.plots.save_all", ValueError("bad"), "while drawing: ValueError: bad; written: new.nc"),
+    (FORECAST, "bayeslaw.forecasting.forecast", TypeError("t"), "while forecasting: TypeError: t"),
+    (("report", "f.nc"), "bayeslaw.reporting.report", TypeError("t"), "while writing new.nc: TypeError: t"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "error", "message"), UNEXPECTED, ids=[u[3] for u in UNEXPECTED]
+)
+def test_the_unexpected_is_one_line_that_names_the_stage(arguments, name, error, message, place, monkeypatch):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(name, fail)
+    result = call(*arguments, "-o", "new.nc")
+    assert result.exit_code == 3
+    last = result.stderr.strip().splitlines()
+    assert len(last) == 1 and "Traceback" not in result.output
+    assert f"unexpected error {message}" in last[0]
+    if not isinstance(error, MemoryError):
+        assert last[0].endswith("run the command again with --debug for the traceback.")
+    shown = call(*arguments, "-o", "new.nc", "--debug")
+    assert shown.exit_code == 3 and "Traceback" in shown.stderr and "in fail" in shown.stderr
+    assert call("--debug", *arguments, "-o", "new.nc").stderr.count("Traceback") >= 1
+
+
+def test_every_command_takes_debug():
+    for command in COMMANDS:
+        assert "--debug" in call(command.name, "--help").output
+
+
+def test_clicks_own_errors_stay_two():
+    for arguments in (("fit",), ("fitt",), ("fit", "a", "b", "--draws", "x", "-o", "c"), ("--nothing",)):
+        result = call(*arguments)
+        assert result.exit_code == 2 and "Usage" in result.output
+
+
+def test_a_key_stops_it_and_it_says_what_is_there(place, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bayeslaw.plots.save_all", stop)
+    result = call(*FIT, "-o", "new.nc", "--plots", "figures")
+    assert result.exit_code == 130
+    assert result.stderr.strip() == "bayeslaw: stopped while drawing; written: new.nc."
+    monkeypatch.setattr("bayeslaw.inference.fit", stop)
+    assert (
+        call(*FIT, "-o", "other.nc").stderr.strip() == "bayeslaw: stopped while fitting; nothing was written."
+    )
+
+
+def test_nobody_reads_on_and_all_is_written(place):
+    """As in `bayeslaw forecast … -o fc.csv | head -1`, whose head has what it wants and goes."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "bayeslaw", *FORECAST, "-o", "fc.csv"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.returncode == 0 and "rror" not in done.stderr
+    assert len(pd.read_csv("fc.csv")) == 3
+
+
+def test_libraries_warnings_stay_out_of_a_users_way(place):
+    code = (
+        "import sys, warnings, bayeslaw.cli as cli, bayeslaw.catalogue as c\n"
+        "old = c.models\n"
+        "c.models = lambda: (warnings.warn('noise'), old())[1]\n"
+        "sys.argv = ['bayeslaw', 'models']\n"
+        "cli.run()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == "" and "compute" in done.stdout
+    loud = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True)
+    assert "noise" in loud.stderr
+
+
+# ---- what a file is
+
+
+def test_a_study_of_another_kind_is_named(place, point):
+    spec, data = point.spec, point.data
+    bt = bl.backtest(spec, data, "x", methods="point", bootstrap=20, progress=False)
+    bt.to_netcdf("bt.nc", engine="h5netcdf")
+    Path("st.csv").write_text("parameter,verdict\n")
+    bl.forecast(point, {"x": [1.0]}).to_netcdf("fc.nc", engine="h5netcdf")
+    for option, path, message in (
+        (
+            "stability",
+            "f.nc",
+            "f.nc: is a fit, allowed: a result of stability; `bayeslaw stability … -o FILE.nc`",
+        ),
+        ("stability", "bt.nc", "bt.nc: found a result of backtest, allowed: what stability(…) returned"),
+        ("backtest", "fc.nc", "fc.nc: found a result of forecast, allowed: what backtest(…) returned"),
+        ("stability", "st.csv", "st.csv: cannot be read as netCDF"),
+        ("backtest", "gone.nc", "gone.nc: no such file"),
+    ):
+        result = call("report", "f.nc", f"--{option}", path, "-o", "r.html")
+        assert result.exit_code == 2 and message in result.stderr, result.output
+        assert len(result.stderr.strip().splitlines()) == 1
+    with pytest.raises(bl.InputError, match="report, stability, power: found a result of backtest"):
+        bl.report(point, "r.html", stability=bt)
+    assert not Path("r.html").exists()
+
+
+@pytest.mark.parametrize("target", ["nan", "inf"])
+def test_a_target_that_is_no_number_is_refused(target, place):
+    result = call(*BACKTEST, "--target", target, "-o", "b.nc")
+    assert result.exit_code == 2 and f"target: found {target}" in result.stderr
+
+
+# ---- progress
+
+
+class Clock:
+    """Time that passes only while somebody waits."""
+
+    def __init__(self, ends: float) -> None:
+        self.now, self.ends = 100.0, 100.0 + ends
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.now = min(self.now + seconds, self.ends)
+        return self.now >= self.ends
+
+
+@pytest.fixture
+def unseen(monkeypatch):
+    monkeypatch.setattr(progress, "visible", lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"), [(9.9, []), (10, []), (25, ["sampling: 3 of 12, 10 s", "sampling: 3 of 12, 20 s"])]
+)
+def test_a_line_every_ten_seconds_and_none_before(seconds, wanted, unseen, monkeypatch):
+    monkeypatch.setattr(progress, "_speak", lambda wait: None)
+    clock = Clock(seconds)
+    with progress.work("the whole"), progress.work("sampling", 12) as on_step:
+        on_step(3)
+        assert list(progress.lines(clock.wait, clock)) == wanted
+    assert list(progress.lines(Clock(25).wait)) == [], "nothing is going on"
+
+
+def test_it_speaks_of_the_part_that_is_going_on(unseen, monkeypatch, capsys):
+    waits = iter([False, False, False, True])
+    started, said = threading.Event(), threading.Event()
+
+    def lines(wait):
+        started.wait(5)
+        yield from original(lambda _: next(waits), lambda: 0.0)
+        said.set()
+
+    original = progress.lines
+    monkeypatch.setattr(progress, "lines", lines)
+    with progress.work("back-test", 1234) as on_step, progress.work("silent", 9, progress=False) as inner:
+        inner(5)
+        on_step(1000)
+        started.set()
+        assert said.wait(5)
+    assert capsys.readouterr().err == 3 * "back-test: 1,000 of 1,234, 0 s\n"
+
+
+def test_where_somebody_watches_there_is_a_bar_and_no_line(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "visible", lambda: True)
+    monkeypatch.setattr(progress, "_lines", lambda _: pytest.fail("a line"))
+    with progress.work("fit", 5) as on_step:
+        on_step(2)
+    monkeypatch.setattr(progress, "visible", lambda: False)
+    with progress.work("fit", 5, progress=True), progress.work("fit", 5, progress=False):
+        pass
+
+
+def test_long_fits_speak_in_a_log(place):
+    """Of a process whose standard error is a file, with ten seconds made short."""
+    code = (
+        "import bayeslaw.progress as p; p.EVERY = 0.02\n"
+        "import sys; sys.argv = ['bayeslaw'] + sys.argv[1:]\n"
+        "from bayeslaw.cli import run; run()\n"
+    )
+    arguments = (*FIT[:-1], "3000", "-o", "new.nc")
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stderr.splitlines()
+    assert any(line.startswith("loading, ") for line in lines), lines
+    assert any(line.startswith("bootstrap: ") and " of 3,000, " in line for line in lines), lines
+
+
+# ---- new options
+
+
+def test_options_reach_the_law(place, monkeypatch):
+    seen = {}
+
+    def fit(spec, data, method, **settings):
+        seen.update(spec=spec, settings=settings)
+        raise bl.InputError("far enough")
+
+    monkeypatch.setattr("bayeslaw.inference.fit", fit)
+    changes = []
+    monkeypatch.setattr("bayeslaw.catalogue.change", lambda spec, **given: changes.append(given) or spec)
+    call(
+        "fit",
+        "power",
+        "t.csv",
+        "-o",
+        "n.nc",
+        "--pool",
+        "level=model",
+        "--pool",
+        "floor=a, b",
+        "--likelihood",
+        "normal",
+    )
+    assert changes == [{"pool": {"level": "model", "floor": ["a", "b"]}, "likelihood": "normal"}]
+    assert seen["spec"].name == "power"
+
+
+def test_a_likelihood_on_the_command_line(place):
+    result = call(*FIT, "-o", "new.nc", "--likelihood", "normal", "--discrepancy", "none")
+    assert result.exit_code == 0, result.output
+    assert bl.load_fit("new.nc").spec.family == "Normal"
+    result = call(*FIT, "-o", "new.nc", "--likelihood", "beta-binomial")
+    assert result.exit_code == 2 and "did you mean 'Binomial'?" in result.stderr
+
+
+def test_a_forecast_takes_groups_and_thinner_steps(place, monkeypatch):
+    bl.fit(*noiseless("annealing"), "map", bootstrap=4).save("a.nc")
+    schedule = "constant(peak=2e-4, warmup=500, total=20000)"
+    result = call("forecast", "a.nc", "--schedule", schedule, "--every", 4000, "-o", "fc.csv")
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv("fc.csv")["step"].unique().tolist() == [500, 4500, 8500, 12500, 16500, 20000]
+    asked = {}
+
+    def forecast(fit, **given):
+        asked.update(given)
+        raise bl.InputError("far enough")
+
+    monkeypatch.setattr("bayeslaw.forecasting.forecast", forecast)
+    call("forecast", "a.nc", "--schedule", schedule, "--group", "model_size=100M", "--new-group")
+    assert asked == {
+        "schedule": schedule, "prob": 0.9, "new_group": True, "targets": None, "seed": 0,
+        "group": {"model_size": "100M"},
+    }  # fmt: skip
+    asked.clear()
+    call("forecast", "a.nc", "--schedule", schedule)
+    assert "group" not in asked and "steps" not in asked
+
+
+ODD_OPTIONS = [
+    (("forecast", "f.nc", "--at", "x=1", "--every", "5"), "--every: thins the steps of a schedule"),
+    (("forecast", "f.nc", "--at", "x=1", "--at", "x=2"), "--at: 'x' is given twice"),
+    (("forecast", "f.nc", "--at", "x=1,b"), "--at: found 'b', expected a number"),
+    (("forecast", "f.nc", "--at", "x=1", "--group", "size"), "--group: found 'size', expected column=label"),
+    (("forecast", "f.nc", "--at", "x=1", "--seed", "-1"), "seed: found -1"),
+    ((*STABILITY, "--by-k", "1,x", "-o", "s.nc"), "--by-k: found '1,x', expected whole numbers"),
+    ((*STABILITY, "--by-k", "1", "--k", "2", "-o", "s.nc"), "--k does not go with --by-k"),
+    ((*STABILITY, "--by-k", "1", "--claim", "2", "-o", "s.nc"), "--claim does not go with --by-k"),
+    ((*STABILITY, "--every", "1e-9", "-o", "s.nc"), "at most 200"),
+    ((*STABILITY, "--tune", "0", "-o", "s.nc"), "tune: found 0, allowed: a whole number, 50 or more"),
+    (("fit", "power", "t.csv", "--draws", "99999999999999999999", "-o", "s.nc"), "draws: found 99999999999999999999"),
+    (("fit", "power", "t.csv", "--tune", "0", "-o", "s.nc"), "tune: found 0"),
+    (("fit", "power", "t.csv", "--on", "run", "-o", "s.nc"), "--on: names the column of a --join"),
+    (("stack", "f.nc", "-o", "fc.csv"), "stack: -o and --plot are of the forecast"),
+    (("stack", "f.nc", "./f.nc", "--at", "x=1"), "two files are called 'f'"),
+    (("report", "f.nc", "--compare", "-o", "r.html"), "--compare: needs two fits or more"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "message"), ODD_OPTIONS, ids=[o[1][:30] for o in ODD_OPTIONS])
+def test_options_that_do_not_go_together_are_refused(arguments, message, place, monkeypatch):
+    monkeypatch.setattr("bayeslaw.inference._posterior", lambda *_: pytest.fail("it began to sample"))
+    result = call(*arguments)
+    assert result.exit_code == 2 and message in result.stderr, result.output
+
+
+def test_stack_prints_weights_and_forecasts(place, monkeypatch):
+    from conftest import unsampled
+
+    for name in ("a", "b"):
+        unsampled("power", seed=ord(name)).save(f"{name}.nc")
+    scores = iter([(-1.0, ""), (-2.0, ""), (-3.0, ""), (-2.0, "ess-bulk")] * 2)
+    monkeypatch.setattr("bayeslaw.stacking._record", lambda *_: next(scores))
+    result = call("stack", "a.nc", "b.nc", "--at", "x=1e7", "-o", "fc.csv", "--plot", "fc.png")
+    assert result.exit_code in (0, 1), result.output
+    table = result.output
+    assert "weights of 2 law(s)" in table and "law_share" in pd.read_csv("fc.csv")
+    assert "90 % interval of a run" in table and "wrote fc.png" in table
+    assert "[warn] a, " in table
+    assert Path("fc.png").stat().st_size > 1000
+    scores = iter([(-1.0, "")] * 8)
+    alone = call("stack", "a.nc", "b.nc")
+    assert "weights of 2 law(s)" in alone.output and "interval of a run" not in alone.output
+
+
+def test_stability_by_k_is_told_written_and_drawn(place, monkeypatch):
+    import xarray as xr
+
+    names = ["alpha", "value"]
+    shape = ("k", "parameter"), np.ones((2, 2))
+    study = xr.Dataset(
+        dict.fromkeys(("median", "lower", "upper", "sensitivity", "stable_orders", "drift_at", "resolved_from"), shape)
+        | {"verdict": (("k", "parameter"), np.full((2, 2), "stable", object)), "unit": ("parameter", np.array(["1", "$x"], object))}
+        | {n: ("k", np.ones(2)) for n in ("rows", "orders", "law_orders", "early_orders")}
+        | {"law_verdict": ("k", np.array(["one", "two"], object)), "failed": ("k", [0, 2])},
+        {"k": [1, 16], "parameter": names},
+        {"model": "compute", "title": "$t_$", "along": "compute", "output": "y", "prob": 0.9},
+    )  # fmt: skip
+    asked = {}
+
+    def run(spec, table, k, **given):
+        asked.update(k=k, **given)
+        return study
+
+    monkeypatch.setattr("bayeslaw.by_k.stability_by_k", run)
+    result = call(
+        "stability", "compute", "t.csv", "--by-k", "1,16", "--where", "x>1", "-o", "k.csv", "--plot", "k.png"
+    )
+    assert result.exit_code == 1, "two fits are not clean"
+    assert asked["k"] == [1, 16] and asked["read"]["where"] == ("x>1",) and asked["every"] == 0.5
+    assert "k = 16: two" in result.output and "[fail] k = 16: 2 fit(s)" in result.output
+    assert len(pd.read_csv("k.csv")) == 4 and Path("k.png").stat().st_size > 1000
+    assert call("stability", "compute", "t.csv", "--by-k", "1,16", "-o", "k.nc").exit_code == 1
+    assert xr.open_dataset("k.nc", engine="h5netcdf").sizes["k"] == 2
