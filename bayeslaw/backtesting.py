@@ -423,7 +423,11 @@ def _by_window(
     columns = {
         "rows_seen": ([len(w.seen) for w in windows], "1", "rows that were fitted"),
         "rows_held": ([len(w.held) for w in windows], "1", "rows that were held out"),
-        "orders_ahead": (orders, "log10", "orders of magnitude from the window's end to the target"),
+        "orders_ahead": (
+            orders,
+            "log10",
+            "orders of magnitude of the column along, from the window's end to the target",
+        ),
         "target_row": (rows, "1", "row of the table that is the target; -1 where it is seen"),
         "target_observed": (observed, _unit(spec), "what the target turned out to be"),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,14 +14,16 @@ import xarray as xr
 from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
 from bayeslaw.diagnostics import checks
+from bayeslaw.distance import BUDGET
 from bayeslaw.errors import InputError, listed, shown
-from bayeslaw.forecasting import forecast, target_names
+from bayeslaw.forecasting import forecast, forecast_inputs, target_names
 from bayeslaw.inference import fit as fit_again
 from bayeslaw.law import used_inputs
 from bayeslaw.mixture import Mixture, members
 from bayeslaw.result import Fit
 from bayeslaw.schedules import parse_schedule
 from bayeslaw.spec import Spec
+from bayeslaw.tables import training_compute
 
 BOOTSTRAP = 200
 """Resamples of the point fit that stands beside a posterior."""
@@ -261,7 +263,7 @@ def _at_groups(fit: Fit | Mixture, targets: Any) -> dict[str, Any]:
 
 
 def default_targets(fit: Fit | Mixture) -> dict[str, list[float]]:
-    """Return a target one order of magnitude beyond the largest run seen.
+    """Return a target one order of magnitude beyond the largest run seen, as `distance` counts orders.
 
     Parameters
     ----------
@@ -271,27 +273,46 @@ def default_targets(fit: Fit | Mixture) -> dict[str, list[float]]:
     Returns
     -------
     dict of str to list of float
-        By column. The row with the largest product of inputs, each of m inputs times 10^(1/m): with
-        parameters and tokens that is ten times its compute. A column that falls as models get better
-        (gold NLL) is divided. Inputs that are not all positive have no orders of magnitude: they stay
-        as they are there.
+        By column. The row with the largest product of inputs, each input times one factor, such that
+        ``orders_beyond`` is 1: with parameters and tokens that is ten times its compute. A column that
+        falls as models get better (gold NLL) is divided. Inputs that are not all positive have no
+        orders of magnitude: they stay as they are there.
     """
-    out: dict[str, list[float]] = {}
+    start: dict[str, float] = {}
+    sign: dict[str, float] = {}
     for one, _ in members(fit):
-        names = [n for n in used_inputs(one.spec) if not one.spec.inputs[n].function]
-        columns = dict.fromkeys(one.spec.inputs[n].column for n in names)
-        sign = {c: -1.0 if c in _BETTER_IF_SMALLER else 1.0 for c in columns}
-        seen = {c: one.data[c].values.astype(float) for c in columns}
-        grows = [c for c, values in seen.items() if (values > 0).all()]
-        size = sum(sign[c] * np.log(seen[c]) for c in grows) if grows else np.zeros(one.data.sizes["obs"])
-        row = int(np.argmax(size))
-        for c in columns:
-            step = 10 ** (sign[c] / len(grows)) if c in grows else 1.0
-            out.setdefault(c, [_rounded(float(seen[c][row]) * step)])
+        for column, (value, way) in _largest_run(one).items():
+            start.setdefault(column, value)
+            sign.setdefault(column, way)
     # A mixture's law in compute must not be asked twice, once by compute and once by its factors.
-    if len(members(fit)) > 1 and {"params", "tokens", "compute"} <= out.keys():
-        out["compute"] = [6.0 * out["params"][0] * out["tokens"][0]]
-    return out
+    twice = len(members(fit)) > 1 and {*BUDGET, "compute"} <= start.keys()
+
+    def at(step: float) -> dict[str, list[float]]:
+        out = {c: [_rounded(v * 10 ** (step * sign[c]))] for c, v in start.items()}
+        return out | ({"compute": [training_compute(out["params"][0], out["tokens"][0])]} if twice else {})
+
+    return at(_one_order([one for one, _ in members(fit)], at) if any(sign.values()) else 0.0)
+
+
+def _largest_run(fit: Fit) -> dict[str, tuple[float, float]]:
+    """Return of the row with the largest product of inputs: value and direction of growth by column."""
+    names = [n for n in used_inputs(fit.spec) if not fit.spec.inputs[n].function]
+    columns = dict.fromkeys(fit.spec.inputs[n].column for n in names)
+    seen = {c: fit.data[c].values.astype(float) for c in columns}
+    sign = {c: (-1.0 if c in _BETTER_IF_SMALLER else 1.0) * (seen[c] > 0).all() for c in columns}
+    size = sum(sign[c] * np.log(np.where(seen[c] > 0, seen[c], 1.0)) for c in columns)
+    row = int(np.argmax(size))
+    return {c: (float(seen[c][row]), float(sign[c])) for c in columns}
+
+
+def _one_order(fits: list[Fit], at: Callable[[float], dict[str, list[float]]]) -> float:
+    """Return the step, in orders of each input, after which targets lie one order beyond the data."""
+    low, high = 0.0, 1.0  # an order of every input is an order at least
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        _, coords, _ = forecast_inputs(fits, at(middle), None, None)
+        low, high = (low, middle) if coords["orders_beyond"][0] >= 1 else (middle, high)
+    return high
 
 
 def _rounded(value: float) -> float:

@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayeslaw.check import Check, to_json
 from bayeslaw.curves import needs_schedule, schedule_inputs
+from bayeslaw.distance import BUDGET, Distance, distance, distance_checks, farthest
 from bayeslaw.errors import (
     SEEDS,
     InputError,
@@ -31,8 +32,6 @@ from bayeslaw.spec import Spec
 from bayeslaw.tables import training_compute
 
 KINDS = ("law", "curve", "run")
-FAR = 1.0
-"""Orders of magnitude beyond the data from which a forecast is called far."""
 _VALUES = 20_000_000
 MOST_PLACES = 50_000
 """Targets or steps of one forecast: with more, few draws would be left to each."""
@@ -58,6 +57,7 @@ def forecast(
     targets : mapping or DataFrame, optional
         One row a target: the law's inputs by symbol or column, ``{"C": [1e24]}``. Columns go
         together row by row, never as a grid. ``compute`` may be given as ``params`` and ``tokens``;
+        beside these, for a law in both, it says how far the target is where it is not 6·N·D;
         ``sampling_error`` (a standard error in the output's unit) adds evaluation noise to ``run``.
     prob : float
         Probability of the interval, in (0, 1).
@@ -78,7 +78,8 @@ def forecast(
         (kind, step). Kinds: ``law``, the formula alone; ``curve``, where a noiseless run lands;
         ``run``, where a run lands: the headline. ``mean`` is taken on the scale of errors and mapped
         back, since heavy tails have no mean otherwise. ``orders_beyond`` says how many orders of
-        magnitude a target lies beyond the data. ``attrs["checks"]`` travels along. Of a mixture also
+        magnitude a target lies beyond the data: in an input, in compute, or in how they are combined,
+        see `distance`; of a mixture the farthest of its laws. ``attrs["checks"]`` travels along. Of a mixture also
         ``law_share``, the share of the variance on the scale of errors that is the choice of law,
         and ``attrs["weights"]``, JSON.
 
@@ -172,15 +173,28 @@ def forecast_inputs(
         if not any(name in names for names in allowed):
             raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, set().union(*allowed))}")
     # Each law takes the columns it knows: another of a mixture may need more.
-    own = [{n: v for n, v in columns.items() if n in names} for names in allowed]
+    own = [
+        {n: v for n, v in columns.items() if n in names - _factors(one, fits, columns)}
+        for one, names in zip(fits, allowed, strict=True)
+    ]
     parts = [_at_targets(one, part) for one, part in zip(fits, own, strict=True)]
-    beyond = np.max([away for _, away in parts], axis=0)
+    away = farthest([found for _, found in parts])
     shown = {n: v for inputs, _ in reversed(parts) for n, v in inputs.items() if n != "sampling_error"}
-    return [inputs for inputs, _ in parts], {**shown, "orders_beyond": beyond}, _distance_checks(beyond)
+    return [inputs for inputs, _ in parts], {**shown, "orders_beyond": away.orders}, distance_checks(away)
 
 
-def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return a law's inputs at targets, and how many orders these lie beyond the data."""
+def _factors(fit: Fit, fits: Sequence[Fit], columns: Mapping[str, Any]) -> set[str]:
+    """Return compute's factors where a law takes compute itself, and only another of a mixture needs them."""
+    own, *others = ({s.inputs[n].column for n in used_inputs(s)} for s in (f.spec for f in (fit, *fits)))
+    given = {
+        fit.spec.inputs[n].column for n, names in _aliases(fit.spec).items() if columns.keys() & set(names)
+    }
+    needed = any(set(BUDGET) <= other for other in others)
+    return set(BUDGET) if "compute" in given and not set(BUDGET) & own and needed else set()
+
+
+def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], Distance]:
+    """Return a law's inputs at targets, and how far these lie beyond the data."""
     spec = fit.spec
     _check_names(spec, columns)
     if (
@@ -195,16 +209,16 @@ def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.
     if (error < 0).any():
         raise InputError(f"targets: sampling_error = {error.min():g}, allowed: numbers, 0 or more.")
     inputs = law_inputs(spec, columns)
-    beyond = np.zeros(len(next(iter(columns.values()))))
     for name, values in inputs.items():
-        entry = spec.inputs[name]
         # A reference that was a geometric mean is a number by now; the data behind it were positive.
-        if entry.reference is not None:
-            _refuse_not_positive(name, values, entry.unit)
-        if (values > 0).all():
-            beyond = np.maximum(beyond, _orders_beyond(fit.data[entry.column].values, values))
+        if spec.inputs[name].reference is not None:
+            _refuse_not_positive(name, values, spec.inputs[name].unit)
+    compute = columns.get("compute")
+    if compute is not None:
+        _refuse_not_positive("compute", compute, "FLOP")
     groups = {c: columns[c] for c in spec.pooled.values() if c in columns}
-    return {**inputs, **groups, "sampling_error": error}, beyond
+    away = distance(spec, fit.data, inputs, compute)
+    return {**inputs, **groups, "sampling_error": error}, away
 
 
 def check_groups(fit: Fit, inputs: Mapping[str, np.ndarray], new_group: bool) -> None:
@@ -265,9 +279,10 @@ def target_names(spec: Spec) -> set[str]:
         | {"sampling_error"}
         | set(spec.pooled.values())
     )
-    return allowed | (
-        {"params", "tokens"} if any(spec.inputs[n].column == "compute" for n in aliases) else set()
-    )
+    columns = {spec.inputs[n].column for n in aliases}
+    # Compute from its factors; or, of a law in these, compute that is not 6·N·D.
+    more = set(BUDGET) if "compute" in columns else {"compute"} if set(BUDGET) <= columns else set()
+    return allowed | more
 
 
 def _check_names(spec: Spec, columns: Mapping[str, np.ndarray]) -> None:
@@ -288,26 +303,6 @@ def _refuse_not_positive(name: str, values: np.ndarray, unit: str) -> None:
         raise InputError(
             f"targets: {name} = {values[values <= 0][0]:g}, allowed: numbers greater than 0 ({unit})."
         )
-
-
-def _orders_beyond(seen: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return how many orders of magnitude values lie outside the range of what was seen."""
-    with np.errstate(divide="ignore"):
-        low, high = np.log10(np.min(seen)), np.log10(np.max(seen))
-        x = np.log10(values)
-    return np.maximum(np.maximum(x - high, low - x), 0.0)
-
-
-def _distance_checks(beyond: np.ndarray) -> list[Check]:
-    farthest = float(beyond.max())
-    if farthest < 1e-9:
-        return [Check("extrapolation", "ok", 0.0, "All targets lie inside the range of the data.")]
-    level = "warn" if farthest > FAR else "note"
-    message = (
-        f"The farthest target lies {farthest:.1f} orders of magnitude beyond the data: the interval holds "
-        "only if the law does; fit on the lower part of the data and forecast the upper part to see."
-    )
-    return [Check("extrapolation", level, farthest, message)]
 
 
 def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None):
@@ -332,13 +327,9 @@ def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None):
             )
     raw = schedule_inputs(fit.spec, schedule, at)
     inputs = law_inputs(fit.spec, raw)
-    beyond = (
-        _orders_beyond(fit.data["lr_area"].values, raw["lr_area"])
-        if "lr_area" in fit.data
-        else np.zeros(len(at))
-    )
-    coords = {"step": at, "lr": schedule.lr[at], "orders_beyond": beyond}
-    checks = [*_distance_checks(beyond[-1:]), *_rate_checks(fit, schedule.lr, first)]
+    away = distance(fit.spec, fit.data, inputs)
+    coords = {"step": at, "lr": schedule.lr[at], "orders_beyond": away.orders}
+    checks = [*distance_checks(away.at_end), *_rate_checks(fit, schedule.lr, first)]
     return {**inputs, "step": at.astype(float), "sampling_error": np.zeros(len(at))}, coords, checks
 
 

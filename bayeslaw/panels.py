@@ -27,6 +27,7 @@ from bayeslaw.axes import (
     unit_of,
 )
 from bayeslaw.curves import needs_schedule
+from bayeslaw.distance import orders_text
 from bayeslaw.forecasting import predictor
 from bayeslaw.law import row_columns, to_scale, used_inputs
 from bayeslaw.mixture import Mixture, members, mixed
@@ -422,9 +423,13 @@ def _draw_laws(
 
 
 def mark_distance(ax: Axes, fit: Fit, fc: xr.Dataset, name: str) -> None:
-    """Shade what lies beyond the data, and say by how many orders of magnitude."""
+    """Shade what lies beyond this input's range, and say how far each target lies beyond the data.
+
+    The distance is the forecast's own, the same in every panel: a target can be far though it leaves
+    the range of no input.
+    """
     seen, at = fit.data[fit.spec.inputs[name].column].values, fc[name].values
-    beyond = [t for t in range(len(at)) if at[t] > seen.max() or at[t] < seen.min()]
+    orders = fc["orders_beyond"].values
     limits = ax.get_xlim()
     if at.max() > seen.max():
         ax.axvspan(seen.max(), limits[1], color=GREY, alpha=0.08, lw=0, label="beyond the data")
@@ -438,11 +443,9 @@ def mark_distance(ax: Axes, fit: Fit, fc: xr.Dataset, name: str) -> None:
             label=None if at.max() > seen.max() else "beyond the data",
         )
     ax.set_xlim(limits)
-    for t in beyond[:6]:
-        edge = seen.max() if at[t] > seen.max() else seen.min()
-        if at[t] > 0 and edge > 0:
-            ax.annotate(f"{np.log10(at[t] / edge):+.1f} orders", (at[t], float(fc["upper"].sel(kind="run").values[t])),
-                        xytext=(0, 5), textcoords="offset points", ha="center", fontsize=7.5, color=COLOURS[1])  # fmt: skip
+    for t in np.flatnonzero(orders > 0)[:6]:
+        ax.annotate(f"+{orders_text(orders[t])} orders", (at[t], float(fc["upper"].sel(kind="run").values[t])),
+                    xytext=(0, 5), textcoords="offset points", ha="center", fontsize=7.5, color=COLOURS[1])  # fmt: skip
 
 
 def draw_schedule_forecast(axes: Iterable[Axes], fit: Fit, fc: xr.Dataset) -> None:
@@ -475,5 +478,5 @@ def _shade_beyond(ax: Axes, step: np.ndarray, beyond: np.ndarray) -> None:
         return
     inside = np.flatnonzero(beyond <= 1e-6)
     first = step[inside[-1] + 1] if len(inside) else step[0]
-    label = f"beyond the data: {beyond[-1]:+.2f} orders of S1 at the end"
+    label = f"beyond the data: +{orders_text(beyond[-1])} orders at the end"
     ax.axvspan(first, step[-1], color=GREY, alpha=0.08, lw=0, label=label)

@@ -11,6 +11,7 @@ import pandas as pd
 from bayeslaw.cases import BOOTSTRAP, Ahead, Case
 from bayeslaw.check import from_json
 from bayeslaw.diagnostics import summary
+from bayeslaw.distance import orders_text
 from bayeslaw.mixture import Mixture
 from bayeslaw.page import Headline, Picture, Section, Table, show
 from bayeslaw.report_text import (
@@ -88,7 +89,7 @@ def _forecasts(pairs: list[tuple[Case, Ahead, int]]) -> pd.DataFrame:
         solved = shares(case, told)
         rows.append({
             "fit": case.name, "run at": place(case, ahead, row),
-            "orders beyond": f"{float(ahead.fc['orders_beyond'].values[row]):.1f}", **told,
+            "orders beyond": orders_text(float(ahead.fc["orders_beyond"].values[row])), **told,
             "unit": case.spec.output.unit, **({solved[0]: f"{solved[1]} [{solved[2]}, {solved[3]}]"} if solved else {}),
             "point fit": beside["median"], "its lower": beside["lower"], "its upper": beside["upper"],
         })  # fmt: skip

@@ -19,7 +19,7 @@ MODULES = (
     "opening", "tables", "curves", "windows", "scores",
     "observation", "priors", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
-    "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting",
+    "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "distance", "forecasting", "heldout", "backtesting",
     "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
     "text", "axes", "backtest_plots", "stability_plots", "panels", "plots", "page", "uncertainty", "cases", "report_text",
     "report_sections", "report_evidence", "reporting", "demo", "cli_output", "cli_options", "cli_fitting", "cli_studies", "cli", "__main__",
