@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayeslaw.check import LEVELS, Check, from_json
 from bayeslaw.discrepancy import discrepancy_checks
+from bayeslaw.errors import check_probability
 from bayeslaw.families import observation_of
 from bayeslaw.law import to_scale
 from bayeslaw.observation import observed_rows
@@ -58,9 +59,16 @@ def summary(fit: Fit, prob: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Index parameter; columns mean, sd, lower, upper, rhat, ess_bulk, ess_tail, unit, meaning. A
-        point fit has ``point`` first, and mean, sd and interval of its bootstrap.
+        Index parameter; columns median, lower, upper, mean, sd, rhat, ess_bulk, ess_tail, unit,
+        meaning. A point fit has ``point`` first, and the rest, R-hat and ESS aside, of its bootstrap.
+        The median comes first since heavy tails have no telling mean. ``attrs["prob"]`` is `prob`.
+
+    Raises
+    ------
+    InputError
+        If `prob` is no probability.
     """
+    check_probability("prob", prob)
     draws = fit.draws
     flat = {n: v[:, 0] for n, v in flat_values(draws).items()}
     names = [*fit.spec.constants, *(n for n in flat if n not in fit.spec.derived)]
@@ -71,13 +79,20 @@ def summary(fit: Fit, prob: float = 0.9) -> pd.DataFrame:
         row: dict = {"parameter": name}
         if fit.method == "map":
             row["point"] = float(fit.tree["point"][name])
-        empty = not len(values)
-        low, high = (np.nan, np.nan) if empty else np.quantile(values, [(1 - prob) / 2, (1 + prob) / 2])
-        mean, sd = (np.nan, np.nan) if empty else (values.mean(), values.std())
-        row |= {"mean": mean, "sd": sd, "lower": low, "upper": high}
+        row |= _located(values, prob)
         row |= {key: float(per[name]) for key, per in statistics.items()}
         rows.append({**row, **_describe(fit, name)})
-    return pd.DataFrame(rows).set_index("parameter")
+    table = pd.DataFrame(rows).set_index("parameter")
+    table.attrs["prob"] = float(prob)
+    return table
+
+
+def _located(values: np.ndarray, prob: float) -> dict[str, float]:
+    """Return where draws lie: median, ends of the central interval, mean, sd; NaN where there are none."""
+    if not len(values):
+        return dict.fromkeys(("median", "lower", "upper", "mean", "sd"), np.nan)
+    low, median, high = np.quantile(values, [(1 - prob) / 2, 0.5, (1 + prob) / 2])
+    return {"median": median, "lower": low, "upper": high, "mean": values.mean(), "sd": values.std()}
 
 
 def _describe(fit: Fit, name: str) -> dict[str, str]:

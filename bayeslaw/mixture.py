@@ -13,7 +13,7 @@ import xarray as xr
 from bayeslaw.check import Check
 from bayeslaw.curves import needs_schedule
 from bayeslaw.errors import InputError
-from bayeslaw.result import Fit
+from bayeslaw.result import Fit, rendered
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,12 @@ class Mixture:
                 f"weights: found {dict(self.weights)!r}, allowed: a number, 0 or more, for each of "
                 f"{', '.join(self.fits)}; together they are 1."
             )
+
+    def __repr__(self) -> str:
+        return rendered(self, "text") or object.__repr__(self)
+
+    def _repr_html_(self) -> str | None:
+        return rendered(self, "html")
 
     @property
     def name(self) -> str:

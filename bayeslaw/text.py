@@ -33,7 +33,8 @@ def summary_text(table: pd.DataFrame) -> str:
     -------
     str
     """
-    head = "parameters: mean, sd, central 90 % interval from lower to upper"
+    of = "bootstrap's median" if "point" in table else "median"
+    head = f"parameters: {'point, ' if 'point' in table else ''}{of}, central {100 * table.attrs['prob']:g} % interval from lower to upper; mean, sd"
     return head + "\n" + table.drop(columns="meaning").map(number).to_string()
 
 
