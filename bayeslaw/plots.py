@@ -25,6 +25,7 @@ from bayeslaw.axes import (
     panel_grid,
 )
 from bayeslaw.backtest_plots import plot_backtest as plot_backtest
+from bayeslaw.backtest_plots import plot_backtest_targets as plot_backtest_targets
 from bayeslaw.backtest_plots import plot_reliability as plot_reliability
 from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
@@ -381,7 +382,7 @@ def save_backtest(bt: xr.Dataset, folder: str | Path) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        backtest.png and reliability.png.
+        backtest.png, targets.png and reliability.png.
 
     Raises
     ------
@@ -389,7 +390,7 @@ def save_backtest(bt: xr.Dataset, folder: str | Path) -> list[Path]:
         If the folder cannot be made or written to.
     """
     folder = make_folder(folder)
-    drawn = {"backtest": plot_backtest, "reliability": plot_reliability}
+    drawn = {"backtest": plot_backtest, "targets": plot_backtest_targets, "reliability": plot_reliability}
     return [save(draw(bt), folder / f"{name}.png") for name, draw in drawn.items()]
 
 

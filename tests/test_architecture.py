@@ -18,7 +18,7 @@ MODULES = (
     "schedules", "functions", "law", "validate", "counts", "gold", "tables", "curves", "windows", "scores",
     "observation", "priors", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
-    "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting",
+    "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting", "backtest_words",
     "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
     "text", "axes", "backtest_plots", "stability_plots", "panels", "plots", "page", "shown", "uncertainty", "cases", "report_text",
     "report_sections", "report_evidence", "reporting", "demo", "cli", "__main__",
