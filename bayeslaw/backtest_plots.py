@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from bayeslaw.axes import COLOURS, GREY, INK, STYLE, plain
+from bayeslaw.axes import COLOURS, GREY, INK, STYLE, log_axis, plain
 from bayeslaw.errors import InputError
 
 _MARKS = ("o", "s", "^")
@@ -21,6 +21,14 @@ _BINS = 10
 _LOWEST_LOSS = -100.0
 """Below this, in nat a row, it does not matter how much worse a forecast is; dots stop there."""
 _LONGEST_LABEL = 28
+_LOGARITHMIC = 6.0
+"""Targets' intervals that span more than this factor are drawn on a logarithmic axis."""
+_KEYS_OF_TARGETS = (
+    Line2D([], [], color=INK, lw=1.6, label="truth"),
+    Line2D([], [], color=GREY, lw=3.6, label="50 % interval"),
+    Line2D([], [], color=GREY, lw=1.3, label="90 % interval"),
+    Line2D([], [], color=GREY, ls="none", marker="o", mfc="white", ms=6, label="truth outside 90 %"),
+)
 _KEYS_OF_ERRORS = (
     Line2D([], [], color=GREY, marker="o", ms=5, label="error of the target"),
     Line2D([], [], color=GREY, marker="o", ms=5, ls="--", mfc="white", label="mean over held-out rows"),
@@ -67,6 +75,40 @@ def plot_backtest(bt: xr.Dataset) -> Figure:
     return figure
 
 
+def plot_backtest_targets(bt: xr.Dataset) -> Figure:
+    """Draw what each window foretold of its target, against what the target turned out to be.
+
+    Parameters
+    ----------
+    bt : xarray.Dataset
+        As `backtest` returned it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A colour a method: the 90 % interval, the 50 % interval thicker, the median; hollow where the
+        truth lies outside its 90 %. A black line a window is the truth. Growing windows: over the
+        orders of magnitude to the target; groups: a row a group.
+
+    Raises
+    ------
+    InputError
+        If `bt` is not a back-test.
+    """
+    check_backtest(bt, "plot_backtest_targets")
+    groups = bool(bt.attrs["leave_out"])
+    height = max(4.2, 1.8 + 0.3 * bt.sizes["window"]) if groups else 4.2
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.6, height), layout="constrained")
+        ax = figure.subplots()
+        at = np.arange(bt.sizes["window"]) if groups else bt["orders_ahead"].values
+        _draw_targets(ax, bt, at)
+        _target_axes(ax, bt)
+        figure.legend(handles=[*_method_keys(bt), *_KEYS_OF_TARGETS], loc="outside right upper")
+        _caption(figure, bt)
+    return figure
+
+
 def plot_reliability(bt: xr.Dataset) -> Figure:
     """Draw whether the intervals hold what they promise.
 
@@ -101,6 +143,47 @@ def plot_reliability(bt: xr.Dataset) -> Figure:
         axes[0, 0].legend(loc="lower right")
         _caption(figure, bt)
     return figure
+
+
+def _draw_targets(ax: Axes, bt: xr.Dataset, at: np.ndarray) -> None:
+    """Draw every window's truth and, methods a little apart, every method's intervals."""
+    sideways = bool(bt.attrs["leave_out"])
+    step = _smallest_step(at)
+    lines = ax.vlines if sideways else ax.hlines
+    truth = bt["target_observed"].values
+    lines(truth, at - 0.4 * step, at + 0.4 * step, color=INK, lw=1.6)
+    count = bt.sizes["method"]
+    for order in range(count):
+        one = bt.isel(method=order)
+        own = at + 0.6 * step * (order - (count - 1) / 2) / count
+        for prob, width in ((0.9, 1.3), (0.5, 3.6)):
+            ends = (one[f"target_{end}"].sel(level=prob).values for end in ("lower", "upper"))
+            (ax.hlines if sideways else ax.vlines)(own, *ends, color=COLOURS[order], lw=width, alpha=0.75)
+        low, high = (one[f"target_{end}"].sel(level=0.9).values for end in ("lower", "upper"))
+        middle = one["target_median"].values
+        for mask, fill in (((truth >= low) & (truth <= high), COLOURS[order]), ((truth < low) | (truth > high), "white")):  # fmt: skip
+            xy = (middle[mask], own[mask]) if sideways else (own[mask], middle[mask])
+            ax.plot(*xy, _MARKS[order], ms=6, color=COLOURS[order], mfc=fill, zorder=4)
+
+
+def _smallest_step(at: np.ndarray) -> float:
+    """Return the distance of the nearest two windows, within which methods stand side by side."""
+    steps = np.diff(np.unique(at[np.isfinite(at)]))
+    return float(steps.min()) if len(steps) else 1.0
+
+
+def _target_axes(ax: Axes, bt: xr.Dataset) -> None:
+    """Name the axes; values that span much are drawn on a logarithmic scale."""
+    label = f"{str(bt.attrs['output']).replace('_', ' ')} of the target ({bt.attrs['units']})"
+    ends = np.concatenate([bt[n].values.ravel() for n in ("target_lower", "target_upper", "target_observed")])
+    ends = ends[np.isfinite(ends)]
+    ax.set_ylabel(plain(label))
+    if bt.attrs["leave_out"]:
+        _name_groups(ax, bt)
+    else:
+        ax.set_xlabel(f"target / largest {plain(bt.attrs['along'])} seen (orders of magnitude)")
+    if len(ends) and ends.min() > 0 and ends.max() / ends.min() > _LOGARITHMIC:
+        log_axis(ax, _value_axis(bt))
 
 
 def _method_keys(bt: xr.Dataset) -> list[Line2D]:
@@ -226,5 +309,5 @@ def _caption(figure: Figure, bt: xr.Dataset) -> None:
         named = [
             f"{n} {int(bad.sum())}" for n, bad in zip(bt["method"].values, failed, strict=True) if bad.any()
         ]
-        text = f"fits: {int(failed.sum())} of {failed.size} failed, or failed a check of the sampler: {', '.join(named)}"
+        text = f"fits: {int(failed.sum())} of {failed.size} failed, or failed a check: {', '.join(named)}"
     figure.supxlabel(text, x=0.01, ha="left", fontsize=8, color="#b00020" if failed.any() else "#2b8a57")

@@ -29,8 +29,16 @@ from bayeslaw.files import write_study
 from bayeslaw.heldout import HeldOut, held_out
 from bayeslaw.inference import check_law_and_data, check_settings, check_size, fit
 from bayeslaw.progress import work
-from bayeslaw.result import Fit, data_hash
-from bayeslaw.scores import central_interval, covered, crps, interval_score, own_coverage_range, pit
+from bayeslaw.result import Fit, data_hash, row_names
+from bayeslaw.scores import (
+    central_interval,
+    covered,
+    crps,
+    interval_score,
+    own_coverage_range,
+    own_pit_range,
+    pit,
+)
 from bayeslaw.spec import Spec
 from bayeslaw.windows import Window, growing_windows, left_out_groups, refuse_many, window_ends
 
@@ -55,6 +63,9 @@ _VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "coverage_low": (("level",), "share", "5 % point of the coverage that the forecast itself expects"),
     "coverage_high": (("level",), "share", "95 % point of the coverage that the forecast itself expects"),
     "pit": (("obs",), "share", "probability integral transform of each held-out row"),
+    "pit_mean": ((), "share", "mean PIT of the held-out rows; below 0.5 the forecasts were too high"),
+    "pit_mean_low": ((), "share", "5 % point of the mean PIT that the forecast itself expects"),
+    "pit_mean_high": ((), "share", "95 % point of the mean PIT that the forecast itself expects"),
     "target_error": ((), "share", "|median - y| / |y| of the target"),
     "target_median": ((), "output", "median of the target's forecast"),
     "target_lower": (("level",), "output", "lower end of the target's interval"),
@@ -353,6 +364,8 @@ def _scores(held: HeldOut, rng: np.random.Generator) -> dict[str, Any]:
         relative = interval_score(np.log(y), *ends, SCORED).mean()
         width = (ends[1] - ends[0]).mean()
     low, high = own_coverage_range(draws, LEVELS, rng)
+    places = pit(draws, y, rng)
+    pit_low, pit_high = own_pit_range(draws, rng)
     return {
         "error": _relative_error(np.median(draws, axis=0), y).mean(),
         "crps": crps(draws, y).mean(),
@@ -364,7 +377,10 @@ def _scores(held: HeldOut, rng: np.random.Generator) -> dict[str, Any]:
         "coverage": np.array([covered(y, *central_interval(draws, p)).mean() for p in LEVELS]),
         "coverage_low": low,
         "coverage_high": high,
-        "pit": pit(draws, y, rng),
+        "pit": places,
+        "pit_mean": places.mean(),
+        "pit_mean_low": pit_low,
+        "pit_mean_high": pit_high,
     }
 
 
@@ -419,6 +435,7 @@ def _by_window(
     y = data[spec.output.name].values
     y = np.exp(-y) if spec.family == "Binomial" else y
     observed = [float(y[row]) if row >= 0 else np.nan for row in rows]
+    names = np.array([row_names(data, [row])[0] if row >= 0 else "" for row in rows], dtype=object)
     along = {"units": "as the column along", "long_name": "largest value seen; NaN for groups"}
     columns = {
         "rows_seen": ([len(w.seen) for w in windows], "1", "rows that were fitted"),
@@ -429,6 +446,7 @@ def _by_window(
             "orders of magnitude of the column along, from the window's end to the target",
         ),
         "target_row": (rows, "1", "row of the table that is the target; -1 where it is seen"),
+        "target_name": (names, "text", "run or model of the target, and its step; empty where it is seen"),
         "target_observed": (observed, _unit(spec), "what the target turned out to be"),
     }
     out: dict[str, Any] = {

@@ -60,8 +60,14 @@ def summary(fit: Fit, prob: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Index parameter; columns mean, sd, lower, upper, rhat, ess_bulk, ess_tail, unit, meaning. A
-        point fit has ``point`` first, and mean, sd and interval of its bootstrap.
+        Index parameter; columns median, lower, upper, mean, sd, rhat, ess_bulk, ess_tail, unit,
+        meaning. A point fit has ``point`` first, and the rest, R-hat and ESS aside, of its bootstrap.
+        The median comes first since heavy tails have no telling mean. ``attrs["prob"]`` is `prob`.
+
+    Raises
+    ------
+    InputError
+        If `prob` is no probability.
     """
     check_fit("summary(fit)", fit)
     check_probability("prob", prob)
@@ -75,13 +81,20 @@ def summary(fit: Fit, prob: float = 0.9) -> pd.DataFrame:
         row: dict = {"parameter": name}
         if fit.method == "map":
             row["point"] = float(fit.tree["point"][name])
-        empty = not len(values)
-        low, high = (np.nan, np.nan) if empty else np.quantile(values, [(1 - prob) / 2, (1 + prob) / 2])
-        mean, sd = (np.nan, np.nan) if empty else (values.mean(), values.std())
-        row |= {"mean": mean, "sd": sd, "lower": low, "upper": high}
+        row |= _located(values, prob)
         row |= {key: float(per[name]) for key, per in statistics.items()}
         rows.append({**row, **_describe(fit, name)})
-    return pd.DataFrame(rows).set_index("parameter")
+    table = pd.DataFrame(rows).set_index("parameter")
+    table.attrs["prob"] = float(prob)
+    return table
+
+
+def _located(values: np.ndarray, prob: float) -> dict[str, float]:
+    """Return where draws lie: median, ends of the central interval, mean, sd; NaN where there are none."""
+    if not len(values):
+        return dict.fromkeys(("median", "lower", "upper", "mean", "sd"), np.nan)
+    low, median, high = np.quantile(values, [(1 - prob) / 2, 0.5, (1 + prob) / 2])
+    return {"median": median, "lower": low, "upper": high, "mean": values.mean(), "sd": values.std()}
 
 
 def _describe(fit: Fit, name: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ import xarray as xr
 from bayeslaw.check import Check
 from bayeslaw.curves import needs_schedule
 from bayeslaw.errors import InputError, check_type, shown
-from bayeslaw.result import Fit
+from bayeslaw.result import Fit, rendered
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,12 @@ class Mixture:
                 f"{', '.join(self.fits)}; together they are 1."
             )
         check_type("scores", self.scores, xr.Dataset, "scores as of stack(…)")
+
+    def __repr__(self) -> str:
+        return rendered(self, "text") or object.__repr__(self)
+
+    def _repr_html_(self) -> str | None:
+        return rendered(self, "html")
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
-TEMPLATE = "page.html.j2"
+TEMPLATE, FRAGMENT = "page.html.j2", "fragment.html.j2"
 DIGITS = 4
 _SHORT, _LONG = 18, 36
 _DPI = 150
@@ -170,9 +170,30 @@ def render(title: str, sections: Iterable[Section]) -> str:
     str
         Needs no other file and no network; fits a phone and prints.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     from bayeslaw import __version__
+
+    footer = f"bayeslaw {__version__}. Intervals are central; every figure names its probability."
+    return _filled(TEMPLATE, title=title, sections=[_section(s) for s in sections], footer=footer)
+
+
+def fragment(section: Section) -> str:
+    """Return the HTML of one section by itself, for a notebook's cell.
+
+    Parameters
+    ----------
+    section : Section
+
+    Returns
+    -------
+    str
+        Takes the colours of the page that it lands on; its style touches nothing else there.
+    """
+    return _filled(FRAGMENT, section=_section(section))
+
+
+def _filled(template: str, **values: Any) -> str:
+    """Fill in a template; all that is not markup is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -181,9 +202,7 @@ def render(title: str, sections: Iterable[Section]) -> str:
         trim_blocks=True,
     )
     environment.filters |= {"linked": linked, "show": show}
-    footer = f"bayeslaw {__version__}. Intervals are central; every figure names its probability."
-    laid_out = [_section(s) for s in sections]
-    return environment.get_template(TEMPLATE).render(title=title, sections=laid_out, footer=footer)
+    return environment.get_template(template).render(values)
 
 
 def show(value: Any) -> str:

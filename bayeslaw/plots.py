@@ -27,6 +27,7 @@ from bayeslaw.axes import (
 )
 from bayeslaw.backtest_plots import check_backtest
 from bayeslaw.backtest_plots import plot_backtest as plot_backtest
+from bayeslaw.backtest_plots import plot_backtest_targets as plot_backtest_targets
 from bayeslaw.backtest_plots import plot_reliability as plot_reliability
 from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
@@ -58,7 +59,7 @@ from bayeslaw.stability_plots import plot_stability as plot_stability
 
 FILES = {"map": ("fit", "residuals"), "nuts": ("fit", "residuals", "prior-posterior", "pair")}
 """The figures of a fit, by its method, as `save_all` names them."""
-BACKTEST_FILES = ("backtest", "reliability")
+BACKTEST_FILES = ("backtest", "targets", "reliability")
 _MAX_PAIRS = 7
 
 
@@ -388,7 +389,7 @@ def save_backtest(bt: xr.Dataset, folder: str | Path) -> list[Path]:
     Returns
     -------
     list of pathlib.Path
-        backtest.png and reliability.png.
+        backtest.png, targets.png and reliability.png.
 
     Raises
     ------
@@ -397,10 +398,8 @@ def save_backtest(bt: xr.Dataset, folder: str | Path) -> list[Path]:
     """
     check_backtest(bt, "save_backtest")
     folder = make_folder(folder)
-    return [
-        save(draw(bt), folder / f"{name}.png")
-        for name, draw in zip(BACKTEST_FILES, (plot_backtest, plot_reliability), strict=True)
-    ]
+    drawn = zip(BACKTEST_FILES, (plot_backtest, plot_backtest_targets, plot_reliability), strict=True)
+    return [save(draw(bt), folder / f"{name}.png") for name, draw in drawn]
 
 
 def _checks(fit: Fit | Mixture, found: Iterable[Check] | None) -> list[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -73,6 +74,12 @@ class Fit:
         """The parameters' draws: the posterior, or the bootstrap of a point fit."""
         return self.tree[_DRAWS[self.method]].to_dataset()
 
+    def __repr__(self) -> str:
+        return rendered(self, "text") or object.__repr__(self)
+
+    def _repr_html_(self) -> str | None:
+        return rendered(self, "html")
+
     def save(self, path: str | os.PathLike) -> Path:
         """Write the fit to one netCDF file, whole or not at all.
 
@@ -118,6 +125,27 @@ def check_fit(what: str, fit: object, posterior: bool = False) -> None:
     check_type(what, fit, Fit, "what fit(spec, data) or load_fit(path) returned")
     if posterior and fit.method != "nuts":
         raise InputError(f"{what}: a point fit has no posterior; fit with method='nuts'.")
+
+
+def rendered(shown: object, how: str) -> str | None:
+    """Return how a fit, or what is made of fits, shows itself; None where even that fails.
+
+    Parameters
+    ----------
+    shown : Fit or Mixture
+    how : str
+        "text" or "html".
+
+    Returns
+    -------
+    str or None
+    """
+    try:
+        # By name, as the package loads its public names: what checks and draws a fit stands behind it
+        # in the order of modules, and only showing one, never computing with it, looks ahead.
+        return getattr(importlib.import_module("bayeslaw.shown"), how)(shown)
+    except Exception:  # a repr must not raise: it is what a debugger shows of a broken fit
+        return None
 
 
 def load_fit(path: str | os.PathLike) -> Fit:

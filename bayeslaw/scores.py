@@ -143,3 +143,27 @@ def own_coverage_range(
     shares = [covered(truths, *central_interval(draws, prob)).mean(axis=1) for prob in probs]
     low, high = np.quantile(shares, [0.05, 0.95], axis=1)
     return low, high
+
+
+def own_pit_range(draws: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+    """Return the mean PIT over rows that a forecast itself expects, were it right.
+
+    As `own_coverage_range`: rows are foretold together, so that a right forecast, too, finds most rows
+    on one side now and then. Each joint draw is taken for the truth once.
+
+    Parameters
+    ----------
+    draws : numpy.ndarray, shape (draws, rows)
+        Joint draws.
+    rng : numpy.random.Generator
+        Chooses among ties, as `pit` does.
+
+    Returns
+    -------
+    low, high : float
+        The central 90 % of the mean PIT.
+    """
+    order = np.lexsort((rng.uniform(size=draws.shape), draws), axis=0)
+    rank = np.argsort(order, axis=0)
+    low, high = np.quantile(((rank + 0.5) / len(draws)).mean(axis=1), [0.05, 0.95])
+    return float(low), float(high)

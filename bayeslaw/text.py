@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.backtest_words import one_sided, target_table
 from bayeslaw.backtesting import backtest_table, pooled_coverage
 from bayeslaw.by_k import by_k_table
 from bayeslaw.check import Check
@@ -35,7 +36,8 @@ def summary_text(table: pd.DataFrame) -> str:
     -------
     str
     """
-    head = "parameters: mean, sd, central 90 % interval from lower to upper"
+    of = "bootstrap's median" if "point" in table else "median"
+    head = f"parameters: {'point, ' if 'point' in table else ''}{of}, central {100 * table.attrs['prob']:g} % interval from lower to upper; mean, sd"
     return head + "\n" + table.drop(columns="meaning").map(number).to_string()
 
 
@@ -78,7 +80,7 @@ def forecast_text(result: xr.Dataset) -> str:
 
 
 def backtest_text(bt: xr.Dataset) -> str:
-    """Lay out a back-test: a row a fit, what failed, and how often targets lie inside their intervals.
+    """Lay out a back-test: what each window foretold of its target, a row a fit of scores, and what failed.
 
     Parameters
     ----------
@@ -88,19 +90,39 @@ def backtest_text(bt: xr.Dataset) -> str:
     Returns
     -------
     str
+        Ends with what leaned to one side, and how often targets lie inside their intervals.
     """
     table = backtest_table(bt)
     order = {name: i for i, name in enumerate(bt["window"].values)}
     table = table.sort_values("window", key=lambda c: c.map(order), kind="stable")
+    head = f"back-test of {bt.attrs['model']} along {bt.attrs['along']}, {bt.attrs['output']} ({bt.attrs['units']})"
+    bad = table[table["failed"] != ""]
+    failed = [f"[fail] {r.method}, {r.window}: {r.failed}" for r in bad.itertuples()]
+    return "\n".join([head, _targets_text(bt), "", _scores_text(bt, table), "", *failed, *one_sided(bt), _pooled_text(bt)])  # fmt: skip
+
+
+def _targets_text(bt: xr.Dataset) -> str:
+    """Lay out each window's target, its truth and the interval; one target for all is named once."""
+    told = target_table(bt)
+    places = dict.fromkeys(told["target"])
+    head = "what was foretold of each window's target: 90 % interval, the median's relative error, PIT (below 0.5: too high)"
+    if len(places) == 1:
+        head = head.replace("each window's target", f"the target, {next(iter(places))}")
+        told = told.drop(columns="target")
+    told = told.astype({"off (%)": object, "PIT": object})
+    told = told.assign(**{"off (%)": told["off (%)"].map("{:.3g}".format), "PIT": told["PIT"].map("{:.2f}".format)})  # fmt: skip
+    return f"{head}\n{told.map(number).to_string(index=False)}"
+
+
+def _scores_text(bt: xr.Dataset, table: pd.DataFrame) -> str:
+    """Lay out the scores of the held-out rows, a row a fit."""
     shown = pd.DataFrame({
         "window": table["window"],
         "method": table["method"],
         "seen": table["rows_seen"],
         "held": table["rows_held"],
         "ahead": table["orders_ahead"].map("{:.1f}".format),
-        "target off": table["target_error"].map(_percent),
-        "target 90 %": _between(table["target_lower_90"], table["target_upper_90"], number),
-        "mean off": table["error"].map(_percent),
+        "off": table["error"].map(_percent),
         "inside 90 %": table["coverage_90"].map(_percent),
         "expected": _between(table["coverage_low_90"], table["coverage_high_90"], _percent),
         "score": table["interval_score_relative"].map("{:.3f}".format),
@@ -110,14 +132,11 @@ def backtest_text(bt: xr.Dataset) -> str:
     if bt.attrs["leave_out"]:
         shown = shown.drop(columns="ahead")
     head = (
-        f"back-test of {bt.attrs['model']} along {bt.attrs['along']}, {bt.attrs['output']} ({bt.attrs['units']})\n"
-        "off: of the median, relative; ahead: orders of magnitude to the target; inside: held-out rows in their\n"
-        "90 % intervals, and the range that the forecast itself expects; score: interval score of logarithms\n"
-        "(lower is better); log score: joint, nat a row (higher is better)"
+        "all held-out rows: off, mean relative error of the median; ahead, orders of magnitude to the target;\n"
+        "inside, of their 90 % intervals, and the range that the forecast itself expects; score, interval score\n"
+        "of logarithms (lower is better); log score, joint, nat a row (higher is better)"
     )
-    bad = table[table["failed"] != ""]
-    failed = [f"[fail] {r.method}, {r.window}: {r.failed}" for r in bad.itertuples()]
-    return "\n".join([head, shown.to_string(index=False), *failed, _pooled_text(bt)])
+    return f"{head}\n{shown.to_string(index=False)}"
 
 
 def comparison_text(table: pd.DataFrame) -> str:

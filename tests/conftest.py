@@ -7,8 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 
 import bayeslaw as bl
+from bayeslaw.inference import _predictives
+from bayeslaw.law import derive, evaluate_law, law_inputs
+from bayeslaw.priors import draw_priors
+from bayeslaw.result import make_fit
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 PUBLISHED_SCHEDULES = {
@@ -20,6 +25,8 @@ TRAINING_SCHEDULES = {
     "constant_24000": "constant(peak=3e-4, warmup=2160, total=24000)",
     "wsdcon_9": "step(peak=3e-4, at=8000, to=9e-5, warmup=2160, total=16000)",
 }
+
+HANDMADE = {"draws": 150, "tune": 100, "chains": 2, "seed": 0, "target_accept": 0.9}
 
 # One table of (law, true natural parameters, inputs) for every recovery test.
 TRUTHS = {
@@ -60,8 +67,6 @@ def noiseless(name: str, noise: float = 0.0, seed: int = 0):
         )
         data = bl.read_table(frame.assign(**{spec.output.name: 3.0}), spec)
     truth = bl.to_sampling(bl.resolve(spec, data), TRUTHS[name])
-    from bayeslaw.law import evaluate_law, law_inputs
-
     frozen = bl.resolve(spec, data)
     law = evaluate_law(frozen, truth, law_inputs(frozen, data))
     values = law * np.exp(noise * rng.standard_normal(len(law)))
@@ -91,6 +96,32 @@ def unsampled(name: str, chains: int = 2, draws: int = 100, title: str | None = 
     groups |= inference._predictives(spec, data, groups, rng)
     settings = {"draws": draws, "tune": 100, "chains": chains, "seed": seed, "target_accept": 0.9}
     return make_fit(replace(spec, title=title or spec.title), data, "nuts", settings, groups)
+
+
+def handmade(name: str, spec=None, data=None, **values):
+    """A posterior around the truth, without sampling: the law's parameters to 1 %, noise from its prior."""
+    plain, rows = noiseless(name, noise=0.01)
+    spec = bl.change(plain, likelihood={"outliers": False}) if spec is None else spec
+    data = rows if data is None else data
+    spec = bl.resolve(spec, data)
+    rng = np.random.default_rng(1)
+    shape = HANDMADE["chains"], HANDMADE["draws"]
+    natural = {n: v * np.exp(0.01 * rng.standard_normal(shape)) for n, v in TRUTHS[name].items()}
+    if "lam" in natural:
+        natural["lam"] = 1 - (1 - TRUTHS[name]["lam"]) * np.exp(0.1 * rng.standard_normal(shape))
+    size = int(np.prod(shape))
+    prior = {n: v.reshape(shape) for n, v in draw_priors(spec, size, rng).items() if n in spec.noise}
+    draws = {**prior, **bl.to_sampling(spec, natural)}
+    draws |= {n: np.broadcast_to(v, shape) for n, v in values.items()}
+    draws |= derive(spec, draws)
+    posterior = xr.Dataset({n: (("chain", "draw"), np.broadcast_to(v, shape)) for n, v in draws.items()})
+    stats = {"diverging": np.zeros(shape, bool), "energy": rng.standard_normal(shape)}
+    groups = {
+        "posterior": posterior.assign_coords(chain=np.arange(2), draw=np.arange(shape[1])),
+        "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}),
+    }
+    groups |= _predictives(spec, data, groups, rng)
+    return make_fit(spec, data, "nuts", HANDMADE, groups)
 
 
 @pytest.fixture(scope="session")

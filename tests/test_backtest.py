@@ -14,6 +14,7 @@ from scipy import stats
 
 import bayeslaw as bl
 from bayeslaw import backtesting, plots, scores
+from bayeslaw.backtest_words import one_sided, target_table
 from bayeslaw.cli import main
 from bayeslaw.text import backtest_text
 
@@ -85,6 +86,16 @@ def test_own_range_of_coverage_knows_that_rows_move_together():
     np.testing.assert_allclose(alone, wanted, atol=0.021)
     together = scores.own_coverage_range(np.repeat(rng.standard_normal((5000, 1)), 100, 1), (0.5, 0.9), rng)
     np.testing.assert_array_equal(together, [[0, 0], [1, 1]])
+
+
+def test_own_range_of_the_mean_pit_knows_that_rows_move_together():
+    rng = np.random.default_rng(3)
+    alone = scores.own_pit_range(rng.standard_normal((4000, 100)), rng)
+    np.testing.assert_allclose(alone, stats.norm.ppf([0.05, 0.95], 0.5, 1200**-0.5), atol=0.005)
+    together = scores.own_pit_range(np.repeat(rng.standard_normal((5000, 1)), 100, 1), rng)
+    np.testing.assert_allclose(together, [0.05, 0.95], atol=0.001)
+    ties = scores.own_pit_range(np.zeros((4000, 100)), rng)  # all alike: as good as random
+    np.testing.assert_allclose(ties, alone, atol=0.005)
 
 
 # ---- what a back-test is
@@ -246,6 +257,69 @@ def test_counts_are_told_as_shares_by_every_method(spec, data):
     assert np.isnan(result["log_score_joint"]).all()  # a density of logarithms is none of counts
 
 
+# ---- its words
+
+
+def test_each_window_shows_its_target_its_truth_and_the_interval(bt, data):
+    table = target_table(bt)
+    assert len(table) == 4 and table["method"].tolist() == ["posterior", "point"] * 2
+    y = float(data["neg_log_pass_at_k"][data["compute"].argmax()])
+    assert (table["truth"] == y).all()
+    np.testing.assert_array_equal(table["inside"] == "yes", (table["lower"] <= y) & (y <= table["upper"]))
+    np.testing.assert_allclose(table["lower"].values, bt["target_lower"].sel(level=0.9).values.T.ravel())
+    text = backtest_text(bt)
+    row = int(data["compute"].argmax()) + 1
+    assert f"the target, row {row}, compute = {float(data['compute'].max()):.3g}: 90 % interval" in text
+    first = table.iloc[0]
+    shown = " ".join(f"{first[n]:.5g}" for n in ("truth", "median", "lower", "upper"))
+    assert f"{first['window']} posterior {shown} {first['inside']}" in " ".join(text.split())
+
+
+def test_targets_are_named_each_where_they_differ(groups, spec, data):
+    assert "each window's target" in backtest_text(groups)
+    named = data.assign_coords(model=("obs", np.array([f"m{i}" for i in range(40)], dtype=object)))
+    one = bl.backtest(spec, named, "family", windows=["c"], **POINT)
+    assert target_table(one)["target"].tolist() == ["m38"] and "the target, m38:" in backtest_text(one)
+    low = float(data["compute"][20])
+    seen = bl.backtest(spec, data, windows=[low / 3, low * 3], target=low * 1.01, **POINT)
+    assert len(target_table(seen)) == 1  # the other window sees its target
+    assert plots.plot_backtest_targets(seen).axes
+    old = groups.drop_vars(["target_name", "pit_mean", "pit_mean_low", "pit_mean_high"])
+    assert target_table(old)["target"].tolist() == ["row 37", "row 38", "row 39", "row 40"]
+    assert "row 37" in backtest_text(old)
+
+
+def leaning(bt, target, mean, rows, windows):
+    """A back-test of so many windows whose PIT are these; the forecasts expect mean PITs of 0.2 to 0.8."""
+    one = bt.isel(method=[0], window=[0] * windows)
+    fill = {"target_pit": target, "pit_mean": mean, "pit_mean_low": 0.2, "pit_mean_high": 0.8}
+    one = one.assign({n: xr.full_like(one["target_pit"], 0.0) + v for n, v in fill.items()})
+    return one.assign(target_row=("window", rows))
+
+
+LEANS = {
+    "too high in all 7 windows; they have one target, so that this counts once": (0.3, 0.5, [1] * 7, 7),
+    "too low in all 7 windows; by luck alone that happens one time in 64": (0.7, 0.5, np.arange(7), 7),
+    "too high in all 8 windows, of 2 different targets": (0.1, 0.5, [1, 2] * 4, 8),
+    "held-out rows' forecasts were too high in 5 of 5 windows: their mean PIT is 0.10, where": (0.3, 0.1, [1] * 5, 5),
+    "held-out rows' forecasts were too low in the one window": (0.3, 0.9, [1], 1),
+    "": (0.3, 0.5, [1] * 5, 5),  # five targets are too few to lean, and the rows lie as expected
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", LEANS)
+def test_forecasts_that_lean_to_one_side_are_said(groups, said):
+    told = one_sided(leaning(groups, *LEANS[said]))
+    assert len(told) == bool(said)
+    assert not said or said in told[0]
+
+
+def test_windows_on_both_sides_lean_to_none(groups):
+    mixed = leaning(groups, np.array([[0.3] * 6 + [0.6]]), np.array([[0.1] * 3 + [0.5] * 4]), np.arange(7), 7)
+    assert one_sided(mixed) == []
+    assert "too high" not in backtest_text(mixed).split("held-out rows:")[1]
+
+
 # ---- what is made of it
 
 
@@ -260,12 +334,20 @@ def test_it_is_written_and_read(bt, tmp_path):
 @pytest.mark.parametrize("kind", ["windows", "groups", "one method"])
 def test_figures_have_names_and_units(bt, groups, kind):
     shown = {"windows": bt, "groups": groups, "one method": bt.isel(method=[1])}[kind]
-    for figure in (plots.plot_backtest(shown), plots.plot_reliability(shown)):
+    drawn = (plots.plot_backtest, plots.plot_backtest_targets, plots.plot_reliability)
+    for figure in (draw(shown) for draw in drawn):
         for ax in figure.axes:
             assert "(" in ax.get_xlabel() or kind == "groups"
             assert "(" in ax.get_ylabel() or not ax.get_subplotspec().is_first_col()
         assert figure.get_supxlabel().startswith("fits: ")
         assert "back-test along" in figure.get_suptitle()
+
+
+def test_a_truth_outside_its_interval_is_drawn_hollow(bt):
+    missed = bt.assign(target_observed=bt["target_observed"] * 9)
+    for shown, wanted in ((bt, 0), (missed, 2 * bt.sizes["window"])):
+        ax = plots.plot_backtest_targets(shown).axes[0]
+        assert sum(len(line.get_xdata()) for line in ax.lines if line.get_mfc() == "white") == wanted
 
 
 BAD = {
@@ -293,6 +375,8 @@ def test_bad_input(spec, data, message):
 def test_what_is_no_back_test_is_refused(spec, data):
     with pytest.raises(bl.InputError, match="must be what backtest"):
         plots.plot_backtest(data)
+    with pytest.raises(bl.InputError, match="plot_backtest_targets"):
+        plots.plot_backtest_targets(data)
     with pytest.raises(bl.InputError, match="spec comes from load_model"):
         bl.backtest("compute", data)
 
@@ -320,7 +404,11 @@ def test_command(table, tmp_path):
     assert result.exit_code == 0, result.output
     assert "compute <= 1e+20" in result.output
     assert xr.load_dataset(out, engine="h5netcdf").sizes["window"] == 2
-    assert {p.name for p in (tmp_path / "figures").iterdir()} == {"backtest.png", "reliability.png"}
+    assert {p.name for p in (tmp_path / "figures").iterdir()} == {
+        "backtest.png",
+        "targets.png",
+        "reliability.png",
+    }
     out = tmp_path / "b.csv"
     result = call(
         "backtest", "compute", table, "--along", "family", "--methods", "point", "--bootstrap", 40, "-o", out

@@ -11,52 +11,22 @@ import pandas as pd
 import pytest
 import xarray as xr
 from click.testing import CliRunner
-from conftest import TRUTHS, noiseless
+from conftest import TRUTHS, handmade, noiseless
 from matplotlib.figure import Figure
 
 import bayeslaw as bl
 from bayeslaw import cases
 from bayeslaw.cli import main
-from bayeslaw.inference import _predictives
-from bayeslaw.law import derive
 from bayeslaw.mixture import Mixture
 from bayeslaw.page import linked
-from bayeslaw.priors import draw_priors
 from bayeslaw.result import make_fit
 from bayeslaw.uncertainty import split
 
 SCRIPT = "<script>alert(1)</script>"
-SETTINGS = {"draws": 150, "tune": 100, "chains": 2, "seed": 0, "target_accept": 0.9}
-SHAPE = (2, 150)
 SECTIONS = ("Verdict", "Data", "Priors", "Fits", "Checks", "Forecast and residuals", "Stability", "Comparison",
             "Back-test", "Sensitivity to the priors", "Where the uncertainty comes from", "Reproduce")  # fmt: skip
 WSD = "wsd(peak=2e-4, end=0, warmup=500, stable=16000, total=20000, hold=true)"
 MOST_BYTES = 3_000_000
-
-
-def handmade(name: str, spec=None, data=None, **values):
-    """A posterior around the truth, without sampling: the law's parameters to 1 %, noise from its prior."""
-    plain, rows = noiseless(name, noise=0.01)
-    spec = bl.change(plain, likelihood={"outliers": False}) if spec is None else spec
-    data = rows if data is None else data
-    spec = bl.resolve(spec, data)
-    rng = np.random.default_rng(1)
-    natural = {n: v * np.exp(0.01 * rng.standard_normal(SHAPE)) for n, v in TRUTHS[name].items()}
-    if "lam" in natural:
-        natural["lam"] = 1 - (1 - TRUTHS[name]["lam"]) * np.exp(0.1 * rng.standard_normal(SHAPE))
-    size = int(np.prod(SHAPE))
-    prior = {n: v.reshape(SHAPE) for n, v in draw_priors(spec, size, rng).items() if n in spec.noise}
-    draws = {**prior, **bl.to_sampling(spec, natural)}
-    draws |= {n: np.broadcast_to(v, SHAPE) for n, v in values.items()}
-    draws |= derive(spec, draws)
-    posterior = xr.Dataset({n: (("chain", "draw"), np.broadcast_to(v, SHAPE)) for n, v in draws.items()})
-    stats = {"diverging": np.zeros(SHAPE, bool), "energy": rng.standard_normal(SHAPE)}
-    groups = {
-        "posterior": posterior.assign_coords(chain=np.arange(2), draw=np.arange(SHAPE[1])),
-        "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}),
-    }
-    groups |= _predictives(spec, data, groups, rng)
-    return make_fit(spec, data, "nuts", SETTINGS, groups)
 
 
 @pytest.fixture(scope="module")
