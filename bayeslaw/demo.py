@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.files import make_folder
+from bayeslaw.files import make_folder, write_text
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -277,7 +277,7 @@ def _ladder(folder: Path, say: Callable[[str], None]) -> list[Section]:
         "Compute law, a SIMULATED ladder of checkpoints with known truth (compiles first; 10 s on a new machine)"
     )
     counts = simulated_counts()
-    counts.to_csv(folder / "simulated-counts.csv", index=False)
+    write_text(folder / "simulated-counts.csv", counts.to_csv(index=False))
     spec = load_model("compute")
     data = read_table(counts, spec, k=1)
     with _timed("posterior by NUTS, 4 x (1000 + 1000) draws", say):
