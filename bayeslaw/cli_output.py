@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +43,8 @@ class Commands(click.Group):
     def end(self, ctx: click.Context, code: int, message: str) -> None:
         """Say why a command ends, on one line, and end it."""
         if ctx.meta.get(_DEBUG):
+            import traceback
+
             traceback.print_exc()
         try:
             click.echo(f"bayeslaw: {message}", err=True)

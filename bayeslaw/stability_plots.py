@@ -88,7 +88,7 @@ def plot_by_k(st: xr.Dataset) -> Figure:
             style = {
                 "ms": 7 - i,
                 "color": COLOURS[i % len(COLOURS)],
-                "label": name + known,
+                "label": plain(name) + known,
             }  # over one another
             axes[len(names)].plot(st["k"], at, "o-", **style)
         axes[len(names)].set(ylabel="stable span (orders; a gap: not resolved)", ylim=(-0.2, None))
