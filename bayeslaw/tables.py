@@ -140,6 +140,8 @@ def _finished(
         rows = check_columns(rows, [name for name in stated if name not in columns])
     rows = with_late(rows, opened.rename, opened.late, columns)
     rows = keep(rows, opened.conditions, opened.rename, checks)
+    if "lr_area" in columns and "lr_area" not in rows:
+        raise InputError(f"table: no column 'lr_area': model '{spec.name}' runs along learning-rate schedules; read its table with read_curves(table, spec, schedules).")  # fmt: skip
     rows = check_columns(rows, columns)
     check_positive_inputs(rows, spec)
     return rows

@@ -157,13 +157,21 @@ def left_out_groups(data: xr.Dataset, along: str, least: int = 5) -> list[Window
 
 def _positive(data: xr.Dataset, name: str) -> np.ndarray:
     values = _column(data, name)
-    if values.dtype.kind not in "iuf" or not (values > 0).all():
+    if values.dtype.kind not in "iuf":
         raise InputError(f"along: windows need a column of positive numbers; {name!r} is not one.")
+    if (odd := ~(values > 0)).any():
+        rows = f"in {odd.sum()} of {len(values)} rows, such as row {int(np.argmax(odd)) + 1} of the data,"
+        raise InputError(
+            f"along: windows need a column of positive numbers; {name!r} is not one: {rows} it is "
+            "missing or not positive; leave such rows out with where=[…] / --where."
+        )
     return values
 
 
 def _column(data: xr.Dataset, name: str) -> np.ndarray:
     known = [str(n) for n in data.variables if data[n].dims == ("obs",)]
     if name not in known:
-        raise InputError(f"along: the data have no column {name!r}{did_you_mean(name, known)}")
+        raise InputError(
+            f"along: the data have no column {name!r}{did_you_mean(name, known, 'The data have')}"
+        )
     return data[name].values
