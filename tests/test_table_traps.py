@@ -13,13 +13,16 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from conftest import shared
 
 import bayeslaw as bl
 from bayeslaw.check import from_json
+from bayeslaw.cli import main
 from bayeslaw.errors import did_you_mean
 from bayeslaw.filters import keep
 from bayeslaw.frames import load_frame
+from bayeslaw.repeats import near_steps
 
 COMPUTE, CHINCHILLA, ANNEALING, GOLD, POWER = (
     bl.load_model(n) for n in ("compute", "chinchilla", "annealing", "gold-likelihood", "power")
@@ -347,6 +350,36 @@ def test_a_law_that_foretells_its_own_input_is_refused(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    ("model", "frame", "options", "fragments"),
+    [
+        ("compute", counts(), ["--on", "model"], ["on: found 'model'", "--join"]),
+        ("compute", counts(), ["--gold", "mean-probability"], ["gold: found", "--join"]),
+        (
+            "annealing",
+            curve(),
+            ["--schedule", TEXT, "--on", "run"],
+            ["--on does not apply to model 'annealing'"],
+        ),
+        ("annealing", curve(lr=3e-4), [], ["needs schedules", '--schedule "logged(warmup=2160)"']),
+        ("chinchilla", runs(), ["--where", "model>b"], ["needs numbers", "rows 1, 2, 3"]),
+        ("power", runs(), ["--rename", "compute=x", "--where", "compute>1e30"], ["no row is left"]),
+    ],
+)
+def test_the_command_line_says_the_same(model, frame, options, fragments, tmp_path):
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    done = CliRunner().invoke(
+        main, ["fit", model, str(tmp_path / "t.csv"), "-o", str(tmp_path / "f.nc"), *options]
+    )
+    assert done.exit_code == 2
+    for fragment in fragments:
+        assert fragment in done.output
+
+
+def test_help_names_logged_rates():
+    assert "logged(warmup=2160)" in " ".join(CliRunner().invoke(main, ["fit", "--help"]).output.split())
+
+
 # ---- what is named in the checks
 
 JITTER = [1e18, 1e18, 1e19, 1e19 * (1 + 1e-9), 1e20, 1e20]
@@ -356,7 +389,6 @@ NEAR = [
     ("tokens", reads(runs(model=["a", "b", "b"], params=2e8, tokens=[1e9, 3e9, 3e9 + 1])), ["tokens is 3000000000.0 and"]),
     ("an input", reads(row_of(x=[1.0, 2.0, 2.0 + 1e-9], model=["a", "b", "b"]), POWER), ["model 'b'", "x is 2.0"]),
     ("no names", reads(row_of(x=[1.0, 2.0, 2.0 + 1e-9], y=[3.0, 2.5, 2.5]), POWER), ["an observation stands", "x is 2.0", "rows 2, 3"]),
-    ("steps", curves(pd.DataFrame({"run": "r", "step": [10**6, 2 * 10**6, 2 * 10**6 + 1, 3 * 10**6], "loss": [4.0, 3.5, 3.5, 3.0]}), "constant(peak=1e-3, total=3000000)"), ["run 'r'", "step 2000000 and at 2000001 (rows 2, 3)"]),
 ]  # fmt: skip
 
 
@@ -377,12 +409,21 @@ def test_one_observation_under_two_numbers_is_named(call, fragments):
         reads(row_of(x=2.0, y=2.5, seed=[1, 2, 3]), POWER),
         reads(runs(model="a", params=1e8, tokens=1e9, seed=[20240101, 20240102, 20240103])),
         reads(runs(model="a", params=1e8, step=[5_000_000, 5_000_001, 5_000_002], tokens=[1e9, 2e9, 3e9])),
-        curves(pd.DataFrame({"run": "r", "step": np.arange(10**6, 10**6 + 4), "loss": [4.0, 3.5, 3.4, 3.0]}), "constant(peak=1e-3, total=3000000)"),
         lambda: bl.read_table(shared("chinchilla/runs.csv"), CHINCHILLA),
     ],
 )  # fmt: skip
 def test_honest_repeats_and_neighbours_are_left_alone(call):
     assert checks_of(call()) == {}
+
+
+def test_steps_that_lie_far_closer_than_a_run_s_others_are_named():
+    million = 10**6
+    frame = pd.DataFrame({"run": "r", "step": [million, 2 * million, 2 * million + 1, 3 * million]})
+    (check,) = near_steps(frame)
+    assert (check.name, check.level) == ("nearly-equal", "warn")
+    assert "run 'r' was logged at step 2000000 and at 2000001 (rows 2, 3)" in check.message
+    assert near_steps(frame.assign(step=million + np.arange(4))) == []
+    assert near_steps(frame.iloc[:1]) == []
 
 
 def test_a_run_that_stands_twice_under_two_names_is_named():
