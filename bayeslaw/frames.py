@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import InputError
@@ -68,10 +69,29 @@ def load_frame(table: str | Path | pd.DataFrame, what: str = "table") -> pd.Data
         raise InputError(
             f"{what}: found {type(table).__name__}, allowed: a path to a CSV or Parquet file, or a pandas.DataFrame."
         )
+    if frame.columns.nlevels > 1:
+        raise InputError(
+            f"{what}: its columns' names have several levels, allowed: one name a column; "
+            "flatten them, as in table.columns = ['_'.join(map(str, c)) for c in table.columns]."
+        )
     named = [name for name in frame.index.names if name is not None and name not in frame.columns]
     frame = (frame.reset_index(level=named) if named else frame).reset_index(drop=True)
     refuse_twins(list(frame.columns), what)
-    return frame
+    return frame.assign(**{c: frame[c].map(str, na_action="ignore") for c in _neither(frame)})
+
+
+def _neither(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that hold neither numbers nor names, such as lists: they become text."""
+    kinds = list | dict | set | np.ndarray
+    return [
+        name
+        for name, values in frame.items()
+        if isinstance(name, str)
+        and (
+            pd.api.types.is_complex_dtype(values)
+            or (values.dtype == object and any(isinstance(v, kinds) for v in values))
+        )
+    ]
 
 
 def refuse_twins(names: list[Any], what: str) -> None:

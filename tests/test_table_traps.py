@@ -220,6 +220,7 @@ TABLES = [
     ("140 columns in where", reads(WIDE, where="los_3=1"), ["did you mean 'loss_3'?", "The table has", " and 135 more."]),
     ("no header", reads(pd.DataFrame([[1e8, 1e9, 3.0]])), ["no column 'loss'", "Columns are called 0, 1, 2", "line of names missing"]),
     ("no table", reads([1, 2]), ["table: found list", "pandas.DataFrame"]),
+    ("names of two levels", reads(pd.concat({"a": runs()}, axis=1)), ["several levels", "table.columns ="]),
     ("no second table", reads(runs(), join={"model": ["a"]}), ["joined table: found dict"]),
     ("rename to a number", reads(runs(), rename={"params": 3}), ["rename: found {'params': 3}"]),
     ("rename a list", reads(runs(), rename=["params"]), ["rename: found ['params']"]),
@@ -325,6 +326,12 @@ def test_names_in_an_index_are_a_column():
 def test_objects_that_are_numbers_are_numbers(values):
     data = bl.read_table(runs(params=np.array(values, dtype=object)), CHINCHILLA)
     assert data["params"].values.tolist() == [1e8, 2e8, 4e8]
+
+
+def test_columns_of_lists_and_complex_numbers_are_labels():
+    data = bl.read_table(runs(parts=[[1], [2], [2]], root=[1 + 1j, 2, 3]), CHINCHILLA, where="parts=[2]")
+    assert data["parts"].values.tolist() == ["[2]", "[2]"]
+    assert data["root"].values.tolist() == ["(2+0j)", "(3+0j)"]
 
 
 def test_a_list_of_names_is_cut_only_where_it_is_long():
