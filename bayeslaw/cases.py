@@ -16,7 +16,7 @@ from bayeslaw.curves import needs_schedule
 from bayeslaw.diagnostics import checks
 from bayeslaw.distance import BUDGET
 from bayeslaw.errors import InputError, listed, shown
-from bayeslaw.forecasting import forecast, forecast_inputs, target_names
+from bayeslaw.forecasting import forecast, forecast_inputs, given_names, target_names
 from bayeslaw.inference import fit as fit_again
 from bayeslaw.law import used_inputs
 from bayeslaw.mixture import Mixture, members
@@ -228,7 +228,7 @@ def _aheads(
             if not asked:
                 return (), missing
     else:
-        given = default_targets(fit) if targets is None else _own_targets(one.spec, targets, specs)
+        given = default_targets(fit) if targets is None else _own_targets(one, targets, specs)
         asked = [("", _at_groups(fit, given))]
     out = []
     for run, arguments in asked:
@@ -240,11 +240,11 @@ def _aheads(
     return tuple(out), ""
 
 
-def _own_targets(spec: Spec, targets: Any, specs: Sequence[Spec]) -> Any:
+def _own_targets(fit: Fit, targets: Any, specs: Sequence[Spec]) -> Any:
     """Return of the targets what a law knows; what another law of the report knows is not its business."""
     if not isinstance(targets, Mapping):
         return targets
-    others = set().union(*(target_names(s) for s in specs)) - target_names(spec)
+    others = set().union(*(target_names(s) for s in specs)) - given_names(fit)
     return {n: v for n, v in targets.items() if n not in others}
 
 

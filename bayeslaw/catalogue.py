@@ -282,7 +282,7 @@ def resolve(spec: Spec, data: xr.Dataset) -> Spec:
             continue
         if entry.column not in data:
             raise InputError(
-                f"model '{spec.name}': the data have no column {entry.column!r}{did_you_mean(entry.column, data.data_vars)}"
+                f"model '{spec.name}': the data have no column {entry.column!r}{did_you_mean(entry.column, data.data_vars, 'The data have')}"
             )
         values = np.asarray(data[entry.column].values, dtype=float)
         if values.size == 0 or (entry.reference == "geometric-mean" and not (values > 0).all()):

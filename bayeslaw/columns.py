@@ -61,12 +61,13 @@ def rename_columns(
         frame = frame.drop(columns=room).rename(columns=own)
         refuse_twins(list(frame.columns), "table")
         renamed.append(frame)
-    known = [name for frame in frames for name in frame.columns]
+    theirs = [name for frame in frames for name in frame.columns]
+    ours = [name for frame in renamed for name in frame.columns]
     for name in rename:
-        if name == "compute" and name not in known and all(factors(known, rename)):
+        if name == "compute" and name not in theirs and ("compute" in ours or all(factors(ours, rename))):
             late[name] = rename[name]
-        elif name not in known and name not in late:
-            raise InputError(f"rename: no column {name!r}{did_you_mean(name, known, 'The table has')}")
+        elif name not in theirs and name not in late:
+            raise InputError(f"rename: no column {name!r}{did_you_mean(name, theirs, 'The table has')}")
     return renamed, late
 
 

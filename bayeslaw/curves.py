@@ -98,6 +98,11 @@ def read_curves(
         raise InputError(f"model '{spec.name}' needs no schedule; read its table with read_table.")
     opened = open_tables(table, spec.output.name, where, rename)
     frame = keep(opened.frame, opened.conditions, opened.rename)
+    if schedules is None:
+        raise InputError(
+            f"model '{spec.name}' needs schedules: schedules={{'run': 'cosine(…)'}} / --schedule "
+            f'"run=cosine(peak=…, end=…, warmup=…, total=…)" for each run{_logged(frame)}.'
+        )
     columns = [c for c in ("lr", "sampling_error") if c in frame]
     frame = check_columns(frame, ["run", "step", spec.output.name, *columns], "table of curves")
     check_unique(frame, ["run", "step"], "table of curves")
@@ -132,7 +137,7 @@ def _texts(
             f"schedules: the table has no run {unknown[0]!r}{did_you_mean(unknown[0], runs, 'The table has')}"
         )
     if missing := [run for run in runs if run not in given]:
-        raise InputError(_none_for(missing, unknown, "lr" in frame))
+        raise InputError(_none_for(missing, unknown, frame))
     texts = {run: given[run] for run in given if run in runs}
     if not unknown:
         return texts, []
@@ -141,18 +146,24 @@ def _texts(
     return texts, [Check("schedules-not-used", "note", float(len(unknown)), message)]
 
 
-def _none_for(missing: list[str], unknown: list[str], logged: bool) -> str:
+def _none_for(missing: list[str], unknown: list[str], frame: pd.DataFrame) -> str:
     """Say which runs have no schedule, and every way to give one."""
     named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
     near = did_you_mean(missing[0], unknown, "Given for no run of the table:").strip(". ") if unknown else ""
-    rates = (
-        "; the table has a column lr: schedules='logged(warmup=2160)' (--schedule \"logged(warmup=2160)\") takes every "
-        "run's rates from it, with your number of warm-up steps" if logged else ""
-    )  # fmt: skip
     return (
         f"schedules: none for run(s) {named}{f' ({near})' if near else ''}; give one each "
-        f'(--schedule "run=cosine(peak=…, end=…, warmup=…, total=…)"){rates}, or leave the run out with '
+        f'(--schedule "run=cosine(peak=…, end=…, warmup=…, total=…)"){_logged(frame)}, or leave the run out with '
         "where=['run=a|b'] / --where."
+    )
+
+
+def _logged(frame: pd.DataFrame) -> str:
+    """Return, of a table with rates of its own, how to take them."""
+    if "lr" not in frame:
+        return ""
+    return (
+        "; the table has a column lr: schedules='logged(warmup=2160)' / --schedule \"logged(warmup=2160)\" takes all runs' "
+        "rates from it (2160: your warm-up steps)"
     )
 
 

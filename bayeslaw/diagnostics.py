@@ -365,9 +365,20 @@ def _residuals(fit: Fit) -> list[Check]:
             "residual-correlation",
             "warn",
             value,
-            f"Neighbouring residuals {where} are correlated (lag-1 {value:.2f}): the rows say less than this fit of independent errors believes, so its intervals are too narrow, above all beyond the data; do not decide on their width.",
+            f"Neighbouring residuals {where} are correlated (lag-1 {value:.2f}): the rows say less than {_believes(fit)}",
         )
     ]
+
+
+def _believes(fit: Fit) -> str:
+    """Say what a fit takes rows for that correlated residuals contradict, and what to do about it."""
+    if fit.method == "map":
+        return "this point fit's bootstrap believes, which draws them as if independent, so its intervals are too narrow, above all beyond the data; do not decide on their width."
+    found = fit.spec.discrepancy
+    if found is None:
+        return "this fit of independent errors believes, so its intervals are too narrow, above all beyond the data; do not decide on their width."
+    over = ", ".join(found.over)
+    return f"this fit believes, whose discrepancy over {over} does not take up all that they share, so its intervals may be too narrow; look for what neighbours have in common beside {over} (a run, a family, an order of measurement), and hold its forecasts against a back-test."
 
 
 def _tails(fit: Fit) -> list[Check]:

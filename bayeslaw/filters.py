@@ -229,11 +229,11 @@ def _same_text(values: pd.Series, wanted: list[str], condition: Condition) -> np
     spelled, _ = numbers(values, spelled=True)
     for text in wanted:
         same = spelled == float(text) if is_number(text) else np.zeros(len(values), dtype=bool)
-        others = list(dict.fromkeys(letters[same & ~met]))
+        others = list(dict.fromkeys(letters[same & ~met].tolist()))
         if others and text in letters:
             raise condition.refuse(
                 f"column {condition.column!r} also holds {', '.join(map(repr, others[:3]))}, the same number written "
-                f"otherwise; name every way that is meant, as in {text}|{others[0]}."
+                f"otherwise; name every way that is meant, as in {text}|{others[0]}, or leave rows out by their number (row!=1)."
             )
         met = met | same
     return met

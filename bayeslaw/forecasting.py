@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence, Set, Sized
 from typing import Any
 
@@ -57,7 +58,8 @@ def forecast(
     targets : mapping or DataFrame, optional
         One row a target: the law's inputs by symbol or column, ``{"C": [1e24]}``. Columns go
         together row by row, never as a grid. ``compute`` may be given as ``params`` and ``tokens``;
-        beside these, for a law in both, it says how far the target is where it is not 6·N·D;
+        beside these, for a law in both, it says how far the target is where it is not 6·N·D. A
+        column that was renamed when the table was read goes by either name.
         ``sampling_error`` (a standard error in the output's unit) adds evaluation noise to ``run``.
     prob : float
         Probability of the interval, in (0, 1).
@@ -167,7 +169,7 @@ def forecast_inputs(
     if steps is not None:
         raise InputError(f"steps: model '{spec.name}' has none, it forecasts at targets; leave them out.")
     labels = {column for one in fits for column in one.spec.pooled.values()}
-    columns = _zip_columns(targets, labels)
+    columns = _by_our_names(fits[0], _zip_columns(targets, labels))
     allowed = [target_names(one.spec) for one in fits]
     for name in columns:
         if not any(name in names for names in allowed):
@@ -263,6 +265,45 @@ def _refuse_many(what: str, count: int, advice: str) -> None:
         raise InputError(
             f"{what}: found {count:,} of them, allowed: at most {MOST_PLACES:,} at once; {advice}."
         )
+def given_names(fit: Fit) -> set[str]:
+    """Return all names that targets may have, those of the table before renames too.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    set of str
+    """
+    own, renamed = target_names(fit.spec), _renamed(fit)
+    theirs = {name for name, ours in renamed.items() if ours in own}
+    return own | theirs | ({"params", "tokens"} if "compute" in theirs else set())
+
+
+def _renamed(fit: Fit) -> dict[str, str]:
+    return json.loads(fit.data.attrs.get("renamed", "{}"))
+
+
+def _by_our_names(fit: Fit, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return targets under the names that the law's columns got when the table was read."""
+    own, columns = target_names(fit.spec), dict(columns)
+    for name, ours in _renamed(fit).items():
+        given = [name] if name in columns and name not in own else []
+        if name == "compute" and {"params", "tokens"} <= columns.keys() - own:
+            given = [*given, "params and tokens"]
+        if ours not in own or not given:
+            continue
+        if ours in columns or len(given) > 1:
+            both = [*([ours] if ours in columns else []), *given]
+            raise InputError(f"targets: {' and '.join(both)} are one input; give one of them.")
+        if given == [name]:
+            columns[ours] = columns.pop(name)
+        else:
+            for factor in ("params", "tokens"):
+                _refuse_not_positive(factor, columns[factor], factor)
+            columns[ours] = training_compute(columns.pop("params"), columns.pop("tokens"))
+    return columns
 
 
 def _aliases(spec: Spec) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import InputError, shown
@@ -80,7 +81,22 @@ def load_frame(table: str | Path | pd.DataFrame, what: str = "table") -> pd.Data
     named = [name for name in frame.index.names if name is not None and name not in frame.columns]
     frame = (frame.reset_index(level=named) if named else frame).reset_index(drop=True)
     refuse_twins(list(frame.columns), what)
-    return visible_texts(frame.drop(columns=list(OWN), errors="ignore"))
+    frame = frame.drop(columns=list(OWN), errors="ignore")
+    return visible_texts(frame.assign(**{c: frame[c].map(str, na_action="ignore") for c in _neither(frame)}))
+
+
+def _neither(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that hold neither numbers nor names, such as lists: they become text."""
+    kinds = list | dict | set | np.ndarray
+    return [
+        name
+        for name, values in frame.items()
+        if isinstance(name, str)
+        and (
+            pd.api.types.is_complex_dtype(values)
+            or (values.dtype == object and any(isinstance(v, kinds) for v in values))
+        )
+    ]
 
 
 def refuse_twins(names: list[Any], what: str) -> None:

@@ -48,7 +48,7 @@ def group_labels(spec: Spec, columns: Mapping[str, np.ndarray]) -> dict[str, lis
     for name, column in spec.pooled.items():
         if column not in columns:
             raise InputError(f"model '{spec.name}' pools {name!r} over the column {column!r}, which the data "
-                             f"lack{did_you_mean(column, columns)}")  # fmt: skip
+                             f"lack{did_you_mean(column, columns, 'The data have')}")  # fmt: skip
     return {c: list(dict.fromkeys(map(str, columns[c]))) for c in dict.fromkeys(spec.pooled.values())}
 
 

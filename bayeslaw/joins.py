@@ -24,7 +24,6 @@ def join_tables(
     other: pd.DataFrame,
     on: str,
     gold: str | None,
-    needed: Sequence[str],
 ) -> tuple[pd.DataFrame, pd.Series, list[Check]]:
     """Add a second table's columns to the first one's observations.
 
@@ -40,8 +39,6 @@ def join_tables(
         The column that both have. Numbers are compared as numbers.
     gold : str, optional
         One of `GOLD`.
-    needed : sequence of str
-        The columns that a law uses.
 
     Returns
     -------
@@ -83,7 +80,7 @@ def join_tables(
             f"the second {other_key.iloc[0]!r}."
         )
     partner = other.set_index(on).loc[key[matched]].set_index(rows.index[matched])
-    return _put_together(rows[matched], partner, on, needed), rows.loc[~matched, on], checks
+    return _put_together(rows[matched], partner, on), rows.loc[~matched, on], checks
 
 
 def _keys(*columns: pd.Series) -> list[pd.Series]:
@@ -110,7 +107,7 @@ def _averaged(
     return covariates.merge(rest, on=on), checks
 
 
-def _put_together(rows: pd.DataFrame, partner: pd.DataFrame, on: str, needed: Sequence[str]) -> pd.DataFrame:
+def _put_together(rows: pd.DataFrame, partner: pd.DataFrame, on: str) -> pd.DataFrame:
     """Add the partner's columns; refuse those that contradict the rows'."""
     added = {}
     for name in partner.columns:
@@ -121,14 +118,33 @@ def _put_together(rows: pd.DataFrame, partner: pd.DataFrame, on: str, needed: Se
                 added[name] = rows[name].where(~gaps, partner[name])
         else:
             added[name] = partner[name]
-    rows = rows.assign(**added)
+    return rows.assign(**added)
+
+
+def refuse_gaps(rows: pd.DataFrame, other: pd.DataFrame, on: str, needed: Sequence[str]) -> None:
+    """Refuse missing values in what was joined, naming their keys.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        After the join.
+    other : pandas.DataFrame
+        The second table.
+    on : str
+    needed : sequence of str
+        The columns that a law uses.
+
+    Raises
+    ------
+    InputError
+    """
     for name in needed:
-        if name in partner and (missing := rows[name].isna()).any():
+        if name in other and name in rows and (missing := rows[name].isna()).any():
+            more = f" and {missing.sum() - 1} more" if missing.sum() > 1 else ""
             raise InputError(
-                f"{_OTHER}: column {name!r} has no value for {on} {rows.loc[missing, on].iloc[0]!r}"
-                f"{f' and {missing.sum() - 1} more' if missing.sum() > 1 else ''}; add it, or leave the row out with where=[…] / --where."
+                f"{_OTHER}: column {name!r} has no value for {on} {rows.loc[missing, on].iloc[0]!r}{more}; add it, or leave "
+                f"such rows out: where='{name}!=' / --where '{name}!='."
             )
-    return rows
 
 
 def _refuse_conflict(key: pd.Series, one: pd.Series, two: pd.Series, on: str) -> None:

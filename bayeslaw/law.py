@@ -87,7 +87,7 @@ def law_inputs(spec: Spec, data: xr.Dataset | Mapping[str, Any]) -> dict[str, np
         key = column if column in data else name
         if key not in data:
             raise InputError(
-                f"model '{spec.name}' needs {name} (column {column!r}, {spec.inputs[name].meaning}){did_you_mean(column, data)}"
+                f"model '{spec.name}' needs {name} (column {column!r}, {spec.inputs[name].meaning}){did_you_mean(column, data, 'The data have')}"
             )
         values = np.asarray(data[key], dtype=float)
         if not np.isfinite(values).all():

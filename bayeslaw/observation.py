@@ -171,7 +171,7 @@ def observed_rows(spec: Spec, data: xr.Dataset) -> Rows:
     name = spec.output.name
     if name not in data:
         raise InputError(
-            f"model '{spec.name}' predicts {name!r}, which the data lack{did_you_mean(name, data.data_vars)}"
+            f"model '{spec.name}' predicts {name!r}, which the data lack{did_you_mean(name, data.data_vars, 'The data have')}"
         )
     y = np.asarray(data[name].values, dtype=float)
     columns = row_columns(spec, data)

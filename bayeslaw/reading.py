@@ -46,6 +46,8 @@ _RESERVED = (
     "discrepancy_scale", "discrepancy_length", "shift_scale",
 )  # fmt: skip
 """Names that the tree of a fit has for something else."""
+_PASSES = ("neg_log_pass_at_k", "pass_at_k", "c")
+"""Columns that say one thing: what is known of one is known of the others."""
 _RANGES = {"real": (-math.inf, math.inf), "positive": (0.0, math.inf), "unit": (0.0, 1.0)}
 
 
@@ -369,6 +371,19 @@ def _check_names(spec: Spec, reader: _Reader) -> None:
         if name in seen:
             raise reader.refuse("names", f"{name!r} is defined twice; names are unique in a file.")
         seen.add(name)
+    _refuse_circles(spec, reader)
+
+
+def _refuse_circles(spec: Spec, reader: _Reader) -> None:
+    """Refuse a law that foretells a column from the same column."""
+    curves = (*spec.discrepancy.over, spec.discrepancy.within) if spec.discrepancy else ()
+    places = [(f"[inputs] {i.name}", i.column) for i in spec.inputs.values()]
+    places += [("[discrepancy]", name) for name in curves if name not in spec.inputs]
+    places += [(f"[parameters] {n} pool", c) for n, pool in spec.pooled.items() for c in ([pool] if isinstance(pool, str) else pool)]  # fmt: skip
+    told = _PASSES if spec.output.name in _PASSES else (spec.output.name,)
+    for where, column in places:
+        if column in told:
+            raise reader.refuse(where, f"the column {column!r} is what the law predicts ({spec.output.name}), so it can't say anything of it; take another column.")  # fmt: skip
 
 
 def _check_symbols(spec: Spec, reader: _Reader) -> None:

@@ -18,7 +18,7 @@ from bayeslaw.counts import check_ks, pass_at_k, shown_share
 from bayeslaw.errors import InputError, check_choice, check_type
 from bayeslaw.filters import keep
 from bayeslaw.gold import GOLD
-from bayeslaw.joins import join_tables
+from bayeslaw.joins import join_tables, refuse_gaps
 from bayeslaw.opening import Opened, open_tables, refuse_gaps_in_counts
 from bayeslaw.repeats import near_copies, refuse_copies
 from bayeslaw.spec import Spec, check_spec
@@ -110,7 +110,7 @@ def read_table(
         if join is None and value is not None:
             raise InputError(f"{name}: found {value!r}, but nothing is joined; give the second table with join=… / --join, or leave it out.")  # fmt: skip
     opened = open_tables(table, spec.output.name, where, rename, join)
-    told, columns = _told(spec, opened), [i.column for i in spec.inputs.values() if i.function is None]
+    told, columns = _told(spec, opened), _columns(spec)
     if told.output.name not in PASS_OUTPUTS and k is not None:
         raise InputError(f"k does not apply: model '{spec.name}' predicts {spec.output.name}.")
     refuse_gaps_in_counts(opened.frame, KEYS, opened.stated(columns))
@@ -118,10 +118,10 @@ def read_table(
     checks += near_copies(opened.frame, (*COVARIATES, *columns), spec.output.name)
     rows = _observations(opened.frame, told, k, excluded)
     if opened.other is not None:
-        rows, alone, found = join_tables(rows, opened.frame, opened.other, on or "model", gold, columns)
+        rows, alone, found = join_tables(rows, opened.frame, opened.other, on or "model", gold)
         excluded.add(alone, "no partner in the joined table")
         checks += found
-    rows = _finished(rows, spec, opened, columns, checks)
+    rows = _finished(rows, spec, opened, on or "model", checks)
     rows = _usable(rows, spec, excluded)
     refuse_copies(opened.frame)
     if "model" in rows or "run" in rows:
@@ -130,21 +130,28 @@ def read_table(
     return to_dataset(rows, spec, [*excluded.checks(), *checks], **opened.attrs)
 
 
+def _columns(spec: Spec) -> list[str]:
+    return [i.column for i in spec.inputs.values() if i.function is None]
+
+
 def _told(spec: Spec, opened: Opened) -> Spec:
     """Return the law as the counts know it: pass@k that is its output under another name."""
     name = next((name for name in opened.late if name in PASS_OUTPUTS), None)
     return spec if name is None else replace(spec, output=replace(spec.output, name=name))
 
 
-def _finished(
-    rows: pd.DataFrame, spec: Spec, opened: Opened, columns: list[str], checks: list[Check]
-) -> pd.DataFrame:
+def _finished(rows: pd.DataFrame, spec: Spec, opened: Opened, on: str, checks: list[Check]) -> pd.DataFrame:
     """Add what follows from other columns, keep what meets the conditions on it, and check what is used."""
+    columns = _columns(spec)
     stated = opened.stated(columns)
     if stated != columns:
         rows = check_columns(rows, [name for name in stated if name not in columns])
     rows = with_late(rows, opened.rename, opened.late, columns)
     rows = keep(rows, opened.conditions, opened.rename, checks)
+    if opened.other is not None:
+        refuse_gaps(rows, opened.other, on, columns)
+    if "lr_area" in columns and "lr_area" not in rows:
+        raise InputError(f"table: no column 'lr_area': model '{spec.name}' runs along learning-rate schedules; read its table with read_curves(table, spec, schedules).")  # fmt: skip
     rows = check_columns(rows, columns)
     check_positive_inputs(rows, spec)
     return rows

@@ -225,8 +225,14 @@ def _steps_down(low: float, high: float, every: float) -> int:
 
 def _positive(data: xr.Dataset, name: str) -> np.ndarray:
     values = _column(data, name)
-    if values.dtype.kind not in "iuf" or not (values > 0).all():
+    if values.dtype.kind not in "iuf":
         raise InputError(f"along: windows need a column of positive numbers; {name!r} is not one.")
+    if (odd := ~(values > 0)).any():
+        rows = f"in {odd.sum()} of {len(values)} rows, such as row {int(np.argmax(odd)) + 1} of the data,"
+        raise InputError(
+            f"along: windows need a column of positive numbers; {name!r} is not one: {rows} it is "
+            "missing or not positive; leave such rows out with where=[…] / --where."
+        )
     return values
 
 
@@ -235,5 +241,7 @@ def _column(data: xr.Dataset, name: str) -> np.ndarray:
     if not isinstance(name, str):
         raise InputError(f"along: found {shown(name)}, allowed: the name of a column.")
     if name not in known:
-        raise InputError(f"along: the data have no column {name!r}{did_you_mean(name, known)}")
+        raise InputError(
+            f"along: the data have no column {name!r}{did_you_mean(name, known, 'The data have')}"
+        )
     return data[name].values

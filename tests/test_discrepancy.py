@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import xarray as xr
 
 import bayeslaw as bl
+from bayeslaw.diagnostics import _residuals
 from bayeslaw.discrepancy import discrepancy_checks
 from bayeslaw.reading import parse_spec
 from bayeslaw.shifts import COLUMN
@@ -148,3 +150,21 @@ def test_rows_with_shifts_are_named(simulated_fit):
 def test_without_a_discrepancy_there_is_nothing_to_check(annealing_fit):
     assert discrepancy_checks(annealing_fit) == []
     assert "tails" in [c.name for c in bl.checks(annealing_fit)]
+
+
+@pytest.mark.parametrize(
+    ("method", "spec", "said", "not_said"),
+    [
+        ("map", COMPUTE, "this point fit's bootstrap", "independent errors"),
+        ("nuts", bl.change(COMPUTE, discrepancy=None), "this fit of independent errors", "discrepancy"),
+        ("nuts", COMPUTE, "whose discrepancy over C does not take up", "independent errors"),
+    ],
+)
+def test_correlated_residuals_are_judged_by_what_the_fit_believes(monkeypatch, method, spec, said, not_said):
+    data = xr.Dataset({"compute": ("obs", np.geomspace(1e18, 1e22, 40))})
+    fit = SimpleNamespace(method=method, spec=spec, data=data)
+    monkeypatch.setattr("bayeslaw.diagnostics.residuals", lambda fit: np.sin(np.arange(40) / 6))
+    (check,) = _residuals(fit)
+    assert check.level == "warn"
+    assert said in check.message
+    assert not_said not in check.message
