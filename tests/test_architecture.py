@@ -15,10 +15,10 @@ PACKAGE = Path(bl.__file__).parent
 # In order: a module imports only those before it.
 MODULES = (
     "errors", "check", "progress", "files", "expression", "spec", "reading", "catalogue",
-    "schedules", "functions", "law", "validate", "counts", "gold", "tables", "curves", "windows", "scores",
+    "schedules", "functions", "law", "validate", "counts", "gold", "tallies", "tables", "curves", "windows", "scores",
     "observation", "priors", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
-    "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting",
+    "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "membership", "forecasting", "heldout", "backtesting",
     "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
     "text", "axes", "backtest_plots", "stability_plots", "panels", "plots", "page", "uncertainty", "cases", "report_text",
     "report_sections", "report_evidence", "reporting", "demo", "cli", "__main__",
