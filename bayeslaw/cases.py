@@ -19,6 +19,7 @@ from bayeslaw.errors import InputError, listed, shown
 from bayeslaw.forecasting import forecast, forecast_inputs, given_names, target_names
 from bayeslaw.inference import fit as fit_again
 from bayeslaw.law import used_inputs
+from bayeslaw.membership import schedule_groups, seen_groups
 from bayeslaw.mixture import Mixture, members
 from bayeslaw.result import Fit
 from bayeslaw.schedules import parse_schedule
@@ -27,6 +28,8 @@ from bayeslaw.tables import training_compute
 
 BOOTSTRAP = 200
 """Resamples of the point fit that stands beside a posterior."""
+_FEW_GROUPS = 6
+"""So many groups are forecast one by one where none was named."""
 _BETTER_IF_SMALLER = ("gold_nll",)
 """Columns that fall as models get better: beyond the data lies below them."""
 
@@ -38,7 +41,7 @@ class Ahead:
     Attributes
     ----------
     asked : dict
-        The arguments of `forecast`: targets or schedule, steps, new_group.
+        The arguments of `forecast`: targets or schedule, steps, group, new_group.
     fc : xarray.Dataset
     point : xarray.Dataset or None
         The same, by the point fit.
@@ -109,6 +112,7 @@ def make_cases(
     targets: Mapping[str, Any] | pd.DataFrame | None,
     schedule: str | None,
     prob: float,
+    group: Mapping[str, str] | None = None,
 ) -> list[Case]:
     """Check every fit, fit the point estimate beside it, and forecast with both.
 
@@ -116,9 +120,10 @@ def make_cases(
     ----------
     fits : Fit, Mixture, or iterable of them
         Or a mapping of names to them. A mixture's laws follow it, each as a case of its own.
-    targets, schedule
+    targets, schedule, group
         As of `forecast`; each law takes what it needs. None: see `default_targets`; laws along a
-        schedule are forecast to the last seen step of each run's own.
+        schedule are forecast to the last seen step of each run's own. Where parameters are pooled and no
+        group is named, a forecast is made for each of few groups, or for a new one.
     prob : float
 
     Returns
@@ -138,7 +143,12 @@ def make_cases(
                 f"report: {name} given, but {', '.join(dict.fromkeys(s.name for s in specs))} forecast "
                 f"{'at targets: targets={…} / --at' if wanted else 'along a schedule: schedule=… / --schedule'}."
             )
-    return [_case(name, fit, targets, schedule, prob, specs) for name, fit in named.items()]
+    if group is not None and schedule is None:
+        raise InputError(
+            f"report: group {group!r} given without a schedule; it names the group of the schedule's run."
+        )
+    asked = {"targets": targets, "schedule": schedule, "group": group}
+    return [_case(name, fit, asked, prob, specs) for name, fit in named.items()]
 
 
 def _flat(fits: Any) -> list[tuple[str, Fit | Mixture]]:
@@ -185,17 +195,17 @@ def _unique(fits: list[tuple[str, Fit | Mixture]]) -> dict[str, Fit | Mixture]:
 
 
 def _case(
-    name: str, fit: Fit | Mixture, targets: Any, schedule: str | None, prob: float, specs: Sequence[Spec]
+    name: str, fit: Fit | Mixture, asked: Mapping[str, Any], prob: float, specs: Sequence[Spec]
 ) -> Case:
     """Make one case; what fails on the way is said, but for bad input."""
     if isinstance(fit, Mixture):
-        ahead, missing = _aheads(name, fit, None, targets, schedule, prob, specs)
+        ahead, missing = _aheads(name, fit, None, asked, prob, specs)
         return Case(name, fit, ahead=ahead, missing=missing)
     point, reason = _point(fit) if fit.method == "nuts" else (None, "")
     if not fit.draws.sizes["draw"]:
         missing = "This point fit has no bootstrap, so no interval: fit again with bootstrap=1000 (--bootstrap 1000)."
         return Case(name, fit, tuple(checks(fit)), missing=missing)
-    ahead, missing = _aheads(name, fit, point, targets, schedule, prob, specs)
+    ahead, missing = _aheads(name, fit, point, asked, prob, specs)
     return Case(name, fit, tuple(checks(fit)), point, reason, ahead, missing)
 
 
@@ -213,25 +223,25 @@ def _aheads(
     name: str,
     fit: Fit | Mixture,
     point: Fit | None,
-    targets: Any,
-    schedule: str | None,
+    asked: Mapping[str, Any],
     prob: float,
     specs: Sequence[Spec],
 ) -> tuple[tuple[Ahead, ...], str]:
     """Forecast what was asked for, or what lies at hand; or say why that is not possible."""
-    one = members(fit)[0][0]
+    one, targets = members(fit)[0][0], asked["targets"]
     if needs_schedule(one.spec):
-        if schedule is not None:
-            asked = [("", {"schedule": schedule})]
+        if asked["schedule"] is not None:
+            group = _own_group(fit, asked["group"], specs)
+            each = [("", given) for given in _along_groups(fit, asked["schedule"], group)]
         else:
-            asked, missing = _seen_ends(one)
-            if not asked:
+            each, missing = _seen_ends(one)
+            if not each:
                 return (), missing
     else:
-        given = default_targets(fit) if targets is None else _own_targets(one, targets, specs)
-        asked = [("", _at_groups(fit, given))]
+        given = _at_seen_groups(fit) if targets is None else _own_targets(one, targets, specs)
+        each = [("", _at_groups(fit, given))]
     out = []
-    for run, arguments in asked:
+    for run, arguments in each:
         try:
             fc = forecast(fit, prob=prob, **arguments)
         except InputError as error:
@@ -257,9 +267,47 @@ def _by_point(point: Fit, prob: float, arguments: Mapping[str, Any]) -> xr.Datas
 
 def _at_groups(fit: Fit | Mixture, targets: Any) -> dict[str, Any]:
     """Return arguments of `forecast`: targets that name no group are of a new one."""
-    columns = {column for one, _ in members(fit) for column in one.spec.pooled.values()}
+    columns = {column for one, _ in members(fit) for column in one.spec.group_columns}
     fresh = bool(columns) and not columns & set(dict(targets))
     return {"targets": targets} | ({"new_group": True} if fresh else {})
+
+
+def _few_groups(fit: Fit | Mixture) -> list[dict[str, str]]:
+    """Return the seen groups by column, where all laws are pooled over the same and they are few."""
+    specs = [one.spec for one, _ in members(fit)]
+    columns = schedule_groups(specs[0]) if needs_schedule(specs[0]) else specs[0].group_columns
+    if not columns or any(spec.group_columns != specs[0].group_columns for spec in specs):
+        return []
+    seen = seen_groups(members(fit)[0][0], columns)
+    return [dict(zip(columns, labels, strict=True)) for labels in seen] if len(seen) <= _FEW_GROUPS else []
+
+
+def _at_seen_groups(fit: Fit | Mixture) -> dict[str, list]:
+    """Return the default targets, one for each of few groups."""
+    targets, groups = default_targets(fit), _few_groups(fit)
+    if not groups:
+        return targets
+    labels = {column: [group[column] for group in groups] for column in groups[0]}
+    return {name: values * len(groups) for name, values in targets.items()} | labels
+
+
+def _own_group(fit: Fit | Mixture, group: Any, specs: Sequence[Spec]) -> Any:
+    """Return of a schedule's group what a law is pooled over; another law's column is not its business."""
+    if not isinstance(group, Mapping):
+        return group
+    own = {column for one, _ in members(fit) for column in schedule_groups(one.spec)}
+    others = {column for spec in specs for column in schedule_groups(spec)} - own
+    return {c: v for c, v in group.items() if c not in others} or None
+
+
+def _along_groups(fit: Fit | Mixture, schedule: str, group: Mapping[str, str] | None) -> list[dict[str, Any]]:
+    """Return arguments of `forecast` for a schedule: the group that was named, each of few, or a new one."""
+    if group is not None:
+        return [{"schedule": schedule, "group": group}]
+    if groups := _few_groups(fit):
+        return [{"schedule": schedule, "group": one} for one in groups]
+    pooled = any(schedule_groups(one.spec) for one, _ in members(fit))
+    return [{"schedule": schedule} | ({"new_group": True} if pooled else {})]
 
 
 def default_targets(fit: Fit | Mixture) -> dict[str, list[float]]:
@@ -326,13 +374,16 @@ def _seen_ends(fit: Fit) -> tuple[list[tuple[str, dict[str, Any]]], str]:
     runs, steps = (fit.data[n].values if n in fit.data.coords else np.array([]) for n in ("run", "step"))
     out = []
     for run, text in texts.items():
-        own = steps[runs.astype(str) == run]
+        here = runs.astype(str) == run
+        own = steps[here]
         try:
             parse_schedule(text)
         except InputError:  # rates that only the table knew
             continue
         if len(own):
-            out.append((run, {"schedule": text, "steps": [int(own.max())]}))
+            group = {c: str(fit.data[c].values[here][0]) for c in schedule_groups(fit.spec)}
+            asked = {"schedule": text, "steps": [int(own.max())]} | ({"group": group} if group else {})
+            out.append((run, asked))
     return (
         out,
         ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
@@ -119,7 +119,7 @@ def change(
     prior: Mapping[str, tuple[float, float]] | None = None,
     likelihood: Mapping[str, Any] | str | None = None,
     discrepancy: Mapping[str, Any] | EllipsisType | None = ...,
-    pool: Mapping[str, str | None] | None = None,
+    pool: Mapping[str, str | Sequence[str] | None] | None = None,
     scale: str | None = None,
 ) -> Spec:
     """Return a new law that differs from this one in what is named.
@@ -138,9 +138,10 @@ def change(
         ``None``: no discrepancy, so that errors around the law are independent. A mapping replaces
         entries of ``[discrepancy]``, ``{"kernel": "brownian", "length": None}``; an entry that is
         ``None`` goes.
-    pool : mapping of str to str, optional
-        Parameters to pool partially over the groups of a column, ``{"level": "family"}``; ``None``
-        as the column undoes it.
+    pool : mapping of str to str or sequence of str, optional
+        Parameters to pool partially over the groups of a column, ``{"level": "family"}``; of several
+        columns, ``{"level": ["benchmark", "difficulty"]}``, a group is a combination of their labels.
+        ``None`` as the column undoes it.
     scale : str, optional
         New scale of errors: identity, log or logit.
 
@@ -172,11 +173,13 @@ def change(
         entry = _parameter_entry(spec, document, name)
         entry.pop("fixed", None)
         entry["prior_90"] = list(interval) if isinstance(interval, list | tuple) else interval
+    if pool is not None and not isinstance(pool, Mapping):
+        raise InputError(f"pool: found {pool!r}, allowed: a parameter and its column of groups, {{'level': 'family'}}.")  # fmt: skip
     for name, column in (pool or {}).items():
         entry = _parameter_entry(spec, document, name)
         entry.pop("pool", None)
         if column is not None:
-            entry["pool"] = column
+            entry["pool"] = list(column) if isinstance(column, tuple) else column
         else:
             entry.pop("spread", None)
     for key, value in _likelihood(likelihood).items():

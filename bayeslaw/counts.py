@@ -1,5 +1,8 @@
 """pass@k from counts of samples and correct samples, exactly, with both standard errors.
 
+c / n is an estimate where n does not hang on the outcomes. Where sampling stopped at successes it is not, and
+`sampling_checks` says so.
+
 References
 ----------
 Unbiased estimator: arXiv:2107.03374.
@@ -7,16 +10,23 @@ Unbiased estimator: arXiv:2107.03374.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import itertools
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bayeslaw.errors import InputError, check_type, check_whole, listed
+from bayeslaw.check import Check, to_json
+from bayeslaw.errors import InputError, check_whole, listed
 
 PROBLEM_COLUMNS = ("problem", "n", "c")
 MOST_K, MOST_KS = 10_000_000, 1000
+ADAPTIVE_LEVEL = 1e-3
+"""So often n is said to hang together with c where it does not, at most."""
+_LEVELS = 8
+"""At so many sizes of n problems are compared."""
 
 
 def unbiased(n: np.ndarray, c: np.ndarray, k: int) -> np.ndarray:
@@ -122,32 +132,49 @@ def pass_at_k(
         problems (exactly zero where nothing is correct, missing where a problem has fewer than k
         samples: nothing is unbiased beyond k = n); ``se_these_problems``, its standard error from
         sampling alone; ``se_new_problems``, with the problems' own sampling too; ``problems``;
-        ``too_few_samples``, the number of problems with n < k.
+        ``too_few_samples``, the number of problems with n < k. ``attrs["checks"]``: what
+        `sampling_checks` found, as JSON (see `bayeslaw.check.from_json`).
 
     Raises
     ------
     InputError
         If the table or a k is malformed.
 
+    Warns
+    -----
+    UserWarning
+        If n hangs together with c, as where sampling stops at successes: then no estimate is unbiased.
+
     Notes
     -----
     Attempts that are conditioned on each other (coordinated sampling) are not exchangeable: none of
     this applies to them.
     """
-    from bayeslaw.validate import check_counts
-
     check_type("counts", counts, pd.DataFrame, "a pandas DataFrame of counts")
-    several = isinstance(k, Iterable) and not isinstance(k, str | bytes | Mapping)
-    ks = check_ks(listed("k", k, "whole numbers") if several else [k])
     if by is None:
         by = [c for c in ("benchmark", "model", "run") if c in counts.columns]
-    by = listed("by", by, "a list of columns")
+    table, found = estimates(counts, k, listed("by", by, "a list of columns"))
+    for check in found:
+        warnings.warn(f"pass_at_k: {check.message}", UserWarning, stacklevel=2)
+    table.attrs["checks"] = to_json(found)
+    return table
+
+
+def estimates(
+    counts: pd.DataFrame, k: int | Iterable[int], by: Sequence[str]
+) -> tuple[pd.DataFrame, list[Check]]:
+    """Return the table of `pass_at_k` for groups named by some columns, and what `sampling_checks` found."""
+    from bayeslaw.validate import check_counts
+
+    several = isinstance(k, Iterable) and not isinstance(k, str | bytes | Mapping)
+    ks = check_ks(listed("k", k, "whole numbers") if several else [k])
+    by = list(by)
     counts = check_counts(counts, by)
     groups = counts.groupby(by, sort=False) if by else [((), counts)]
     rows = [
         {**dict(zip(by, name, strict=True)), **_group(group, value)} for name, group in groups for value in ks
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows), sampling_checks(counts, by)
 
 
 def check_ks(k: Iterable[Any]) -> list[int]:
@@ -189,3 +216,98 @@ def _group(group: pd.DataFrame, k: int) -> dict[str, float]:
         # The Bayesian bootstrap over problems, in closed form.
         row["se_new_problems"] = float(np.sqrt(estimates.var() / (len(n) + 1)))
     return {**row, "problems": len(n), "too_few_samples": short}
+
+
+def sampling_checks(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
+    """Say whether problems' numbers of samples hang together with their successes.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        Columns ``problem``, ``n``, ``c`` and those of `by`; as `validate.check_counts` returns it.
+    by : sequence of str
+        The columns that name a group.
+
+    Returns
+    -------
+    list of Check
+        ``adaptive-sampling``, a warning whose value is z; empty where nothing speaks for it, as where n is
+        one number a group or varies without regard to success.
+
+    Notes
+    -----
+    A rank correlation of n and c / n will not do: few samples hold no success more often than many, so that
+    the two correlate wherever n varies. Problems are compared at equal n instead. Of two problems the one
+    with more samples is thinned to the other's n, in expectation: the chance of a success among them,
+    1 − C(n_j−c_j, n_i)/C(n_j, n_i), has the same mean for both if n does not depend on success, and the sum of
+    all differences is a U-statistic of mean zero. Its variance is that of its projection on problems, no less
+    than that of shares which are 0 or 1. A problem counts once over all groups: if it is easy, it is so for
+    every model, and what decides n may be the same for every model too. Judged by Student's t, two-sided at
+    `ADAPTIVE_LEVEL`. At most eight sizes of n are told apart, larger ones thinned to the next smaller.
+    """
+    from scipy.special import stdtr
+
+    z, problems, varying = _hangs_together(counts, by)
+    if problems < 2 or 2 * stdtr(problems - 1, -abs(z)) > ADAPTIVE_LEVEL:
+        return []
+    rule, off = ("stops at successes", "high") if z < 0 else ("goes on after successes", "low")
+    fewer, other = ("fewer", "low") if z < 0 else ("more", "high")
+    message = (
+        f"Problems with {fewer} successes have more samples (z = {z:.1f}, at equal n, over {varying} group(s) whose n "
+        f"differs between problems), as a sampling rule that {rule} makes it. If n hung on the outcomes, c/n and pass@k "
+        f"are too {off}, −log pass@k too {other}, beyond their standard errors: use of every problem the same number of "
+        "samples, the first that were drawn, or sample again with n fixed beforehand. If n was fixed before sampling, "
+        "by what was known of the problems, nothing is biased."
+    )
+    return [Check("adaptive-sampling", "warn", z, message)]
+
+
+def _hangs_together(counts: pd.DataFrame, by: Sequence[str]) -> tuple[float, int, int]:
+    """Return the statistic of `sampling_checks`, how many problems and how many groups it rests on."""
+    total, least_variance, varying = 0.0, 0.0, 0
+    own: dict[str, float] = {}
+    for _, group in counts.groupby(list(by), sort=False) if by else [((), counts)]:
+        n, c = (group[name].to_numpy(dtype=float) for name in ("n", "c"))
+        if n.min() == n.max():
+            continue
+        varying += 1
+        score, least = _against_others(n, c)
+        spread = max(((score - score.mean()) ** 2).sum(), least)
+        if spread <= 0:  # nobody solved any, or all of them
+            continue
+        score = score / np.sqrt(spread)
+        total += score.sum() / 2  # a pair stands with both
+        least_variance += 1.0
+        for problem, value in zip(group["problem"], score - score.mean(), strict=True):
+            own[problem] = own.get(problem, 0.0) + value
+    variance = max(least_variance, sum(v**2 for v in own.values()) * len(own) / max(len(own) - 1, 1))
+    return (float(total / np.sqrt(variance)) if own else 0.0), len(own), varying
+
+
+def _against_others(n: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, float]:
+    """Sum each problem's differences to the others of a group; return the sums and their least variance.
+
+    A difference is positive where the problem with more samples has more success at equal n.
+    """
+    score, least = np.zeros(len(n)), 0.0
+    for few, many, share in _at_equal_n(n, c):
+        score[few] += share[many].sum() - many.sum() * share[few]
+        score[many] += few.sum() * share[many] - share[few].sum()
+        mean = share[few | many].mean()
+        least += few.sum() * many.sum() * (few.sum() + many.sum()) * mean * (1 - mean)
+    return score, float(least)
+
+
+def _at_equal_n(n: np.ndarray, c: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield, a size of n each: who has about so many samples, who has more, the chance of a success at that size."""
+    from scipy.special import gammaln
+
+    sizes = np.unique(n)
+    if len(sizes) > _LEVELS:
+        sizes = np.unique(np.quantile(n, np.arange(_LEVELS) / _LEVELS, method="lower"))
+    for size, larger in itertools.pairwise(sizes):
+        left = n - c
+        log_none = gammaln(left + 1) - gammaln(np.maximum(left - size, 0) + 1)
+        log_none -= gammaln(n + 1) - gammaln(np.maximum(n - size, 0) + 1)
+        share = np.where(c == 0, 0.0, np.where(left < size, 1.0, -np.expm1(np.minimum(log_none, 0.0))))
+        yield (n >= size) & (n < larger), n >= larger, share

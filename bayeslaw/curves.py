@@ -19,7 +19,7 @@ from bayeslaw.repeats import near_steps
 from bayeslaw.schedules import Schedule, parse_schedule
 from bayeslaw.spec import Spec, check_spec
 from bayeslaw.tables import Excluded, check_positive_inputs, to_dataset
-from bayeslaw.validate import check_columns, check_unique
+from bayeslaw.validate import check_columns, check_labels, check_several, check_unique
 
 SCHEDULE_COLUMNS = ("lr_area", "lr", "step")
 """Columns that a schedule supplies: S1, the rate, and the step itself."""
@@ -106,6 +106,9 @@ def read_curves(
     columns = [c for c in ("lr", "sampling_error") if c in frame]
     frame = check_columns(frame, ["run", "step", spec.output.name, *columns], "table of curves")
     check_unique(frame, ["run", "step"], "table of curves")
+    frame = check_labels(frame, spec.group_columns, "table of curves")
+    for own in spec.pool_columns.values():
+        check_several(frame, own, "table of curves")
     texts, unused = _texts(frame, schedules, opened.runs)
     checks = [*opened.checks, *unused, *near_steps(frame), *_whole_copies(frame, spec.output.name)]
     excluded = Excluded()

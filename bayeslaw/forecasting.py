@@ -25,6 +25,7 @@ from bayeslaw.errors import (
 )
 from bayeslaw.families import observation_of
 from bayeslaw.law import law_inputs, log_slope, used_inputs
+from bayeslaw.membership import check_groups, named_group, schedule_groups
 from bayeslaw.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
 from bayeslaw.observation import Rows, error_on_scale, observed_rows, to_output
 from bayeslaw.result import Fit, fit_values, fitted_mean, law_by_row, law_on_scale
@@ -48,6 +49,7 @@ def forecast(
     steps: Sequence[int] | None = None,
     seed: int = 0,
     new_group: bool = False,
+    group: Mapping[str, str] | None = None,
 ) -> xr.Dataset:
     """Forecast the output at new inputs, or along a schedule that was never run.
 
@@ -71,7 +73,10 @@ def forecast(
     seed : int
     new_group : bool
         Forecast a group that was not seen, where parameters are pooled over groups: its deviation is
-        as spread as theirs. Else targets name their group, ``{"C": [1e24], "family": ["Llama"]}``.
+        as spread as theirs. Else targets name their group, ``{"C": [1e24], "family": ["Llama"]}``, by
+        every column over which parameters are pooled.
+    group : mapping of str to str, optional
+        The group of a run along a schedule, a label for each such column: ``{"model_size": "100M"}``.
 
     Returns
     -------
@@ -105,7 +110,7 @@ def forecast(
         )
     spec = fits[0].spec
     dim = "step" if needs_schedule(spec) else "target"
-    inputs, coords, checks = forecast_inputs(fits, targets, schedule, steps)
+    inputs, coords, checks = forecast_inputs(fits, targets, schedule, steps, group)
     for one, given in zip(fits, inputs, strict=True):
         if one.method == "nuts":
             check_groups(one, given, new_group)
@@ -128,7 +133,11 @@ def forecast(
 
 
 def forecast_inputs(
-    fits: list[Fit], targets: Any, schedule: str | None, steps: Sequence[int] | None
+    fits: list[Fit],
+    targets: Any,
+    schedule: str | None,
+    steps: Sequence[int] | None,
+    group: Mapping[str, str] | None = None,
 ) -> tuple[list[dict[str, np.ndarray]], dict[str, np.ndarray], list[Check]]:
     """Read targets or a schedule, for `forecast` and whoever shares its arguments.
 
@@ -136,7 +145,7 @@ def forecast_inputs(
     ----------
     fits : list of Fit
         The laws of a mixture, or one fit.
-    targets, schedule, steps
+    targets, schedule, steps, group
         As of `forecast`.
 
     Returns
@@ -159,7 +168,8 @@ def forecast_inputs(
             raise InputError(
                 f"model '{spec.name}' forecasts along a schedule: forecast(fit, schedule='cosine(…)') / --schedule."
             )
-        parts = [_along_schedule(one, schedule, steps) for one in fits]
+        named = named_group([one.spec for one in fits], group)
+        parts = [_along_schedule(one, schedule, steps, named) for one in fits]
         return [inputs for inputs, _, _ in parts], *parts[0][1:]
     if targets is None or schedule is not None:
         names = ", ".join(n for n, i in spec.inputs.items() if not i.function)
@@ -168,7 +178,12 @@ def forecast_inputs(
         )
     if steps is not None:
         raise InputError(f"steps: model '{spec.name}' has none, it forecasts at targets; leave them out.")
-    labels = {column for one in fits for column in one.spec.pooled.values()}
+    if group is not None:
+        raise InputError(
+            f"group: found {shown(group)}, which goes with a schedule; targets name their group among themselves, "
+            "{…, 'family': ['Llama']} / --at family=Llama."
+        )
+    labels = {column for one in fits for column in one.spec.group_columns}
     columns = _by_our_names(fits[0], _zip_columns(targets, labels))
     allowed = [target_names(one.spec) for one in fits]
     for name in columns:
@@ -181,8 +196,8 @@ def forecast_inputs(
     ]
     parts = [_at_targets(one, part) for one, part in zip(fits, own, strict=True)]
     away = farthest([found for _, found in parts])
-    shown = {n: v for inputs, _ in reversed(parts) for n, v in inputs.items() if n != "sampling_error"}
-    return [inputs for inputs, _ in parts], {**shown, "orders_beyond": away.orders}, distance_checks(away)
+    told = {n: v for inputs, _ in reversed(parts) for n, v in inputs.items() if n != "sampling_error"}
+    return [inputs for inputs, _ in parts], {**told, "orders_beyond": away.orders}, distance_checks(away)
 
 
 def _factors(fit: Fit, fits: Sequence[Fit], columns: Mapping[str, Any]) -> set[str]:
@@ -218,22 +233,9 @@ def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.
     compute = columns.get("compute")
     if compute is not None:
         _refuse_not_positive("compute", compute, "FLOP")
-    groups = {c: columns[c] for c in spec.pooled.values() if c in columns}
+    groups = {c: columns[c] for c in spec.group_columns if c in columns}
     away = distance(spec, fit.data, inputs, compute)
     return {**inputs, **groups, "sampling_error": error}, away
-
-
-def check_groups(fit: Fit, inputs: Mapping[str, np.ndarray], new_group: bool) -> None:
-    """Refuse groups that were not seen, and targets that name none, unless a new group is meant."""
-    for column in () if new_group else dict.fromkeys(fit.spec.pooled.values()):
-        known = list(dict.fromkeys(map(str, fit.data[column].values)))
-        if column == "run" and needs_schedule(fit.spec):  # a new schedule is a new run
-            continue
-        if column not in inputs:
-            raise InputError(f"targets: name a {column} ({', '.join(known[:5])}, …), or ask for a new one with new_group=True.")  # fmt: skip
-        for label in inputs[column]:
-            if label not in known:
-                raise InputError(f"targets: no {column} {label!r} in the data{did_you_mean(label, known)} For a new one: new_group=True.")  # fmt: skip
 
 
 def _zip_columns(targets: Any, labels: Set[str]) -> dict[str, np.ndarray]:
@@ -265,6 +267,8 @@ def _refuse_many(what: str, count: int, advice: str) -> None:
         raise InputError(
             f"{what}: found {count:,} of them, allowed: at most {MOST_PLACES:,} at once; {advice}."
         )
+
+
 def given_names(fit: Fit) -> set[str]:
     """Return all names that targets may have, those of the table before renames too.
 
@@ -318,7 +322,7 @@ def target_names(spec: Spec) -> set[str]:
     allowed = (
         {alias for names in aliases.values() for alias in names}
         | {"sampling_error"}
-        | set(spec.pooled.values())
+        | set(spec.group_columns)
     )
     columns = {spec.inputs[n].column for n in aliases}
     # Compute from its factors; or, of a law in these, compute that is not 6·N·D.
@@ -346,7 +350,7 @@ def _refuse_not_positive(name: str, values: np.ndarray, unit: str) -> None:
         )
 
 
-def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None):
+def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None, group: Mapping[str, str]):
     """Compute the law's inputs along a schedule, and what is to be known of it."""
     schedule = parse_schedule(text)
     first = schedule.first
@@ -369,9 +373,11 @@ def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None):
     raw = schedule_inputs(fit.spec, schedule, at)
     inputs = law_inputs(fit.spec, raw)
     away = distance(fit.spec, fit.data, inputs)
-    coords = {"step": at, "lr": schedule.lr[at], "orders_beyond": away.orders}
+    groups = {c: np.full(len(at), group[c]) for c in schedule_groups(fit.spec) if c in group}
+    coords = {"step": at, "lr": schedule.lr[at], **groups, "orders_beyond": away.orders}
     checks = [*distance_checks(away.at_end), *_rate_checks(fit, schedule.lr, first)]
-    return {**inputs, "step": at.astype(float), "sampling_error": np.zeros(len(at))}, coords, checks
+    own = {**inputs, **groups, "step": at.astype(float), "sampling_error": np.zeros(len(at))}
+    return own, coords, checks
 
 
 def schedule_steps(schedule: Schedule, every: int = 1) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.priors import link_normal
-from bayeslaw.spec import Spec
+from bayeslaw.spec import JOINT, Spec
 
 _STEP = 16
 _TINY = 1e-12
@@ -33,23 +33,47 @@ def group_labels(spec: Spec, columns: Mapping[str, np.ndarray]) -> dict[str, lis
     ----------
     spec : Spec
     columns : mapping
-        Holds the columns' labels, one a row.
+        Holds the columns' labels, one a row, as `law.row_columns` returns them.
 
     Returns
     -------
     dict of str to list of str
-        By column.
+        By column, see `Spec.pooled`.
 
     Raises
     ------
     InputError
         If a column is missing.
     """
-    for name, column in spec.pooled.items():
-        if column not in columns:
-            raise InputError(f"model '{spec.name}' pools {name!r} over the column {column!r}, which the data "
-                             f"lack{did_you_mean(column, columns, 'The data have')}")  # fmt: skip
-    return {c: list(dict.fromkeys(map(str, columns[c]))) for c in dict.fromkeys(spec.pooled.values())}
+    for name, joined in spec.pooled.items():
+        if missing := [c for c in spec.pool_columns[joined] if c not in columns]:
+            raise InputError(f"model '{spec.name}' pools {name!r} over the column {missing[0]!r}, which the data "
+                             f"lack{did_you_mean(missing[0], columns, 'The data have')}")  # fmt: skip
+    return {c: list(dict.fromkeys(row_groups(spec, c, columns).tolist())) for c in spec.pool_columns}
+
+
+def row_groups(spec: Spec, joined: str, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Return each row's group.
+
+    Parameters
+    ----------
+    spec : Spec
+    joined : str
+        One of the columns of `Spec.pooled`.
+    columns : mapping
+        The labels of the table's own columns.
+
+    Returns
+    -------
+    numpy.ndarray of str, shape (rows,), or None
+        A label; where the groups are combinations of several columns' labels, those joined. None if a
+        column is missing.
+    """
+    own = spec.pool_columns[joined]
+    if not all(c in columns for c in own):
+        return None
+    rows = zip(*(np.asarray(columns[c]).astype(str).tolist() for c in own), strict=True)
+    return np.array([JOINT.join(row) for row in rows], dtype=str)
 
 
 def group_index(labels: list[str], column: np.ndarray) -> np.ndarray:
@@ -216,7 +240,7 @@ def row_scores(
     labels : mapping
         The groups that were seen, by column.
     columns : mapping
-        The rows' labels; a column that is missing means one new group.
+        The rows' labels; where a column is missing, all rows are of one new group.
     rng : numpy.random.Generator, optional
         For new groups.
 
@@ -227,7 +251,9 @@ def row_scores(
     out = {}
     rows = max(len(v) for v in columns.values())
     for name, column in spec.pooled.items():
-        given = np.asarray(columns.get(column, np.full(rows, "a new one"))).astype(str)
+        given = row_groups(spec, column, columns)
+        if given is None:
+            given = np.full(rows, "a new one")
         seen = values[score_name(name)]
         index = group_index(labels[column], given)
         fresh = list(dict.fromkeys(given[index < 0]))

@@ -16,6 +16,7 @@ from bayeslaw.groups import (
     directions,
     group_index,
     group_labels,
+    row_groups,
     score_name,
     score_sizes,
     scores_from,
@@ -56,7 +57,10 @@ def model_data(spec: Spec, data: xr.Dataset) -> dict[str, np.ndarray]:
     return {
         **{f"input_{name}": values for name, values in inputs.items()},
         **{f"constant_{name}": np.float64(value) for name, value in scalars.items()},
-        **{f"group_{n}": group_index(labels[c], rows.columns[c]) for n, c in spec.pooled.items()},
+        **{
+            f"group_{n}": group_index(labels[c], row_groups(spec, c, rows.columns))
+            for n, c in spec.pooled.items()
+        },
         **{f"{kind}_{n}": v for n, how in walks(spec, rows).items() for kind, v in how.items()},
         **{f"term_{n}": v for n, v in observation_of(spec).prepare(rows).items()},
     }
@@ -70,7 +74,7 @@ def walks(spec: Spec, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
     inputs = [np.asarray(rows.columns[n], dtype=float) for n in spec.inputs if n in rows.columns]
     out = {}
     for name, column in spec.pooled.items():
-        grouped = labels[column], rows.columns[column]
+        grouped = labels[column], row_groups(spec, column, rows.columns)
         out[name] = {"near": centring(*grouped, rows.y, inputs), "share": shares(*grouped),
                      "along": directions(*grouped, scatter)}  # fmt: skip
     return out

@@ -380,18 +380,19 @@ def draw_target_forecast(ax: Axes, whole: Fit | Mixture, fc: xr.Dataset, name: s
     """Draw data, fans up to the targets with the other inputs held there, and the targets."""
     fit, _ = members(whole)[0]
     others = [n for n in plain_inputs(fit.spec) if n != name]
+    groups = [c for one, _ in members(whole) for c in one.spec.group_columns if c in fc.coords]
+    others += dict.fromkeys(groups)  # a named group has its own curve
     prob, run = fc.attrs["prob"], fc.sel(kind="run")
-    held = sorted({tuple(float(fc[o].values[i]) for o in others) for i in range(fc.sizes["target"])})[:4]
+    places = list(zip(*(fc[o].values.tolist() for o in others), strict=True)) or [()] * fc.sizes["target"]
     draw_data(ax, fit, name)
-    for i, combination in enumerate(held):
-        same = [
-            t
-            for t in range(fc.sizes["target"])
-            if tuple(float(fc[o].values[t]) for o in others) == combination
-        ]
+    for i, combination in enumerate(sorted(set(places))[:4]):
+        same = [t for t, place in enumerate(places) if place == combination]
         grid = input_grid(fit, name, fc[name].values[same])
         inputs = {name: grid, **{o: np.full(_GRID, v) for o, v in zip(others, combination, strict=True)}}
-        where = ", ".join(f"{o} = {v:.3g}" for o, v in zip(others, combination, strict=True))
+        where = ", ".join(
+            f"{o} {plain(v)}" if isinstance(v, str) else f"{o} = {v:.3g}"
+            for o, v in zip(others, combination, strict=True)
+        )
         draw_fan(
             ax,
             grid,
@@ -452,14 +453,14 @@ def draw_schedule_forecast(axes: Iterable[Axes], fit: Fit, fc: xr.Dataset) -> No
     """Draw the loss along a schedule in the upper panel, the learning rates in the lower."""
     top, bottom = axes
     prob, step, data = fc.attrs["prob"], fc["step"].values, fit.data
-    law, run = (fc.sel(kind=kind) for kind in ("law", "run"))
+    curve, run = (fc.sel(kind=kind) for kind in ("curve", "run"))
     seen = data[fit.spec.output.name].values
     for i, (name, rows) in enumerate(runs_of(data).items()):
         colour, x = COLOURS[(i + 1) % len(COLOURS)], data["step"].values[rows]
         size = 9 if len(rows) < 100 else 3
         top.scatter(x, seen[rows], s=size, color=colour, alpha=0.7, lw=0, label=f"trained: {name}")
         bottom.plot(x, data["lr"].values[rows], color=colour, lw=1, alpha=0.8)
-    fan = Fan(law["median"].values, *((k["lower"].values, k["upper"].values) for k in (law, run)))
+    fan = Fan(curve["median"].values, *((k["lower"].values, k["upper"].values) for k in (curve, run)))
     draw_fan(top, step, fan, prob, COLOURS[0], fit.method, name="forecast: median")
     bottom.plot(step, fc["lr"].values, color=COLOURS[0], lw=1.8)
     _shade_beyond(top, step, fc["orders_beyond"].values)

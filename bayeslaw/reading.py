@@ -17,6 +17,7 @@ from bayeslaw.expression import FUNCTIONS, Expression
 from bayeslaw.spec import (
     FAMILIES,
     INPUT_FUNCTIONS,
+    JOINT,
     KERNELS,
     OUTLIERS,
     REFERENCES,
@@ -257,14 +258,24 @@ class _Reader:
             raise self.refuse(where, "a sampled parameter needs prior_90 = [low, high]; add it, or 'fixed'.")
         meaning, unit = (self.text(entry.get(k, ""), where) for k in ("meaning", "unit"))
         ridge = self.formula(name, entry["ridge"], f"{where} ridge") if "ridge" in entry else None
-        pool = self.text(entry["pool"], f"{where} pool") if "pool" in entry else None
-        if pool is not None and ("bounds" in entry or fixed is not None):
+        pool = self.pool(entry["pool"], f"{where} pool") if "pool" in entry else ()
+        if pool and ("bounds" in entry or fixed is not None):
             raise self.refuse(
                 where, "'pool' goes with a parameter that is sampled and has no bounds; remove it."
             )
         if ridge is not None and (support != "positive" or "bounds" in entry):
             raise self.refuse(where, "'ridge' goes with support = \"positive\" and no bounds; remove it.")
         return Parameter(name, meaning, support, unit, **intervals, fixed=fixed, ridge=ridge, pool=pool)
+
+    def pool(self, value: Any, where: str) -> tuple[str, ...]:
+        """Read the column of groups, or the columns whose combinations are the groups."""
+        columns = (value,) if isinstance(value, str) else value
+        texts = isinstance(columns, list | tuple) and all(isinstance(c, str) for c in columns)
+        if not texts or not columns or len(set(columns)) < len(columns):
+            raise self.refuse(where, f"expected text in quotes, a column, or a list of different ones, found {value!r}.")  # fmt: skip
+        if odd := [c for c in columns if not c.strip() or JOINT in c]:
+            raise self.refuse(where, f"{odd[0]!r} cannot be the name of a column of groups.")
+        return tuple(columns)
 
     def simplex(self, name: str, entry: Mapping, where: str) -> Parameter:
         for key in ("prior_90", "bounds", "fixed", "ridge", "pool", "spread"):
@@ -318,7 +329,9 @@ class _Reader:
                 continue
             if "pool" not in entry:
                 raise self.refuse(where, "'spread' goes with 'pool'; add pool = 'column' or remove it.")
-            spread = {"prior_90": entry.get("spread", SPREAD_90), "meaning": f"spread of {name} between {entry['pool']}s",
+            columns = self.pool(entry["pool"], f"{where} pool")
+            between = f"{columns[0]}s" if len(columns) == 1 else f"combinations of {' and '.join(columns)}"
+            spread = {"prior_90": entry.get("spread", SPREAD_90), "meaning": f"spread of {name} between {between}",
                       "unit": "logit" if entry.get("support") == "unit" else "log"}  # fmt: skip
             out[f"{name}_spread"] = self.noise(f"{name}_spread", spread, f"{where} spread")
         return out

@@ -53,9 +53,9 @@ def place(case: Case, ahead: Ahead, row: int) -> str:
     fc = ahead.fc
     if "step" in fc.dims:
         step = f"step {int(fc['step'].values[row])}"
-        return (
-            f"{step} of run {ahead.run}'s schedule" if ahead.run else f"{step} of {ahead.asked['schedule']}"
-        )
+        of = f"run {ahead.run}'s schedule" if ahead.run else ahead.asked["schedule"]
+        named = ", ".join(f"{c} {v}" for c, v in ahead.asked.get("group", {}).items())
+        return f"{step} of {of}" + (f", {named}" if named and not ahead.run else "")
     specs = [one.spec for one, _ in members(case.fit)]
     units = {name: entry.unit for spec in specs for name, entry in spec.inputs.items()}
     parts = []
@@ -195,7 +195,7 @@ def _prior_sentence(fit: Fit, p: Parameter, prob: float) -> list[str]:
         before = f"nine times in ten between {low:g} and {high:g}{_unit(p.unit)}"
         if p.bounds:
             before += f", never outside [{p.bounds[0]:g}, {p.bounds[1]:g}]"
-    pooled = f", each {p.pool} with its own around it" if p.pool else ""
+    pooled = f", each {' and '.join(p.pool)} with its own around it" if p.pool else ""
     return [f"{_called(p.name, p.meaning)}: {before}{pooled}; {_said(fit, p.name, p.unit, prob)}."]
 
 
@@ -259,6 +259,8 @@ def shell_commands(fit: Fit, ahead: tuple[Ahead, ...], prob: float) -> str:
         again += ["--at", f"{name}={','.join(map(str, values))}"]
     if asked and "schedule" in asked[0]:
         again += ["--schedule", asked[0]["schedule"]]
+    if asked and len(asked) == 1 and "group" in asked[0]:
+        again += ["--group", ",".join(f"{c}={v}" for c, v in asked[0]["group"].items())]
     return "\n".join(shlex.join(line) for line in (words, again))
 
 
@@ -271,9 +273,11 @@ def python_commands(fit: Fit, ahead: tuple[Ahead, ...], prob: float) -> str:
     read = f'bl.read_table("TABLE", spec{k})'
     if needs_schedule(fit.spec):
         read = f'bl.read_curves("TABLE", spec, schedules={json.dumps(_schedules(fit), ensure_ascii=False)})'
-    asked = next((a.asked for a in ahead if not a.run), {})
+    given = [a.asked for a in ahead if not a.run]
+    asked = given[0] if given else {}
     more = f", targets={_columns(asked['targets'])!r}" if "targets" in asked else ""
     more += f", schedule={asked['schedule']!r}" if "schedule" in asked else ""
+    more += f", group={asked['group']!r}" if "group" in asked and len(given) == 1 else ""
     return "\n".join([
         "import bayeslaw as bl",
         "",

@@ -41,6 +41,7 @@ def report(
     *,
     targets: Mapping[str, Any] | pd.DataFrame | None = None,
     schedule: str | None = None,
+    group: Mapping[str, str] | None = None,
     prob: float = 0.9,
     stability: xr.Dataset | Mapping[str, xr.Dataset] | None = None,
     comparison: pd.DataFrame | None = None,
@@ -61,6 +62,9 @@ def report(
     schedule : str, optional
         As of `forecast`, for laws along a schedule. By default each seen run's own schedule, to the
         last seen step.
+    group : mapping of str to str, optional
+        As of `forecast`, for the schedule. Where parameters are pooled over groups and none is named,
+        each of at most six groups is forecast, or else a new one; so are targets that name none, by default.
     prob : float
         Probability of all intervals, in (0, 1).
     stability : xarray.Dataset or mapping of str to it, optional
@@ -84,7 +88,7 @@ def report(
     check_type("report, comparison", comparison, pd.DataFrame | None, "the table that compare(…) returned")
     check_type("report, schedule", schedule, str | None, "a schedule's text")
     studies = {"stability": _by_name("stability", stability), "backtest": _by_name("backtest", backtest)}
-    cases = make_cases(fits, targets, schedule, prob)
+    cases = make_cases(fits, targets, schedule, prob, group)
     return write_page(path, _title(cases), _sections(cases, studies, comparison, prob))
 
 

@@ -26,6 +26,9 @@ KERNELS = ("matern32", "matern52", "brownian", "exponential")
 OUTLIERS = ("auto", True, False)
 INPUT_FUNCTIONS = ("annealing_area",)
 """Inputs that are functions of a parameter; `bayeslaw.functions` has their formulas."""
+JOINT = "\x1f"
+"""Stands between the columns over which a parameter is pooled, and between their labels. ASCII's own separator
+of units: neither a column nor a label may hold it, so that joined ones cannot be mistaken."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Parameter:
     concentration: float = 1.0
     fixed: float | None = None
     ridge: Expression | None = None
-    pool: str | None = None
+    pool: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,8 +146,22 @@ class Spec:
 
     @property
     def pooled(self) -> dict[str, str]:
-        """Columns over which parameters are partially pooled, by parameter."""
-        return {p.name: p.pool for p in self.parameters.values() if p.pool is not None}
+        """By parameter, the column of groups over which it is partially pooled.
+
+        Of several columns the joined one, whose labels are their combinations (see `groups.row_groups`);
+        `pool_columns` has the columns behind it.
+        """
+        return {p.name: JOINT.join(p.pool) for p in self.parameters.values() if p.pool}
+
+    @property
+    def pool_columns(self) -> dict[str, tuple[str, ...]]:
+        """The table's columns behind each column of `pooled`, in the order of the file."""
+        return {JOINT.join(p.pool): p.pool for p in self.parameters.values() if p.pool}
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """All columns of the table that name groups, each once."""
+        return tuple(dict.fromkeys(c for columns in self.pool_columns.values() for c in columns))
 
     @property
     def constants(self) -> tuple[str, ...]:

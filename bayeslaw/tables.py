@@ -12,9 +12,8 @@ import xarray as xr
 
 from bayeslaw.check import Check, to_json
 from bayeslaw.columns import PASS_OUTPUTS, with_late
-from bayeslaw.columns import constant_columns as _constant_columns
 from bayeslaw.columns import training_compute as training_compute
-from bayeslaw.counts import check_ks, pass_at_k, shown_share
+from bayeslaw.counts import check_ks
 from bayeslaw.errors import InputError, check_choice, check_type
 from bayeslaw.filters import keep
 from bayeslaw.gold import GOLD
@@ -23,19 +22,16 @@ from bayeslaw.opening import Opened, open_tables, refuse_gaps_in_counts
 from bayeslaw.repeats import near_copies, refuse_copies
 from bayeslaw.spec import Spec, check_spec
 from bayeslaw.storage import as_text, can_be_called, is_number
-from bayeslaw.validate import check_columns, check_unique
-
-KEYS = ("benchmark", "model", "run")
-"""Columns that name a row."""
-COVARIATES = ("params", "tokens", "compute", "step", "seed")
-"""Columns that tell rows of one name apart, such as a model's checkpoints."""
+from bayeslaw.tallies import COVARIATES, KEYS, row_names, summed, unbiased_rows
+from bayeslaw.validate import check_columns, check_labels, check_several, check_unique
 
 
 @dataclass
 class Excluded:
-    """Rows that a fit cannot use: how many, which, and why."""
+    """Rows that a fit cannot use: how many, which, and why; and what else is to be known of the rows."""
 
     rows: list[tuple[str, str]] = field(default_factory=list)
+    known: list[Check] = field(default_factory=list)
 
     def add(self, labels: Iterable[str], reason: str) -> None:
         """Remember that these rows are left out for this reason."""
@@ -50,7 +46,7 @@ class Excluded:
             named = ", ".join(labels[:10]) + (f" and {len(labels) - 10} more" if len(labels) > 10 else "")
             message = f"{len(labels)} row(s) not used: {reason}: {named}."
             out.append(Check("rows-not-used", level, float(len(labels)), message))
-        return out
+        return [*out, *self.known]
 
 
 def read_table(
@@ -123,9 +119,11 @@ def read_table(
         checks += found
     rows = _finished(rows, spec, opened, on or "model", checks)
     rows = _usable(rows, spec, excluded)
+    for own in spec.pool_columns.values():
+        check_several(rows, own)
     refuse_copies(opened.frame)
     if "model" in rows or "run" in rows:
-        keys = [key for key in (*KEYS, *COVARIATES, *columns) if key in rows]
+        keys = [key for key in (*KEYS, *COVARIATES, *spec.group_columns, *columns) if key in rows]
         check_unique(rows, list(dict.fromkeys(keys)), "table")
     return to_dataset(rows, spec, [*excluded.checks(), *checks], **opened.attrs)
 
@@ -152,25 +150,25 @@ def _finished(rows: pd.DataFrame, spec: Spec, opened: Opened, on: str, checks: l
         refuse_gaps(rows, opened.other, on, columns)
     if "lr_area" in columns and "lr_area" not in rows:
         raise InputError(f"table: no column 'lr_area': model '{spec.name}' runs along learning-rate schedules; read its table with read_curves(table, spec, schedules).")  # fmt: skip
-    rows = check_columns(rows, columns)
+    rows = check_labels(check_columns(rows, columns), spec.group_columns)
     check_positive_inputs(rows, spec)
     return rows
 
 
 def _observations(frame: pd.DataFrame, spec: Spec, k: int | None, excluded: Excluded) -> pd.DataFrame:
     """Return one row an observation, with the output's column."""
-    if "benchmark" in frame and frame["benchmark"].nunique() > 1:
-        names = "|".join(map(str, frame["benchmark"].unique()[:5]))
-        raise InputError(
-            f"table: several benchmarks; this law describes one: where=['benchmark=…'] of {names}."
-        )
+    frame = check_labels(frame, [c for c in spec.group_columns if c in frame])
+    if "benchmark" in frame and frame["benchmark"].nunique() > 1 and "benchmark" not in spec.group_columns:
+        raise _several_benchmarks(frame, spec)
     error = [name for name in ("sampling_error",) if name in frame]
     if spec.output.name not in PASS_OUTPUTS or (spec.output.name in frame and "n" not in frame):
         return check_columns(frame, [spec.output.name, *error])
     if spec.family == "Binomial":
-        return _as_counts(frame, spec, 1 if k is None else k)
+        return summed(frame, spec, 1 if k is None else k)
     if {"n", "c"} <= set(frame.columns):
-        frame = _from_counts(frame, 1 if k is None else k, excluded)
+        frame, short, found = unbiased_rows(frame, spec, 1 if k is None else k)
+        excluded.add(short, f"a problem has fewer than k = {1 if k is None else k} samples")
+        excluded.known += found
     elif "k" in frame:
         frame = keep(frame, f"k={1 if k is None else k}")
     frame = check_columns(frame, ["pass_at_k", *(name for name in error if "n" not in frame)])
@@ -183,50 +181,14 @@ def _observations(frame: pd.DataFrame, spec: Spec, k: int | None, excluded: Excl
     return frame
 
 
-def _as_counts(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
-    """Keep counts as they are, summed to one row an observation; rows without a success stay."""
-    if k != 1 or spec.output.name != "neg_log_pass_at_k" or spec.output.scale != "log":
-        raise InputError(
-            f"model '{spec.name}': a Binomial likelihood counts single samples: it needs k = 1 and the output "
-            "neg_log_pass_at_k on the log scale."
-        )
-    if not {"n", "c"} <= set(frame.columns):
-        raise InputError(
-            "table: a Binomial likelihood needs columns n (samples or problems) and c (correct)."
-        )
-    frame = check_columns(frame, ["n", "c"])
-    if "problem" in frame:
-        by = _group_columns(frame)
-        sums = frame.groupby(by, sort=False)[["n", "c"]].sum().reset_index()
-        frame = sums.merge(_constant_columns(frame, by, ("problem", "n", "c")), on=by)
-    # Shown where a value is needed; the fit uses the counts.
-    share = shown_share(frame["n"], frame["c"])
-    error = np.sqrt(share * (1 - share) / frame["n"]) / share
-    return frame.assign(neg_log_pass_at_k=-np.log(share), sampling_error=error)
-
-
-def _from_counts(frame: pd.DataFrame, k: int, excluded: Excluded) -> pd.DataFrame:
-    """Aggregate counts to pass@k, keeping the columns that are one value a group."""
-    by = _group_columns(frame)
-    label = "model" if "model" in by else by[-1]
-    table = pass_at_k(frame, k, by)
-    short = table["too_few_samples"] > 0
-    excluded.add(table.loc[short, label], f"a problem has fewer than k = {k} samples")
-    if short.all():
-        raise InputError(f"k = {k}: every model has a problem with fewer than {k} samples; take a smaller k.")
-    others = _constant_columns(frame, by, (*table.columns, "problem", "n", "c", "sampling_error"))
-    table = table[~short].rename(columns={"se_these_problems": "sampling_error"})
-    return table.merge(others.astype(table[by].dtypes.to_dict()), on=by)
-
-
-def _group_columns(frame: pd.DataFrame) -> list[str]:
-    """Return the columns that tell one observation from another in a table of problems' counts."""
-    keys = [key for key in KEYS if key in frame]
-    if not keys:
-        raise InputError(
-            "table of counts: no column 'model'; add it, or rename yours with rename={'yours': 'model'}."
-        )
-    return [*keys, *(c for c in COVARIATES if c in frame and frame[c].notna().all())]
+def _several_benchmarks(frame: pd.DataFrame, spec: Spec) -> InputError:
+    """Name both ways out for a table of several benchmarks: one of them, or a parameter that differs."""
+    names = "|".join(map(str, frame["benchmark"].unique()[:5]))
+    free = [p.name for p in spec.parameters.values() if not p.names and p.fixed is None and p.bounds is None]
+    pool = (
+        f", or pool a parameter over them: bl.change(spec, pool={{'{free[0]}': 'benchmark'}})" if free else ""
+    )
+    return InputError(f"table: several benchmarks; this law describes one: where=['benchmark=…'] of {names}{pool}.")  # fmt: skip
 
 
 def check_positive_inputs(rows: pd.DataFrame, spec: Spec) -> None:
@@ -245,8 +207,7 @@ def _usable(rows: pd.DataFrame, spec: Spec, excluded: Excluded) -> pd.DataFrame:
     low = -np.inf if scale == "identity" else 0.0
     high = {"identity": np.inf, "log": np.inf, "logit": 1.0}[scale]
     fine = (y > low) & (y < high)
-    key = next((c for c in ("model", "run") if c in rows), None)
-    labels = rows[key] if key else pd.Series([f"row {i + 1}" for i in rows.index], index=rows.index)
+    labels = row_names(rows, spec)
     if spec.output.name == "neg_log_pass_at_k":
         excluded.add(
             labels[np.isinf(y)],

@@ -10,7 +10,8 @@ import pandas as pd
 
 from bayeslaw.curves import needs_schedule
 from bayeslaw.errors import SEEDS, InputError, check_type, check_whole
-from bayeslaw.forecasting import check_groups, forecast_inputs, new_rows, predictor
+from bayeslaw.forecasting import forecast_inputs, new_rows, predictor
+from bayeslaw.membership import check_groups
 from bayeslaw.mixture import Mixture, members
 from bayeslaw.result import Fit, fit_values
 from bayeslaw.schedules import parse_schedule
@@ -39,6 +40,7 @@ def split(
     schedule: str | None = None,
     steps: Sequence[int] | None = None,
     new_group: bool = False,
+    group: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Split the variance of a forecast (kind ``run``) into what it comes from.
@@ -46,7 +48,7 @@ def split(
     Parameters
     ----------
     fit : Fit or Mixture
-    targets, schedule, steps, new_group
+    targets, schedule, steps, new_group, group
         As of `forecast`; of a schedule by default its last step only.
     seed : int
 
@@ -86,7 +88,7 @@ def split(
     by_step = needs_schedule(fits[0].spec)
     if by_step and schedule is not None and steps is None:
         steps = [parse_schedule(schedule).total]
-    inputs, coords, _ = forecast_inputs(list(fits), targets, schedule, steps)
+    inputs, coords, _ = forecast_inputs(list(fits), targets, schedule, steps, group)
     rng = np.random.default_rng(seed)
     parts = []
     for one, given in zip(fits, inputs, strict=True):

@@ -16,6 +16,7 @@ import pandas as pd
 
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.frames import is_number
+from bayeslaw.spec import JOINT
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -108,7 +109,7 @@ def check_counts(counts: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     ----------
     counts : pandas.DataFrame
     by : sequence of str
-        The columns that name a group.
+        The columns that name a group: labels, or numbers.
 
     Returns
     -------
@@ -118,13 +119,70 @@ def check_counts(counts: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     ------
     InputError
     """
-    counts = check_columns(counts, [*by, "problem", "n", "c"], "table of counts")
+    what = "table of counts"
+    labels = [c for c in by if c in counts and not pd.api.types.is_numeric_dtype(counts[c])]
+    counts = check_labels(counts, labels, what)
+    known = [c for c in by if c not in labels or c in TEXT]
+    counts = check_columns(counts, [*known, "problem", "n", "c"], what)
+    check_successes(counts, what)
+    check_unique(counts, list(dict.fromkeys([*by, "problem"])), what)
+    return counts.astype({"n": np.int64, "c": np.int64})
+
+
+def check_successes(counts: pd.DataFrame, what: str = "table") -> None:
+    """Refuse rows with more successes than samples; ``n`` and ``c`` are checked columns."""
     over = counts["c"] > counts["n"]
     if over.any():
         found = "c = " + counts["c"].astype(int).astype(str) + ", n = " + counts["n"].astype(int).astype(str)
-        refuse("table of counts", "c", counts.index[over], found, "c ≤ n")
-    check_unique(counts, [*by, "problem"], "table of counts")
-    return counts.astype({"n": np.int64, "c": np.int64})
+        refuse(what, "c", counts.index[over], found, "c ≤ n")
+
+
+def check_labels(table: pd.DataFrame, columns: Iterable[str], what: str = "table") -> pd.DataFrame:
+    """Refuse columns that do not name a group in every row.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    columns : iterable of str
+    what : str
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy in which numbers are text where a column is one of names (``model``, ``difficulty``).
+
+    Raises
+    ------
+    InputError
+        If a column or a label is missing, or a column holds quantities.
+    """
+    for name in columns:
+        if name not in table.columns:
+            raise InputError(f"{what}: no column {name!r}, over whose groups a parameter is pooled"
+                             f"{did_you_mean(name, table.columns)}")  # fmt: skip
+        labels = table[name]
+        missing = labels.isna() | (labels.astype(str).str.strip() == "")
+        if missing.any():
+            refuse(what, name, table.index[missing], labels, "a label in every row: it names the groups")
+        if pd.api.types.is_numeric_dtype(labels):
+            if name not in TEXT:
+                shown = ", ".join(map(str, labels.unique()[:SHOWN]))
+                raise InputError(f"{what}: column {name!r} holds numbers ({shown}), and names the groups of a pooled parameter: "
+                                 f"allowed: text; write labels such as '{name} {labels.iloc[0]}'.")  # fmt: skip
+            table = table.assign(**{name: labels.astype(str)})
+        odd = table[name].astype(str).str.contains(JOINT, regex=False)
+        if odd.any():
+            refuse(what, name, table.index[odd], labels, "labels without the control character U+001F")
+    return table
+
+
+def check_several(table: pd.DataFrame, columns: Sequence[str], what: str = "table") -> None:
+    """Refuse a table whose rows are all of one group: a combination of the columns' labels."""
+    if len(table) and not table.duplicated(list(columns)).iloc[1:].all():
+        return
+    only = ", ".join(f"{c} = {table[c].iloc[0]}" for c in columns)
+    raise InputError(f"{what}: all {len(table)} row(s) are of one group ({only}), and a parameter is pooled over groups: "
+                     "it takes two or more; fit this one without pool.")  # fmt: skip
 
 
 def check_unique(table: pd.DataFrame, keys: Sequence[str], what: str) -> None:

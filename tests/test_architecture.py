@@ -15,11 +15,11 @@ PACKAGE = Path(bl.__file__).parent
 # In order: a module imports only those before it.
 MODULES = (
     "errors", "check", "progress", "storage", "files", "expression", "spec", "reading", "catalogue",
-    "schedules", "functions", "law", "frames", "validate", "filters", "columns", "repeats", "counts", "gold", "joins",
+    "schedules", "functions", "law", "frames", "validate", "filters", "columns", "repeats", "counts", "tallies", "gold", "joins",
     "opening", "tables", "curves", "windows", "scores",
     "observation", "priors", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
-    "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "distance", "forecasting", "heldout", "backtesting",
+    "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "distance", "membership", "forecasting", "heldout", "backtesting",
     "backtest_words", "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
     "text", "axes", "backtest_plots", "stability_plots", "panels", "plots", "page", "shown", "uncertainty", "cases", "report_text",
     "report_sections", "report_evidence", "reporting", "demo", "cli_output", "cli_options", "cli_fitting", "cli_studies", "cli", "__main__",

@@ -67,7 +67,7 @@ def sound(tmp_path_factory):
         "stack": {"fits": fits, **quick},
         "summary": {"fit": point},
         "to_sampling": {"spec": bl.resolve(spec, data), "natural": {"E": 1.0, "A": 2.0, "alpha": 0.3}},
-        "plot_backtest": {"bt": bt}, "plot_by_k": {"st": study}, "plot_fit": {"fit": point},
+        "plot_backtest": {"bt": bt}, "plot_backtest_targets": {"bt": bt}, "plot_by_k": {"st": study}, "plot_fit": {"fit": point},
         "plot_forecast": {"fit": point, "fc": fc}, "plot_pair": {"fit": posterior},
         "plot_posterior": {"fit": posterior}, "plot_prior_posterior": {"fit": posterior},
         "plot_reliability": {"bt": bt}, "plot_residuals": {"fit": point}, "plot_stability": {"st": study},
