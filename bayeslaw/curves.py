@@ -13,6 +13,7 @@ import xarray as xr
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.functions import FUNCTIONS
 from bayeslaw.schedules import Schedule, parse_schedule
+from bayeslaw.sizes import check_sizes
 from bayeslaw.spec import Spec
 from bayeslaw.tables import Excluded, check_positive_inputs, keep, read_frame, to_dataset
 from bayeslaw.validate import check_columns, check_unique
@@ -101,6 +102,7 @@ def read_curves(
     ]
     rows = pd.concat([rows for rows, _ in parts])
     check_positive_inputs(rows, spec)
+    check_sizes(spec, rows, rows.index + 1, "table of curves")
     attrs = {"schedules": json.dumps(texts), "branches": json.dumps(branches)}
     data = to_dataset(rows, spec, excluded.checks("note"), **attrs)
     for name in {i.function for i in spec.inputs.values()} - {None}:

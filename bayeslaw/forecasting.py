@@ -14,15 +14,16 @@ from bayeslaw.curves import needs_schedule, schedule_inputs
 from bayeslaw.distance import BUDGET, Distance, distance, distance_checks, farthest
 from bayeslaw.errors import InputError, check_probability, check_whole, did_you_mean
 from bayeslaw.families import observation_of
+from bayeslaw.intervals import KINDS, finite_checks, over_draws, summaries
 from bayeslaw.law import law_inputs, log_slope, used_inputs
 from bayeslaw.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
 from bayeslaw.observation import Rows, error_on_scale, observed_rows, to_output
 from bayeslaw.result import Fit, fit_values, fitted_mean, law_by_row, law_on_scale
 from bayeslaw.schedules import parse_schedule
+from bayeslaw.sizes import ALLOWED, LARGEST_ERROR, largest_error, odd_sizes
 from bayeslaw.spec import Spec
 from bayeslaw.tables import training_compute
 
-KINDS = ("law", "curve", "run")
 _VALUES = 20_000_000
 _BLOCK = 4_000_000
 
@@ -69,7 +70,9 @@ def forecast(
         magnitude a target lies beyond the data: in an input, in compute, or in how they are combined,
         see `distance`; of a mixture the farthest of its laws. ``attrs["checks"]`` travels along. Of a mixture also
         ``law_share``, the share of the variance on the scale of errors that is the choice of law,
-        and ``attrs["weights"]``, JSON.
+        and ``attrs["weights"]``, JSON. Draws at which the law has no value on the scale of errors are
+        left out; where that is more than one in a hundred, or the forecast is no finite number, the
+        check ``finite`` fails.
 
     Raises
     ------
@@ -96,6 +99,8 @@ def forecast(
     unit = {"units": spec.output.unit}
     attrs = {"law_share": {"units": "share"}}
     quantities = _quantiles(fit, inputs, prob, seed)
+    checks = [*checks, *finite_checks(quantities, coords.get("step"))]
+    del quantities["valueless"]
     out = xr.Dataset(
         {n: (("kind", dim), v, attrs.get(n, unit)) for n, v in quantities.items()}, {"kind": list(KINDS)}
     )
@@ -181,6 +186,7 @@ def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.
     """Return a law's inputs at targets, and how far these lie beyond the data."""
     spec = fit.spec
     _check_names(spec, columns)
+    _check_sizes(fit, columns)
     if (
         "params" in columns
         and "tokens" in columns
@@ -273,6 +279,20 @@ def _check_names(spec: Spec, columns: Mapping[str, np.ndarray]) -> None:
             raise InputError(f"targets: {name} needs one of {ways}, found {found}.")
 
 
+def _check_sizes(fit: Fit, columns: Mapping[str, np.ndarray]) -> None:
+    """Refuse targets, and their sampling errors, of absurd size."""
+    for name, values in columns.items():
+        if values.dtype.kind == "f" and (odd := odd_sizes(values)).any() and name != "sampling_error":
+            raise InputError(f"targets: {name} = {values[odd][0]:g}, allowed: {ALLOWED}.")
+    most = largest_error(fit.data[fit.spec.output.name].values)
+    error = columns.get("sampling_error", np.zeros(1))
+    if error.max() > most:
+        raise InputError(
+            f"targets: sampling_error = {error.max():g}, allowed: up to {most:.3g}, {LARGEST_ERROR:g} times the "
+            f"largest {fit.spec.output.name} in the data; check the unit."
+        )
+
+
 def _refuse_not_positive(name: str, values: np.ndarray, unit: str) -> None:
     if (values <= 0).any():
         raise InputError(
@@ -302,6 +322,7 @@ def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None):
             )
     raw = schedule_inputs(fit.spec, schedule, at)
     inputs = law_inputs(fit.spec, raw)
+    _check_sizes(fit, {n: v for n, v in inputs.items() if v.ndim == 1})
     away = distance(fit.spec, fit.data, inputs)
     coords = {"step": at, "lr": schedule.lr[at], "orders_beyond": away.orders}
     checks = [*distance_checks(away.at_end), *_rate_checks(fit, schedule.lr, first)]
@@ -350,23 +371,11 @@ def _quantiles(
     for start in range(0, targets, block):
         own = [{n: v[start : start + block] for n, v in part.items()} for part in inputs]
         kinds = [p(v, part, rng) for p, v, part in zip(predict, values, own, strict=True)]
-        piece = _summaries(fits[0].spec, mixed(kinds, weights), prob)
+        piece = summaries(fits[0].spec, mixed(kinds, weights), prob)
         if isinstance(fit, Mixture):
             piece["law_share"] = np.stack([law_share([part[k] for part in kinds], weights) for k in KINDS])
         pieces.append(piece)
     return {n: np.concatenate([p[n] for p in pieces], axis=1) for n in pieces[0]}
-
-
-def _summaries(spec: Spec, kinds: Mapping[str, np.ndarray], prob: float) -> dict[str, np.ndarray]:
-    """Return mean, median and interval of each kind, in the output's unit, shape (kinds, targets)."""
-    done: dict[int, dict[str, np.ndarray]] = {}
-    for draws in kinds.values():
-        if id(draws) not in done:  # without a discrepancy, curve is law: summarised once
-            low, middle, high = np.quantile(draws, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
-            with np.errstate(all="ignore"):
-                parts = {"mean": draws.mean(axis=0), "median": middle, "lower": low, "upper": high}
-                done[id(draws)] = {n: to_output(spec, v) for n, v in parts.items()}
-    return {n: np.stack([done[id(kinds[k])][n] for k in KINDS]) for n in ("mean", "median", "lower", "upper")}
 
 
 def predictor(fit: Fit, thin: int = 1):
@@ -412,7 +421,9 @@ def predictor(fit: Fit, thin: int = 1):
 def new_rows(spec: Spec, inputs: Mapping[str, np.ndarray], law: np.ndarray) -> Rows:
     """Describe rows that are not seen yet; their errors are taken at the law's median."""
     with np.errstate(all="ignore"):
-        middle = to_output(spec, np.median(law, axis=0))
+        valued = np.isfinite(law)
+        middle = np.median(law, axis=0) if valued.all() else over_draws(law, valued, [0.5])[1][0]
+        middle = to_output(spec, middle)
         error = error_on_scale(spec, middle, inputs["sampling_error"])
         slope = log_slope(middle, spec.output.scale)
     return Rows(np.zeros(law.shape[1]), error, slope, inputs)

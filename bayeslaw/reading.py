@@ -18,9 +18,11 @@ from bayeslaw.spec import (
     FAMILIES,
     INPUT_FUNCTIONS,
     KERNELS,
+    LARGEST,
     OUTLIERS,
     REFERENCES,
     SCALES,
+    SMALLEST,
     SUPPORTS,
     Derived,
     Discrepancy,
@@ -44,6 +46,9 @@ _RESERVED = (
     "discrepancy_scale", "discrepancy_length", "shift_scale",
 )  # fmt: skip
 """Names that the tree of a fit has for something else."""
+_CLOSE = 1e-6
+"""Ends of a prior that are no farther apart (relative; on the log or logit scale) make it a spike."""
+_LINK = {"real": float, "positive": math.log, "unit": lambda x: math.log(x) - math.log1p(-x)}
 _RANGES = {"real": (-math.inf, math.inf), "positive": (0.0, math.inf), "unit": (0.0, 1.0)}
 
 
@@ -177,6 +182,19 @@ class _Reader:
             raise self.refuse(where, f"{list(pair)} must lie strictly inside ({low:g}, {high:g}).")
         return pair[0], pair[1]
 
+    def wide_enough(self, ends: tuple[float, float], where: str, support: str) -> None:
+        """Refuse an interval that is one value to a sampler, or whose ends are no sizes of numbers."""
+        low, high = (_LINK[support](end) for end in ends)
+        if high - low <= _CLOSE * (max(abs(low), abs(high)) if support == "real" else 1.0):
+            raise self.refuse(
+                where,
+                f"the ends of {list(ends)} are closer than {_CLOSE:g}, as good as one value; hold it with "
+                f"fixed = {ends[0]:.6g} (change(spec, fix={{…}}), --fix).",
+            )
+        if any(abs(end) > LARGEST or 0 < abs(end) < SMALLEST for end in ends):
+            allowed = f"ends of a size from {SMALLEST:g} to {LARGEST:g}"
+            raise self.refuse(where, f"found {list(ends)}, allowed: {allowed}; check the unit.")
+
     def formula(self, name: str, value: Any, where: str) -> Expression:
         return expression.parse(value, self.at(where))
 
@@ -237,6 +255,8 @@ class _Reader:
             key: self.interval(entry[key], f"{where} {key}", support)
             for key in ("prior_90", "bounds") if key in entry
         }  # fmt: skip
+        for key, ends in intervals.items():
+            self.wide_enough(ends, f"{where} {key}", support)
         if intervals.keys() == {"prior_90", "bounds"}:
             (low, high), (least, most) = intervals["prior_90"], intervals["bounds"]
             if not least <= low < high <= most:

@@ -16,6 +16,7 @@ from bayeslaw.check import Check, to_json
 from bayeslaw.counts import pass_at_k, shown_share
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.gold import GOLD, gold_covariates
+from bayeslaw.sizes import check_sizes
 from bayeslaw.spec import Spec
 from bayeslaw.validate import check_columns, check_unique
 
@@ -227,6 +228,7 @@ def read_table(
     rows = check_columns(rows, columns)
     check_positive_inputs(rows, spec)
     rows = _usable(rows, spec, excluded)
+    check_sizes(spec, rows, rows.index + 1, "table")
     if "model" in rows or "run" in rows:
         keys = [key for key in (*KEYS, *COVARIATES, *columns) if key in rows]
         check_unique(rows, list(dict.fromkeys(keys)), "table")

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import bayeslaw as bl
 from bayeslaw import cases
 from bayeslaw.cli import main
-from bayeslaw.inference import _predictives
+from bayeslaw.inference import _prior, _replicated
 from bayeslaw.law import derive
 from bayeslaw.mixture import Mixture
 from bayeslaw.page import linked
@@ -55,7 +55,7 @@ def handmade(name: str, spec=None, data=None, **values):
         "posterior": posterior.assign_coords(chain=np.arange(2), draw=np.arange(SHAPE[1])),
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}),
     }
-    groups |= _predictives(spec, data, groups, rng)
+    groups |= _prior(spec, data, rng) | _replicated(spec, data, groups, rng)
     return make_fit(spec, data, "nuts", SETTINGS, groups)
 
 
