@@ -223,5 +223,5 @@ def _caption(figure: Figure, bt: xr.Dataset) -> None:
         named = [
             f"{n} {int(bad.sum())}" for n, bad in zip(bt["method"].values, failed, strict=True) if bad.any()
         ]
-        text = f"fits: {int(failed.sum())} of {failed.size} failed, or failed a check of the sampler: {', '.join(named)}"
+        text = f"fits: {int(failed.sum())} of {failed.size} failed, or failed a check: {', '.join(named)}"
     figure.supxlabel(text, x=0.01, ha="left", fontsize=8, color="#b00020" if failed.any() else "#2b8a57")

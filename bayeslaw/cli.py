@@ -35,8 +35,8 @@ class _Commands(click.Group):
 def main() -> None:
     """Bayesian inference of scaling laws: fit, check, forecast.
 
-    Exit codes: 0 finished; 1 finished, but the sampler failed a check (the result is written and
-    says so); 2 bad input.
+    Exit codes: 0 finished; 1 finished, but a check failed: the sampler's, too few different inputs for
+    the law, or a forecast that is no finite number (the result is written and says so); 2 bad input.
     """
 
 
@@ -362,8 +362,8 @@ def forecast(
     fit_ = load_fit(fitted)
     result = run(fit_, _targets(at), prob, schedule=schedule, seed=seed)
     click.echo(forecast_text(result))
-    found = checks(fit_)
-    click.echo("\n" + checks_text([*_checks_of(result), *(c for c in found if c.level != "ok")]))
+    found = [*_checks_of(result), *(c for c in checks(fit_) if c.level != "ok")]
+    click.echo("\n" + checks_text(found))
     if output is not None:
         write_text(output, result.to_dataframe().to_csv())
         click.echo(f"wrote {output}")
@@ -444,21 +444,20 @@ def report(
     **studies: Path | None,
 ) -> None:
     """Write what FITs say, and how far it can be trusted, as one HTML page."""
-    from bayeslaw.diagnostics import checks, worst_level
-    from bayeslaw.reporting import read_study
-    from bayeslaw.reporting import report as run
+    from bayeslaw.report_text import failed
+    from bayeslaw.reporting import read_study, reported
     from bayeslaw.result import load_fit
 
     check_place(output)
     loaded = [load_fit(path) for path in fits]
     given = {n: None if path is None else read_study(path) for n, path in studies.items()}
     comparison = _comparison(fits, loaded) if side_by_side else None
-    run(loaded, output, targets=_targets(at), schedule=schedule, prob=prob, comparison=comparison, **given)
+    _, cases = reported(loaded, output, _targets(at), schedule, prob, comparison=comparison, **given)
     click.echo(f"wrote {output}")
-    failed = [path for path, one in zip(fits, loaded, strict=True) if worst_level(checks(one)) == "fail"]
-    for path in failed:
-        click.echo(f"[fail] {path}: the sampler failed a check; the page says which")
-    sys.exit(FAILED_CHECK if failed else FINISHED)
+    bad = [path for path, case in zip(fits, cases, strict=True) if failed(case)]
+    for path in bad:
+        click.echo(f"[fail] {path}: it, or a forecast by it, failed a check; the page says which")
+    sys.exit(FAILED_CHECK if bad else FINISHED)
 
 
 def _by_stem(paths: Sequence[Path], fits: Sequence[Any]) -> dict[str, Any]:

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.check import to_json
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.functions import FUNCTIONS
+from bayeslaw.plausible import odd_data
 from bayeslaw.schedules import Schedule, parse_schedule
 from bayeslaw.sizes import check_sizes
 from bayeslaw.spec import Spec
@@ -104,10 +106,11 @@ def read_curves(
     check_positive_inputs(rows, spec)
     check_sizes(spec, rows, rows.index + 1, "table of curves")
     attrs = {"schedules": json.dumps(texts), "branches": json.dumps(branches)}
-    data = to_dataset(rows, spec, excluded.checks("note"), **attrs)
+    data = to_dataset(rows, spec, [], **attrs)
     for name in {i.function for i in spec.inputs.values()} - {None}:
         data[name] = (("obs", "node"), np.concatenate([inputs[name] for _, inputs in parts]))
-    return data.set_coords("step")
+    told = [*excluded.checks("note"), *odd_data(spec, rows, data)]
+    return data.set_coords("step").assign_attrs(checks=to_json(told))
 
 
 def _texts(frame: pd.DataFrame, schedules: str | Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from bayeslaw.check import Check, to_json
 from bayeslaw.counts import pass_at_k, shown_share
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.gold import GOLD, gold_covariates
+from bayeslaw.plausible import odd_data, problem_sets
 from bayeslaw.sizes import check_sizes
 from bayeslaw.spec import Spec
 from bayeslaw.validate import check_columns, check_unique
@@ -223,6 +224,8 @@ def read_table(
     rows = _observations(frame, spec, k, excluded)
     if join is not None:
         rows, checks = _join(rows, frame, read_frame(join, theirs), on, gold, excluded)
+    if spec.output.name in PASS_OUTPUTS and {"problem", "n", "c"} <= set(frame.columns):
+        checks += problem_sets(_those_in(frame, rows), _group_columns(frame))
     rows = _with_compute(rows)
     columns = [i.column for i in spec.inputs.values() if i.function is None]
     rows = check_columns(rows, columns)
@@ -232,7 +235,9 @@ def read_table(
     if "model" in rows or "run" in rows:
         keys = [key for key in (*KEYS, *COVARIATES, *columns) if key in rows]
         check_unique(rows, list(dict.fromkeys(keys)), "table")
-    return to_dataset(rows, spec, [*excluded.checks(), *checks])
+    data = to_dataset(rows, spec, [])
+    told = [*excluded.checks(), *checks, *odd_data(spec, rows, data)]
+    return data.assign_attrs(checks=to_json(told))
 
 
 def _renames(
@@ -310,6 +315,14 @@ def _from_counts(frame: pd.DataFrame, k: int, excluded: Excluded) -> pd.DataFram
     others = _constant_columns(frame, by, (*table.columns, "problem", "n", "c", "sampling_error"))
     table = table[~short].rename(columns={"se_these_problems": "sampling_error"})
     return table.merge(others.astype(table[by].dtypes.to_dict()), on=by)
+
+
+def _those_in(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table of counts whose model is still there."""
+    for key in ("model", "run"):
+        if key in frame and key in rows:
+            return frame[frame[key].astype(str).isin(rows[key].astype(str))]
+    return frame
 
 
 def _group_columns(frame: pd.DataFrame) -> list[str]:

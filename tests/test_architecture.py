@@ -15,8 +15,8 @@ PACKAGE = Path(bl.__file__).parent
 # In order: a module imports only those before it.
 MODULES = (
     "errors", "check", "progress", "files", "expression", "spec", "reading", "catalogue",
-    "schedules", "functions", "law", "sizes", "validate", "counts", "gold", "tables", "curves", "windows", "scores",
-    "observation", "intervals", "priors", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance",
+    "schedules", "functions", "law", "priors", "sizes", "plausible", "validate", "counts", "gold", "tables", "curves", "windows", "scores",
+    "observation", "intervals", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "evidence", "gradient", "optimize",
     "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "distance", "forecasting", "heldout", "backtesting",
     "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
