@@ -164,10 +164,10 @@ def _point(spec: Spec, data: xr.Dataset, settings: dict[str, Any], shown: bool) 
 
 
 def _posterior(spec: Spec, data: xr.Dataset, settings: dict[str, Any], shown: bool) -> Fit:
-    from bayeslaw import nuts
-
     rng = np.random.default_rng(settings["seed"])
     prior = _prior(spec, data, rng)
+    from bayeslaw import nuts
+
     groups = nuts.sample(spec, data, settings, shown)
     if groups["posterior"].sizes["draw"] < settings["draws"]:
         raise KeyboardInterrupt("sampling was stopped; nothing was kept")

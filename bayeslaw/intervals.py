@@ -8,7 +8,7 @@ import numpy as np
 
 from bayeslaw.check import Check
 from bayeslaw.observation import to_output
-from bayeslaw.spec import Spec
+from bayeslaw.spec import LARGEST, Spec
 
 KINDS = ("law", "curve", "run")
 QUANTITIES = ("mean", "median", "lower", "upper")
@@ -88,7 +88,7 @@ def finite_checks(told: Mapping[str, np.ndarray], steps: np.ndarray | None = Non
         ``finite``, where that is so; else none.
     """
     run = KINDS.index("run")
-    wrong = ~np.all([np.isfinite(told[n][run]) for n in QUANTITIES], axis=0)
+    wrong = ~np.all([np.abs(told[n][run]) <= LARGEST for n in QUANTITIES], axis=0)
     lacking = told["valueless"][run]
     share = f"the law has no value on the scale of errors in up to {100 * lacking.max():.2g} % of the draws, which are left out"
     for level, odd, what in (
