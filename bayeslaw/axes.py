@@ -82,6 +82,7 @@ def log_axis(ax: Axes, which: str) -> None:
 
 def frame_values(ax: Axes, values: np.ndarray) -> None:
     """Frame the output by what is to be seen: the first steps of a curve would squash the rest."""
+    values = values[np.isfinite(values)]
     low, high = values.min(), np.quantile(values, 0.97)
     high = values.max() if values.max() - low < 3 * (high - low) else high
     pad = 0.06 * (high - low)

@@ -122,7 +122,7 @@ def backtest(
     xarray.Dataset
         Dims method, window, level (of intervals) and obs; every variable has ``units`` and
         ``long_name``. Scores are means over a window's held-out rows; ``target_…`` is one row. NaN
-        where a fit was impossible: ``failed`` says why, and names the sampler's checks that failed.
+        where a fit was impossible: ``failed`` says why, and names the checks that failed: the sampler's, too few inputs.
         ``bt.sel({"method": "point"})`` takes one method (xarray has a use of its own for ``method=``).
 
     Raises
@@ -415,7 +415,7 @@ def _assembled(
         attrs = {"units": unit if units == "output" else units, "long_name": meaning}
         variables[name] = (("method", "window", *dims), values, attrs)
     failed = np.array([[record["failed"] for record in per] for per in records], dtype=object)
-    meaning = "why there is no fit, or the sampler's checks that failed; empty if the fit is clean"
+    meaning = "why there is no fit, or the checks that failed; empty if the fit is clean"
     variables["failed"] = (("method", "window"), failed, {"units": "text", "long_name": meaning})
     return xr.Dataset(
         variables,

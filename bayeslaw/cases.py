@@ -16,7 +16,7 @@ from bayeslaw.curves import needs_schedule
 from bayeslaw.diagnostics import checks
 from bayeslaw.distance import BUDGET
 from bayeslaw.errors import InputError, listed, shown
-from bayeslaw.forecasting import forecast, forecast_inputs, given_names, target_names
+from bayeslaw.forecasting import forecast
 from bayeslaw.inference import fit as fit_again
 from bayeslaw.law import used_inputs
 from bayeslaw.membership import schedule_groups, seen_groups
@@ -25,6 +25,7 @@ from bayeslaw.result import Fit
 from bayeslaw.schedules import parse_schedule
 from bayeslaw.spec import Spec
 from bayeslaw.tables import training_compute
+from bayeslaw.targets import forecast_inputs, given_names, target_names
 
 BOOTSTRAP = 200
 """Resamples of the point fit that stands beside a posterior."""

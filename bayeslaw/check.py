@@ -18,8 +18,9 @@ class Check:
     name : str
         What was checked.
     level : str
-        ``ok``; ``note`` (know this); ``warn`` (the numbers may mislead); ``fail`` (the sampler did
-        not do its work: do not use the numbers).
+        ``ok``; ``note`` (know this); ``warn`` (the numbers may mislead); ``fail`` (do not use the
+        numbers: the sampler did not do its work, the rows are too few for the law, or the forecast
+        is no finite number).
     value : float
         The number the level was judged by.
     message : str

@@ -20,9 +20,9 @@ from bayeslaw.cli_studies import backtest, compare, report, stability
 def main() -> None:
     """Bayesian inference of scaling laws: fit, check, forecast.
 
-    Exit codes: 0 finished; 1 finished, but a check of a fit failed (the result is written and says
-    so); 2 bad input, one message; 3 an unexpected error, one line (--debug shows the traceback);
-    130 stopped from the keyboard.
+    Exit codes: 0 finished; 1 finished, but a check failed: the sampler's, too few different inputs for
+    the law, or a forecast that is no finite number (the result is written and says so); 2 bad input, one
+    message; 3 an unexpected error, one line (--debug shows the traceback); 130 stopped from the keyboard.
 
     Long work prints a line every ten seconds on standard error where that is no terminal.
     """

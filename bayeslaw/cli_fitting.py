@@ -108,14 +108,14 @@ def forecast(fitted: Path, output: Path | None, plot: Path | None, seed: int, **
         result = run(loaded, seed=seed, **forecast_arguments(loaded, options))
     with stage("checking the fit"):
         found = checks(loaded)
-    _tell(loaded, result, found, output, plot)
-    exit_by(worst_level(found) == "fail")
+    told = _tell(loaded, result, found, output, plot)
+    exit_by(worst_level(told) == "fail")
 
 
 def _tell(
     whole: Fit | Mixture, result: xr.Dataset, found: list[Check], output: Path | None, plot: Path | None
-) -> None:
-    """Print a forecast with what was checked, write it, draw it."""
+) -> list[Check]:
+    """Print a forecast with what was checked, write it, draw it; return what was told of it."""
     from bayeslaw.check import from_json
     from bayeslaw.files import write_text
     from bayeslaw.text import checks_text, forecast_text
@@ -133,6 +133,7 @@ def _tell(
 
             save(plot_forecast(whole, result), plot)
         wrote(plot)
+    return told
 
 
 def by_stem(paths: Sequence[Path], fits: Sequence[Fit]) -> dict[str, Fit]:
@@ -186,7 +187,7 @@ def stack(fits: Sequence[Path], output: Path | None, plot: Path | None, **option
         with stage("forecasting"):
             result = run(mixture, seed=options["seed"], **forecast_arguments(mixture, options))
         say("")
-        _tell(mixture, result, found, output, plot)
+        found = _tell(mixture, result, found, output, plot)
     else:
         from bayeslaw.mixture import weight_checks
 

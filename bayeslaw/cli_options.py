@@ -90,6 +90,12 @@ def target_options(command: Callable) -> Callable:
             help="A target's input, as in C=1e24, or its group; several go together row by row.",
         ),
         click.option("--schedule", help="A schedule's text, for laws along a schedule."),
+        click.option(
+            "--group",
+            multiple=True,
+            metavar="COL=LABEL",
+            help="Whose values of pooled parameters hold along a schedule, as in model_size=100M.",
+        ),
         click.option("--prob", default=0.9, show_default=True, help="Probability of the interval."),
     )
     return added(command, options)
@@ -106,12 +112,6 @@ def forecast_options(command: Callable) -> Callable:
         ),
         click.option(
             "--new-group", is_flag=True, help="Forecast a group that was not seen, of a law that pools."
-        ),
-        click.option(
-            "--group",
-            multiple=True,
-            metavar="COL=LABEL",
-            help="Whose values of pooled parameters hold along a schedule, as in model_size=100M.",
         ),
     )
     return added(command, options)
@@ -233,8 +233,7 @@ def targets_of(at: Sequence[str], fits: Iterable[Fit | Mixture]) -> dict[str, li
     labels: set[str] = set()
     for fit in fits:
         for one, _ in members(fit):
-            for columns in one.spec.pooled.values():
-                labels |= {columns} if isinstance(columns, str) else set(columns)
+            labels |= set(one.spec.group_columns)
     return {
         name: listed(text) if name in labels else [number(v, "--at") for v in text.split(",")]
         for name, text in pairs(at, "--at", "name=value").items()
@@ -245,17 +244,21 @@ def forecast_arguments(fit: Fit | Mixture, options: dict[str, Any]) -> dict[str,
     """Return the arguments of `forecast` that the options say."""
     asked: dict[str, Any] = {n: options[n] for n in ("schedule", "prob", "new_group")}
     asked["targets"] = targets_of(options["at"], [fit])
-    if options["group"]:
-        asked["group"] = pairs(options["group"], "--group", "column=label")
+    asked["group"] = group_of(options["group"])
     if options["every"] is not None:
         asked["steps"] = _thinned(options["schedule"], options["every"])
     return asked
 
 
+def group_of(options: Sequence[str]) -> dict[str, str] | None:
+    """Read --group options; None if there are none."""
+    return pairs(options, "--group", "column=label") or None
+
+
 def _thinned(schedule: str | None, every: int) -> list[int]:
     from bayeslaw.errors import check_whole
-    from bayeslaw.forecasting import schedule_steps
     from bayeslaw.schedules import parse_schedule
+    from bayeslaw.targets import schedule_steps
 
     if schedule is None:
         raise InputError("--every: thins the steps of a schedule; give --schedule with it.")

@@ -11,6 +11,7 @@ import click
 from bayeslaw.cli_fitting import by_stem
 from bayeslaw.cli_options import (
     FILE,
+    group_of,
     law_and_rows,
     law_of,
     listed,
@@ -233,6 +234,7 @@ def report(
     output: Path,
     at: Sequence[str],
     schedule: str | None,
+    group: Sequence[str],
     prob: float,
     side_by_side: bool,
     **studies: Path | None,
@@ -244,12 +246,12 @@ def report(
     """
     settle_outputs({"FIT": fits} | {f"--{n}": path for n, path in studies.items()}, output=output)
     with stage("loading"):
-        from bayeslaw.diagnostics import checks, worst_level
-        from bayeslaw.reporting import read_study
-        from bayeslaw.reporting import report as run
+        from bayeslaw.report_text import failed
+        from bayeslaw.reporting import read_study, reported
     if side_by_side and len(fits) < 2:
         raise InputError("--compare: needs two fits or more.")
-    loaded, given = _loaded(fits), {}
+    loaded = _loaded(fits)
+    given: dict[str, Any] = dict.fromkeys(studies)
     for name, path in studies.items():
         if path is not None:
             with stage(f"reading {path}"):
@@ -257,9 +259,10 @@ def report(
     comparison = _comparison(fits, loaded) if side_by_side else None
     with stage(f"writing {output}"):
         targets = targets_of(at, loaded)
-        run(loaded, output, targets=targets, schedule=schedule, prob=prob, comparison=comparison, **given)
+        asked = {"targets": targets, "schedule": schedule, "group": group_of(group), "prob": prob}
+        _, cases = reported(loaded, output, **asked, comparison=comparison, **given)
     wrote(output)
-    failed = [path for path, one in zip(fits, loaded, strict=True) if worst_level(checks(one)) == "fail"]
-    for path in failed:
-        say(f"[fail] {path}: the sampler failed a check; the page says which")
-    exit_by(bool(failed))
+    bad = [path for path, case in zip(fits, cases, strict=True) if failed(case)]
+    for path in bad:
+        say(f"[fail] {path}: it, or a forecast by it, failed a check; the page says which")
+    exit_by(bool(bad))

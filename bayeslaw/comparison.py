@@ -69,7 +69,7 @@ def compare(
     -------
     pandas.DataFrame
         Index law, best first by ``elpd_loo``. ``attrs``: ``units``, a unit a column; ``checks``, a list
-        of `Check` (high Pareto k, fits that failed a sampler's check, …); ``verdict``, one line.
+        of `Check` (high Pareto k, fits that failed a check, …); ``verdict``, one line.
 
         Among the rows, interpolation:
 
@@ -159,7 +159,7 @@ def _law_spans(fits: Mapping[str, Fit], spans: Mapping[str, xr.Dataset] | None) 
 
 
 def _failed(fits: Mapping[str, Fit]) -> list[Check]:
-    """Return the sampler's checks that a fit failed: scores of its draws are not to be used."""
+    """Return the checks that a fit failed: scores of its draws are not to be used."""
     return [
         Check(check.name, check.level, check.value, f"{name}: {check.message}")
         for name, one in fits.items()
@@ -201,7 +201,7 @@ def _ahead_check(scores: xr.Dataset) -> Check:
     )
     if told:
         message += (
-            f" {len(told)} fit(s) of windows could not be made or failed a check of the sampler: {'; '.join(told[:5])}"
+            f" {len(told)} fit(s) of windows could not be made or failed a check: {'; '.join(told[:5])}"
             f"{f' and {len(told) - 5} more' if len(told) > 5 else ''}."
         )
     return Check("ahead", "warn" if told else "note", float(blocks), message)

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.check import Check, to_json
-from bayeslaw.errors import InputError, check_whole, listed
+from bayeslaw.errors import InputError, check_type, check_whole, listed
 
 PROBLEM_COLUMNS = ("problem", "n", "c")
 MOST_K, MOST_KS = 10_000_000, 1000

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.check import Check
+from bayeslaw.check import Check, to_json
 from bayeslaw.errors import InputError, check_type, did_you_mean
 from bayeslaw.filters import keep
 from bayeslaw.functions import FUNCTIONS
 from bayeslaw.opening import open_tables
+from bayeslaw.plausible import odd_data
 from bayeslaw.repeats import near_steps
 from bayeslaw.schedules import Schedule, parse_schedule
+from bayeslaw.sizes import check_sizes
 from bayeslaw.spec import Spec, check_spec
 from bayeslaw.tables import Excluded, check_positive_inputs, to_dataset
 from bayeslaw.validate import check_columns, check_labels, check_several, check_unique
@@ -118,11 +120,13 @@ def read_curves(
     ]
     rows = pd.concat([rows for rows, _ in parts])
     check_positive_inputs(rows, spec)
+    check_sizes(spec, rows, rows.index + 1, "table of curves")
     attrs = {"schedules": json.dumps(texts), "branches": json.dumps(branches), **opened.attrs}
-    data = to_dataset(rows, spec, [*excluded.checks("note"), *checks], **attrs)
+    data = to_dataset(rows, spec, [], **attrs)
     for name in {i.function for i in spec.inputs.values()} - {None}:
         data[name] = (("obs", "node"), np.concatenate([inputs[name] for _, inputs in parts]))
-    return data.set_coords("step")
+    told = [*excluded.checks("note"), *checks, *odd_data(spec, rows, data)]
+    return data.set_coords("step").assign_attrs(checks=to_json(told))
 
 
 def _texts(

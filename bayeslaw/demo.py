@@ -140,8 +140,8 @@ def _passed(found: list) -> str:
     if not odd:
         return "passes every check, the sampler's and the residuals'"
     if any(c.level == "fail" for c in found):
-        return f"FAILS checks of the sampler ({', '.join(odd)})"
-    return f"passes every check of the sampler (to be known: {', '.join(odd)})"
+        return f"FAILS checks ({', '.join(odd)})"
+    return f"fails no check (to be known: {', '.join(odd)})"
 
 
 def _annealing_figures(

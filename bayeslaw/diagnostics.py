@@ -11,6 +11,7 @@ import xarray as xr
 from bayeslaw.check import LEVELS, Check, from_json
 from bayeslaw.discrepancy import discrepancy_checks
 from bayeslaw.errors import check_probability
+from bayeslaw.evidence import few_inputs, prior_conflict
 from bayeslaw.families import observation_of
 from bayeslaw.law import to_scale
 from bayeslaw.observation import observed_rows
@@ -132,24 +133,27 @@ def checks(fit: Fit) -> list[Check]:
     Returns
     -------
     list of Check
-        What the data's reader had to say, then the sampler's checks (the only ones that can be at
-        level ``fail``) or the optimiser's, then the law's: identification by the data, sensitivity
-        to the prior, correlation of residuals, posterior predictive spread.
+        What the data's reader had to say, whether rows are enough for the law's parameters, then the
+        sampler's checks or the optimiser's, then the law's: identification by the data, conflict
+        with the prior and sensitivity to it, correlation of residuals, posterior predictive spread.
+        At level ``fail`` can be too few inputs, and the sampler's.
     """
     check_fit("checks(fit)", fit)
     found = from_json(fit.data.attrs.get("checks", "[]"))
     if fit.method == "nuts":
         return [
             *found,
+            few_inputs(fit.spec, fit.data),
             *sampler_checks(fit),
             *_identified(fit),
+            *prior_conflict(fit),
             *_prior_sensitivity(fit),
             *discrepancy_checks(fit),
             *_residuals(fit),
             *_tails(fit),
             *_predictive(fit),
         ]
-    return [*found, *_optimiser(fit), *_residuals(fit)]
+    return [*found, few_inputs(fit.spec, fit.data), *_optimiser(fit), *_residuals(fit)]
 
 
 def worst_level(found: list[Check]) -> str:
@@ -158,7 +162,7 @@ def worst_level(found: list[Check]) -> str:
 
 
 def sampler_checks(fit: Fit) -> list[Check]:
-    """Check the sampler alone: R-hat, effective sample sizes, divergences, BFMI; the only ones that can fail.
+    """Check the sampler alone: R-hat, effective sample sizes, divergences, BFMI.
 
     Parameters
     ----------

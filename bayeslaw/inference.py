@@ -11,6 +11,7 @@ import xarray as xr
 from bayeslaw.catalogue import change, resolve
 from bayeslaw.covariance import outlying_shifts
 from bayeslaw.errors import SEEDS, InputError, check_choice, check_probability, check_whole, shown
+from bayeslaw.evidence import refuse_out_of_reach
 from bayeslaw.families import observation_of
 from bayeslaw.groups import group_labels, score_sizes
 from bayeslaw.law import derive
@@ -19,10 +20,12 @@ from bayeslaw.priors import draw_priors, summed_out
 from bayeslaw.progress import work
 from bayeslaw.result import Fit, flat_values, law_by_row, make_fit, noise_values
 from bayeslaw.shifts import COLUMN
+from bayeslaw.sizes import check_sizes
 from bayeslaw.spec import Spec
 
 METHODS = ("nuts", "map")
 PRIOR_DRAWS = 500
+_SOME_ROWS = 200
 PREDICTIVE_VALUES = 2_000_000
 """At most so many predictive values are kept in a fit; longer tables are thinned over draws."""
 
@@ -109,6 +112,7 @@ def fit(
     check_law_and_data("fit", spec, data)
     used = ("bootstrap",) if method == "map" else ("draws", "chains")
     check_size({name: settings[name] for name in used}, data)
+    check_sizes(spec, data)
     spec = resolve(spec, data)
     if target_accept is None:
         target_accept = 0.92 if summed_out(spec) else 0.95
@@ -225,38 +229,47 @@ def _point(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: boo
     from bayeslaw.pointfit import point_fit, point_spec
 
     spec = point_spec(spec)
+    if any(p.fixed is None for p in spec.parameters.values()):
+        # No priors here, but starts and bounds: what no prior reaches, they do not either.
+        some = data.isel(obs=np.unique(np.linspace(0, data.sizes["obs"] - 1, _SOME_ROWS).astype(int)))
+        _prior(change(spec, discrepancy=None), some, np.random.default_rng(0))
     return make_fit(spec, data, "map", settings, point_fit(spec, data, settings, progress))
 
 
 def _posterior(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool | None) -> Fit:
+    rng = np.random.default_rng(settings["seed"])
+    prior = _prior(spec, data, rng)
     from bayeslaw import nuts
 
     groups = nuts.sample(spec, data, settings, progress)
     if groups["posterior"].sizes["draw"] < settings["draws"]:
         raise KeyboardInterrupt("sampling was stopped; nothing was kept")
-    groups |= _predictives(spec, data, groups, np.random.default_rng(settings["seed"]))
-    return make_fit(spec, data, "nuts", settings, groups)
+    return make_fit(spec, data, "nuts", settings, groups | prior | _replicated(spec, data, groups, rng))
 
 
-def _predictives(
-    spec: Spec, data: xr.Dataset, groups: dict[str, xr.Dataset], rng: np.random.Generator
-) -> dict[str, xr.Dataset]:
-    """Draw the prior, the prior predictive and the posterior predictive at the fit's own rows."""
-    posterior, latent = groups["posterior"], groups.get("latent", xr.Dataset())
+def _prior(spec: Spec, data: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.Dataset]:
+    """Draw the prior and the prior predictive at the fit's own rows; refuse rows out of their reach."""
     prior = draw_priors(spec, PRIOR_DRAWS, rng)
     with np.errstate(all="ignore"):
         prior |= {n: np.broadcast_to(v, PRIOR_DRAWS) for n, v in derive(spec, prior).items()}
+    prior_set = xr.Dataset({n: (("chain", "draw"), v[None]) for n, v in prior.items()})
+    predicted = _predict(spec, data, prior_set, None, rng)
+    name = spec.output.name
+    refuse_out_of_reach(spec, data[name].values, predicted[name].values[0])
+    return {"prior": prior_set, "prior_predictive": predicted}
+
+
+def _replicated(
+    spec: Spec, data: xr.Dataset, groups: dict[str, xr.Dataset], rng: np.random.Generator
+) -> dict[str, xr.Dataset]:
+    """Draw the posterior predictive at the fit's own rows."""
+    posterior, latent = groups["posterior"], groups.get("latent", xr.Dataset())
     thin = max(
         1, -(-posterior.sizes["chain"] * posterior.sizes["draw"] * data.sizes["obs"] // PREDICTIVE_VALUES)
     )
     kept, vectors = (g.isel(draw=slice(None, None, thin), missing_dims="ignore") for g in (posterior, latent))
     kept = kept.assign_coords(draw=np.arange(kept.sizes["draw"]))
-    prior_set = xr.Dataset({n: (("chain", "draw"), v[None]) for n, v in prior.items()})
-    return {
-        "prior": prior_set,
-        "prior_predictive": _predict(spec, data, prior_set, None, rng),
-        "posterior_predictive": _predict(spec, data, kept, vectors, rng),
-    }
+    return {"posterior_predictive": _predict(spec, data, kept, vectors, rng)}
 
 
 def _predict(

@@ -235,5 +235,5 @@ def weight_checks(mixture: Mixture) -> list[Check]:
     failed = mixture.scores.get("failed")
     unclean = 0 if failed is None else int((failed != "").sum())
     if unclean:
-        message += f" Windows' fits that could not be made or failed a check of the sampler: {unclean}; scores['failed'] says which."
+        message += f" Windows' fits that could not be made or failed a check: {unclean}; scores['failed'] says which."
     return [Check("weights", "warn" if unclean else "note", float(used), message)]

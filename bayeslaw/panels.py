@@ -29,11 +29,12 @@ from bayeslaw.axes import (
 from bayeslaw.curves import needs_schedule
 from bayeslaw.distance import orders_text
 from bayeslaw.forecasting import predictor
+from bayeslaw.intervals import over_draws
 from bayeslaw.law import row_columns, to_scale, used_inputs
 from bayeslaw.mixture import Mixture, members, mixed
 from bayeslaw.observation import to_output
 from bayeslaw.result import Fit, fit_values, law_on_scale
-from bayeslaw.spec import Spec
+from bayeslaw.spec import LARGEST, Spec
 
 _GRID = 120
 _REPEATED = 10_000
@@ -54,15 +55,19 @@ def fan_of(fit: Fit | Mixture, inputs: Mapping[str, np.ndarray], prob: float, se
     fits, weights = zip(*members(fit), strict=True)
     spec = fits[0].spec
     draw = mixed([_draw_fan(one, inputs, seed) for one in fits], weights)
-    ends = [(1 - prob) / 2, (1 + prob) / 2]
+    at = [(1 - prob) / 2, 0.5, (1 + prob) / 2]
     with np.errstate(all="ignore"):
-        curve = to_output(spec, np.quantile(draw["curve"], ends, axis=0))
-        run = to_output(spec, np.quantile(draw["run"], ends, axis=0))
-        line = np.median(draw["curve"], axis=0)
-        if fits[0].method == "map":
-            line = law_on_scale(spec, point_values(fits[0]), inputs)
-        line = to_output(spec, np.broadcast_to(line, len(curve[0])))
-    return Fan(line, (curve[0], curve[1]), (run[0], run[1]))
+        curve, run = (over_draws(d, np.isfinite(d), at)[1] for d in (draw["curve"], draw["run"]))
+        line = law_on_scale(spec, point_values(fits[0]), inputs) if fits[0].method == "map" else curve[1]
+        line = np.broadcast_to(line, len(curve[1]))
+        line, *ends = (drawable(to_output(spec, v)) for v in (line, curve[0], curve[2], run[0], run[2]))
+    return Fan(line, (ends[0], ends[1]), (ends[2], ends[3]))
+
+
+def drawable(values: np.ndarray) -> np.ndarray:
+    """Return values that an axis can place, NaN for all others."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
 def _draw_fan(fit: Fit, inputs: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
@@ -405,7 +410,7 @@ def draw_target_forecast(ax: Axes, whole: Fit | Mixture, fc: xr.Dataset, name: s
         )
         if isinstance(whole, Mixture):
             _draw_laws(ax, whole, grid, inputs, prob, label=i == 0)
-    middle, low, high = (run[q].values for q in ("median", "lower", "upper"))
+    middle, low, high = (drawable(run[q].values) for q in ("median", "lower", "upper"))
     ax.errorbar(fc[name].values, middle, (middle - low, high - middle), fmt="D", ms=4.5, mfc="white", mec=COLOURS[1],
                 ecolor=COLOURS[1], capsize=3, zorder=6, label=f"target: run, {100 * prob:g} %")  # fmt: skip
     finish_input_axes(ax, fit, name)
@@ -460,7 +465,8 @@ def draw_schedule_forecast(axes: Iterable[Axes], fit: Fit, fc: xr.Dataset) -> No
         size = 9 if len(rows) < 100 else 3
         top.scatter(x, seen[rows], s=size, color=colour, alpha=0.7, lw=0, label=f"trained: {name}")
         bottom.plot(x, data["lr"].values[rows], color=colour, lw=1, alpha=0.8)
-    fan = Fan(curve["median"].values, *((k["lower"].values, k["upper"].values) for k in (curve, run)))
+    ends = ((drawable(k["lower"].values), drawable(k["upper"].values)) for k in (curve, run))
+    fan = Fan(drawable(curve["median"].values), *ends)
     draw_fan(top, step, fan, prob, COLOURS[0], fit.method, name="forecast: median")
     bottom.plot(step, fc["lr"].values, color=COLOURS[0], lw=1.8)
     _shade_beyond(top, step, fc["orders_beyond"].values)

@@ -6,22 +6,24 @@ Nothing in a file can run code; formulas are checked against a closed table.
 from __future__ import annotations
 
 import copy
-import keyword
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bayeslaw import expression
+from bayeslaw.coherence import RANGES, holds_together
 from bayeslaw.errors import InputError, did_you_mean
-from bayeslaw.expression import FUNCTIONS, Expression
+from bayeslaw.expression import Expression
 from bayeslaw.spec import (
     FAMILIES,
     INPUT_FUNCTIONS,
     JOINT,
     KERNELS,
+    LARGEST,
     OUTLIERS,
     REFERENCES,
     SCALES,
+    SMALLEST,
     SUPPORTS,
     Derived,
     Discrepancy,
@@ -42,14 +44,9 @@ _MAX_ENTRIES = 200
 MOST_STARTS = 100_000
 """Combinations of a point fit's starts: twenty times the most that a source has."""
 _HUGE = 1e300
-_RESERVED = (
-    "chain", "draw", "obs", "objective", "residual",
-    "discrepancy_scale", "discrepancy_length", "shift_scale",
-)  # fmt: skip
-"""Names that the tree of a fit has for something else."""
-_PASSES = ("neg_log_pass_at_k", "pass_at_k", "c")
-"""Columns that say one thing: what is known of one is known of the others."""
-_RANGES = {"real": (-math.inf, math.inf), "positive": (0.0, math.inf), "unit": (0.0, 1.0)}
+_CLOSE = 1e-6
+"""Ends of a prior that are no farther apart (relative; on the log or logit scale) make it a spike."""
+_LINK = {"real": float, "positive": math.log, "unit": lambda x: math.log(x) - math.log1p(-x)}
 
 
 def parse_spec(document: Mapping[str, Any], name: str) -> Spec:
@@ -110,11 +107,7 @@ def parse_spec(document: Mapping[str, Any], name: str) -> Spec:
         map=reader.point_fit(sections.get("map", {})),
         document=copy.deepcopy(dict(document)),
     )
-    _check_names(spec, reader)
-    _check_symbols(spec, reader)
-    _check_functions(spec, reader)
-    _check_discrepancy(spec, reader)
-    _check_point_fit(spec, reader)
+    holds_together(spec, reader.refuse)
     return spec
 
 
@@ -175,12 +168,25 @@ class _Reader:
 
     def interval(self, value: Any, where: str, support: str) -> tuple[float, float]:
         pair = self.numbers(value, where)
-        low, high = _RANGES[support]
+        low, high = RANGES[support]
         if len(pair) != 2 or not pair[0] < pair[1]:
             raise self.refuse(where, f"expected [low, high] with low < high, found {value!r}.")
         if support != "real" and not (low < pair[0] and pair[1] < high):
             raise self.refuse(where, f"{list(pair)} must lie strictly inside ({low:g}, {high:g}).")
         return pair[0], pair[1]
+
+    def wide_enough(self, ends: tuple[float, float], where: str, support: str) -> None:
+        """Refuse an interval that is one value to a sampler, or whose ends are no sizes of numbers."""
+        low, high = (_LINK[support](end) for end in ends)
+        if high - low <= _CLOSE * (max(abs(low), abs(high)) if support == "real" else 1.0):
+            raise self.refuse(
+                where,
+                f"the ends of {list(ends)} are closer than {_CLOSE:g}, as good as one value; hold it with "
+                f"fixed = {ends[0]:.6g} (change(spec, fix={{…}}), --fix).",
+            )
+        if any(abs(end) > LARGEST or 0 < abs(end) < SMALLEST for end in ends):
+            allowed = f"ends of a size from {SMALLEST:g} to {LARGEST:g}"
+            raise self.refuse(where, f"found {list(ends)}, allowed: {allowed}; check the unit.")
 
     def formula(self, name: str, value: Any, where: str) -> Expression:
         return expression.parse(value, self.at(where))
@@ -242,6 +248,8 @@ class _Reader:
             key: self.interval(entry[key], f"{where} {key}", support)
             for key in ("prior_90", "bounds") if key in entry
         }  # fmt: skip
+        for key, ends in intervals.items():
+            self.wide_enough(ends, f"{where} {key}", support)
         if intervals.keys() == {"prior_90", "bounds"}:
             (low, high), (least, most) = intervals["prior_90"], intervals["bounds"]
             if not least <= low < high <= most:
@@ -251,7 +259,7 @@ class _Reader:
         fixed = None
         if "fixed" in entry:
             fixed = self.number(entry["fixed"], f"{where} fixed")
-            low, high = intervals.get("bounds", _RANGES[support])
+            low, high = intervals.get("bounds", RANGES[support])
             if not low <= fixed <= high:
                 raise self.refuse(where, f"fixed = {fixed:g} lies outside [{low:g}, {high:g}].")
         elif support != "unit" and "prior_90" not in intervals:
@@ -362,141 +370,3 @@ def _in_order(derived: dict[str, Derived], reader: _Reader) -> dict[str, Derived
         for name in ready:
             ordered[name] = waiting.pop(name)
     return ordered
-
-
-def _check_names(spec: Spec, reader: _Reader) -> None:
-    """Refuse names that are no symbols, clash, or mean something else already."""
-    seen: set[str] = set()
-    simplexes = [p.name for p in spec.parameters.values() if p.names]
-    spreads = [n for n in spec.noise if n not in (*spec.likelihood, *_RESERVED)]
-    for name in (*spec.inputs, *spec.scalar_names, *simplexes, *spec.derived, *spec.likelihood, *spreads):
-        if keyword.iskeyword(name):
-            hint = " (call it 'lam')" if name == "lambda" else ""
-            raise reader.refuse("names", f"{name!r} is a word of Python and can't be a symbol{hint}.")
-        if not name.isidentifier() or name.startswith(("ref_", "_")) or name in FUNCTIONS:
-            raise reader.refuse(
-                "names",
-                f"{name!r} can't be a symbol: letters, digits and _, not starting with ref_ or _, "
-                f"and not one of {', '.join(FUNCTIONS)}.",
-            )
-        if name in _RESERVED:
-            raise reader.refuse("names", f"{name!r} is taken by the fit's own tree; choose another name.")
-        if name in seen:
-            raise reader.refuse("names", f"{name!r} is defined twice; names are unique in a file.")
-        seen.add(name)
-    _refuse_circles(spec, reader)
-
-
-def _refuse_circles(spec: Spec, reader: _Reader) -> None:
-    """Refuse a law that foretells a column from the same column."""
-    curves = (*spec.discrepancy.over, spec.discrepancy.within) if spec.discrepancy else ()
-    places = [(f"[inputs] {i.name}", i.column) for i in spec.inputs.values()]
-    places += [("[discrepancy]", name) for name in curves if name not in spec.inputs]
-    places += [(f"[parameters] {n} pool", c) for n, pool in spec.pooled.items() for c in ([pool] if isinstance(pool, str) else pool)]  # fmt: skip
-    told = _PASSES if spec.output.name in _PASSES else (spec.output.name,)
-    for where, column in places:
-        if column in told:
-            raise reader.refuse(where, f"the column {column!r} is what the law predicts ({spec.output.name}), so it can't say anything of it; take another column.")  # fmt: skip
-
-
-def _check_symbols(spec: Spec, reader: _Reader) -> None:
-    """Hold every formula's symbols against what exists, and every parameter against the formulas."""
-    scalars = set(spec.scalar_names)
-    references = {f"ref_{i.name}" for i in spec.inputs.values() if i.reference is not None}
-    plain = {i.name for i in spec.inputs.values() if i.function is None}
-    allowed = scalars | references | plain | set(spec.derived)
-    formulas = {"law": spec.law} | {f"[derived] {n}": d.formula for n, d in spec.derived.items()}
-    for where, formula in formulas.items():
-        _refuse_odd(formula.symbols - allowed, allowed, where, reader)
-    for where, formula in {f"[inverse] {n}": f for n, f in spec.inverse.items()}.items():
-        _refuse_odd(formula.symbols - (allowed - plain), allowed - plain, where, reader)
-        for name, _ in sorted(formula.calls):
-            raise reader.refuse(where, f"unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
-    steady = {n for p in spec.parameters.values() if p.ridge is None for n in (p.names or (p.name,))}
-    for p in spec.parameters.values():
-        if p.ridge is not None:
-            _refuse_odd(p.ridge.symbols - steady, steady, f"[parameters] {p.name} ridge", reader)
-    odd = set(spec.inverse) - scalars
-    _refuse_odd(odd, scalars, "[inverse]", reader)
-    used: set[str] = set(spec.law.symbols)
-    for derived in reversed(spec.derived.values()):
-        if derived.name in used:
-            used |= derived.formula.symbols
-    unused = [n for n in (*spec.scalar_names, *spec.derived) if n not in used]
-    if unused:
-        raise reader.refuse("law", f"{', '.join(unused)} never used by the law, directly or through [derived]; "
-                                   "use them in it or remove them.")  # fmt: skip
-    idle = [n for n in spec.inputs if n in plain and n not in used and f"ref_{n}" not in used]
-    if idle:
-        raise reader.refuse("[inputs]", f"{', '.join(idle)} never used by the law, nor through ref_{idle[0]}; "
-                                        "use it in the law or remove it.")  # fmt: skip
-
-
-def _refuse_odd(odd: set[str], allowed: set[str], where: str, reader: _Reader) -> None:
-    if odd:
-        name = sorted(odd)[0]
-        raise reader.refuse(where, f"unknown symbol(s) {', '.join(sorted(odd))}{did_you_mean(name, allowed)} "
-                                   "ref_<input> exists for an input that has a 'reference'.")  # fmt: skip
-
-
-def _check_functions(spec: Spec, reader: _Reader) -> None:
-    """Check calls of function inputs, and that their argument's prior stays in their range."""
-    functions = {i.name: i for i in spec.inputs.values() if i.function}
-    called = set(spec.law.calls).union(*(d.formula.calls for d in spec.derived.values()))
-    for name, argument in sorted(called):
-        if name not in functions:
-            raise reader.refuse(
-                "law", f"unknown function {name!r}{did_you_mean(name, {*FUNCTIONS, *functions})}"
-            )
-        if argument != functions[name].argument:
-            raise reader.refuse("law", f"{name}({argument}): its argument is {functions[name].argument!r}.")
-    for name, entry in functions.items():
-        where = f"[inputs] {name}"
-        if (name, entry.argument) not in called:
-            raise reader.refuse(where, f"is never called; write {name}({entry.argument}) in the law.")
-        parameter = spec.parameters.get(entry.argument)
-        if parameter is None:
-            raise reader.refuse(where, f"its argument {entry.argument!r} is no parameter; it must be one.")
-        low, high = entry.range
-        fixed = parameter.fixed
-        reach = (fixed, fixed) if fixed is not None else parameter.bounds
-        if reach is None or reach[0] < low or reach[1] > high:
-            raise reader.refuse(where, f"the prior of {entry.argument!r} leaves the range [{low:g}, {high:g}]; "
-                                       "give it bounds = [low, high] inside.")  # fmt: skip
-
-
-def _check_discrepancy(spec: Spec, reader: _Reader) -> None:
-    """Check what a discrepancy runs over: inputs on a ratio scale, or one column of the curves."""
-    found = spec.discrepancy
-    if found is None:
-        return
-    if found.kernel == "exponential":
-        if len(found.over) != 1:
-            raise reader.refuse(
-                "[discrepancy] over", 'kernel = "exponential" runs over one column, such as ["step"].'
-            )
-        return
-    used = set(spec.law.symbols).union(*(d.formula.symbols for d in spec.derived.values()))
-    ratio = [i.name for i in spec.inputs.values() if i.reference is not None and i.name in used]
-    for name in found.over:
-        if name not in ratio:
-            raise reader.refuse(
-                "[discrepancy] over",
-                f"{name!r} is no input of the law with a 'reference', which e-folds are counted from{did_you_mean(name, ratio)}",
-            )
-
-
-def _check_point_fit(spec: Spec, reader: _Reader) -> None:
-    natural = set(spec.scalar_names) | set(spec.derived)
-    for name in (*spec.map.starts, *spec.map.fix):
-        if name not in natural:
-            raise reader.refuse("[map]", f"unknown parameter {name!r}{did_you_mean(name, natural)}")
-    for name, value in spec.map.fix.items():
-        parameter = spec.parameters.get(name)
-        low, high = (
-            (parameter.bounds or _RANGES[parameter.support]) if parameter and not parameter.names else (1, 0)
-        )
-        if not low <= value <= high:
-            raise reader.refuse(
-                "[map] fix", f"{name} = {value:g} must be a parameter's value inside its bounds."
-            )

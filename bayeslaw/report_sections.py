@@ -75,7 +75,7 @@ def _headline(case: Case, ahead: Ahead, row: int, prob: float) -> Headline:
         note = f"{name} {middle} [{low}, {show(told['upper'])}] · {far}"
         name, middle, low, high = solved
     if failed(case):
-        note = f"the sampler FAILED a check: do not use this number yet · {note}"
+        note = f"a check FAILED: do not use this number yet · {note}"
     label = f"{case.name}: {name} at {place(case, ahead, row)}"
     return Headline(label, middle, f"{often(prob)} between {low} and {high}", note)
 

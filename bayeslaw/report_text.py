@@ -107,7 +107,10 @@ def verdict_status(cases: list[Case]) -> tuple[str, str]:
     }
     if bad:
         told = "; ".join(f"{n}: {', '.join(names)}" for n, names in bad.items())
-        return "fail", f"Do not use {_listed(list(bad))} yet: the sampler failed a check ({told})."
+        return (
+            "fail",
+            f"Do not use {_listed(list(bad))} yet: {'it' if len(bad) == 1 else 'they'} failed a check ({told}).",
+        )
     sampler = (
         "No check of the sampler failed"
         if any(not isinstance(c.fit, Mixture) and c.fit.method == "nuts" for c in cases)
@@ -120,7 +123,7 @@ def verdict_status(cases: list[Case]) -> tuple[str, str]:
 
 
 def failed(case: Case) -> bool:
-    """Whether the sampler failed a check of this fit."""
+    """Whether this fit, or a forecast by it, failed a check."""
     return any(c.level == "fail" for c in case.all_checks)
 
 

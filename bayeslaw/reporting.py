@@ -83,13 +83,28 @@ def report(
     InputError
         If something given cannot be used, or the file cannot be written.
     """
+    return reported(fits, path, targets, schedule, group, prob, stability, comparison, backtest)[0]
+
+
+def reported(
+    fits: Any,
+    path: Any,
+    targets: Any,
+    schedule: Any,
+    group: Any,
+    prob: Any,
+    stability: Any,
+    comparison: Any,
+    backtest: Any,
+) -> tuple[Path, list[Case]]:
+    """Write a report, and return what it is of, too; arguments as of `report`."""
     check_probability("prob", prob)
     path = check_place(path)
     check_type("report, comparison", comparison, pd.DataFrame | None, "the table that compare(…) returned")
     check_type("report, schedule", schedule, str | None, "a schedule's text")
     studies = {"stability": _by_name("stability", stability), "backtest": _by_name("backtest", backtest)}
     cases = make_cases(fits, targets, schedule, prob, group)
-    return write_page(path, _title(cases), _sections(cases, studies, comparison, prob))
+    return write_page(path, _title(cases), _sections(cases, studies, comparison, prob)), cases
 
 
 def _sections(

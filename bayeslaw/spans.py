@@ -86,8 +86,9 @@ def stability(
         d log y / d log input in the middle of the shortest window) and ``value`` (the law there). ``view`` is trailing or
         growing; ``orders`` how far a window reaches below the target, or how far below it ends. Per
         parameter ``stable_orders``, ``drift_at``, ``resolved_from`` and ``verdict``, see
-        `bayeslaw.drift.Span`, and `stable_spans` as a table. ``failed`` names fits that are not clean, and says of windows that
-        are not ``fitted`` why.
+        `bayeslaw.drift.Span`, and `stable_spans` as a table. ``failed`` names fits whose sampler failed a check, and says of windows that
+        are not ``fitted`` why. ``few_inputs`` marks windows with fewer different inputs than the law has free parameters: a fit
+        alone would fail for it; here such windows are studied, and what they say is largely the prior's, from which a resolved parameter must differ.
         Attributes: ``law_orders`` and ``law_verdict`` over all resolved parameters, ``early_orders``.
         `bayeslaw.text.stability_text` says it in words.
 

@@ -24,6 +24,8 @@ FAMILIES = {"StudentT": ("sigma", "nu"), "Normal": ("sigma",), "Binomial": ("sig
 KERNELS = ("matern32", "matern52", "brownian", "exponential")
 """How a discrepancy is correlated; ``exponential`` is for curves, each wandering on its own."""
 OUTLIERS = ("auto", True, False)
+SMALLEST, LARGEST = 1e-100, 1e100
+"""Sizes that numbers of a law and its data may have, zero aside; `bayeslaw.sizes` says why."""
 INPUT_FUNCTIONS = ("annealing_area",)
 """Inputs that are functions of a parameter; `bayeslaw.functions` has their formulas."""
 JOINT = "\x1f"

@@ -64,7 +64,7 @@ def stack(
     Mixture
         For `forecast`. ``scores`` has dims (law, window): ``log_score_joint``, the log predictive
         density (nat) of all rows of the block behind the window together, NaN where there is no
-        fit; ``failed``, why, or the sampler's checks that failed; ``rows_seen``, ``rows_held``,
+        fit; ``failed``, why, or the checks that failed; ``rows_seen``, ``rows_held``,
         ``end``.
 
     Raises
@@ -306,7 +306,7 @@ def _assembled(records: list[tuple[float, str]], names: list[str], blocks: list[
     shape = len(names), len(blocks)
     score = np.array([s for s, _ in records]).reshape(shape)
     failed = np.array([f for _, f in records], dtype=object).reshape(shape)
-    reason = "why there is no score, or the sampler's checks that failed; empty if the fit is clean"
+    reason = "why there is no score, or the checks that failed; empty if the fit is clean"
     joint = "log predictive density of the rows up to the next window's end, together"
     columns = {
         "rows_seen": ([len(b.seen) for b in blocks], "1", "rows that were fitted"),

@@ -19,10 +19,12 @@ from bayeslaw.filters import keep
 from bayeslaw.gold import GOLD
 from bayeslaw.joins import join_tables, refuse_gaps
 from bayeslaw.opening import Opened, open_tables, refuse_gaps_in_counts
+from bayeslaw.plausible import odd_data, problem_sets
 from bayeslaw.repeats import near_copies, refuse_copies
+from bayeslaw.sizes import check_sizes
 from bayeslaw.spec import Spec, check_spec
 from bayeslaw.storage import as_text, can_be_called, is_number
-from bayeslaw.tallies import COVARIATES, KEYS, row_names, summed, unbiased_rows
+from bayeslaw.tallies import COVARIATES, KEYS, group_columns, row_names, summed, unbiased_rows
 from bayeslaw.validate import check_columns, check_labels, check_several, check_unique
 
 
@@ -118,14 +120,19 @@ def read_table(
         excluded.add(alone, "no partner in the joined table")
         checks += found
     rows = _finished(rows, spec, opened, on or "model", checks)
+    if told.output.name in PASS_OUTPUTS and {"problem", "n", "c"} <= set(opened.frame.columns):
+        checks += problem_sets(_those_in(opened.frame, rows), group_columns(opened.frame, spec))
     rows = _usable(rows, spec, excluded)
+    check_sizes(spec, rows, rows.index + 1, "table")
     for own in spec.pool_columns.values():
         check_several(rows, own)
     refuse_copies(opened.frame)
     if "model" in rows or "run" in rows:
         keys = [key for key in (*KEYS, *COVARIATES, *spec.group_columns, *columns) if key in rows]
         check_unique(rows, list(dict.fromkeys(keys)), "table")
-    return to_dataset(rows, spec, [*excluded.checks(), *checks], **opened.attrs)
+    data = to_dataset(rows, spec, [], **opened.attrs)
+    told = [*excluded.checks(), *checks, *odd_data(spec, rows, data)]
+    return data.assign_attrs(checks=to_json(told))
 
 
 def _columns(spec: Spec) -> list[str]:
@@ -189,6 +196,14 @@ def _several_benchmarks(frame: pd.DataFrame, spec: Spec) -> InputError:
         f", or pool a parameter over them: bl.change(spec, pool={{'{free[0]}': 'benchmark'}})" if free else ""
     )
     return InputError(f"table: several benchmarks; this law describes one: where=['benchmark=…'] of {names}{pool}.")  # fmt: skip
+
+
+def _those_in(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table of counts whose model is still there."""
+    for key in ("model", "run"):
+        if key in frame and key in rows:
+            return frame[frame[key].astype(str).isin(rows[key].astype(str))]
+    return frame
 
 
 def check_positive_inputs(rows: pd.DataFrame, spec: Spec) -> None:

@@ -49,7 +49,7 @@ def summed(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
             "table: a Binomial likelihood needs columns n (samples or problems) and c (correct)."
         )
     if "problem" in frame:
-        by = _group_columns(frame, spec)
+        by = group_columns(frame, spec)
         frame = check_counts(frame, by)
         _refuse_unequal(frame, by)
         sums = frame.groupby(by, sort=False)[["n", "c"]].sum().reset_index()
@@ -104,7 +104,7 @@ def unbiased_rows(frame: pd.DataFrame, spec: Spec, k: int) -> tuple[pd.DataFrame
     InputError
         If counts are malformed, or no observation is left.
     """
-    by = _group_columns(frame, spec)
+    by = group_columns(frame, spec)
     table, found = estimates(frame, k, by)
     short = table["too_few_samples"] > 0
     if short.all():
@@ -114,7 +114,7 @@ def unbiased_rows(frame: pd.DataFrame, spec: Spec, k: int) -> tuple[pd.DataFrame
     return rows.merge(others.astype(rows[by].dtypes.to_dict()), on=by), row_names(table, spec)[short], found
 
 
-def _group_columns(frame: pd.DataFrame, spec: Spec) -> list[str]:
+def group_columns(frame: pd.DataFrame, spec: Spec) -> list[str]:
     """Return the columns that tell one observation from another in a table of problems' counts.
 
     A column over which a parameter is pooled is one: a model is then a row for each difficulty.

@@ -243,6 +243,11 @@ def stability_text(st: xr.Dataset) -> str:
     )
     told = zip(st["window"].values, st["failed"].values, unclean(st), strict=True)
     failed = [f"[{'fail' if bad else 'note'}] {w}: {f}" for w, f, bad in told if f]
+    few = st["window"].values[st["few_inputs"].values.astype(bool) & st["fitted"].values.astype(bool)]
+    if len(few):
+        failed.append(
+            f"[note] {', '.join(few)}: fewer different inputs than the law has parameters; what they say is the prior's"
+        )
     claim = [attrs["claim_verdict"]] if "claim_verdict" in attrs else []
     return "\n".join([head, *claim, shown.map(number).to_string(), early, *failed])
 

@@ -10,12 +10,13 @@ import pandas as pd
 
 from bayeslaw.curves import needs_schedule
 from bayeslaw.errors import SEEDS, InputError, check_type, check_whole
-from bayeslaw.forecasting import forecast_inputs, new_rows, predictor
+from bayeslaw.forecasting import new_rows, predictor
 from bayeslaw.membership import check_groups
 from bayeslaw.mixture import Mixture, members
 from bayeslaw.result import Fit, fit_values
 from bayeslaw.schedules import parse_schedule
 from bayeslaw.spec import Spec
+from bayeslaw.targets import forecast_inputs
 
 PARAMETERS, CHOICE, NOISE, EVALUATION = "parameters", "law choice", "run noise", "evaluation noise"
 TOTAL = "all"

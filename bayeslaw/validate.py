@@ -16,7 +16,8 @@ import pandas as pd
 
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.frames import is_number
-from bayeslaw.spec import JOINT
+from bayeslaw.sizes import ALLOWED, odd_sizes
+from bayeslaw.spec import JOINT, LARGEST
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -30,8 +31,14 @@ _FINITE = pa.Check(lambda s: np.isfinite(s), error="finite numbers")
 _WHOLE = pa.Check(lambda s: (s == np.floor(s)) & (s < 2**53), error="whole numbers below 2^53")
 
 
-def _number(*checks: pa.Check) -> pa.Column:
-    return pa.Column(float, [_FINITE, *checks], nullable=False, coerce=True)
+_SIZED = pa.Check(lambda s: ~odd_sizes(s), error=ALLOWED)
+# An error that is nearly zero is as good as none.
+_NOT_HUGE = pa.Check(lambda s: s <= LARGEST, error=f"numbers up to {LARGEST:g}; check the unit")
+
+
+def _number(name: str) -> pa.Column:
+    sized = _NOT_HUGE if name == "sampling_error" else _SIZED
+    return pa.Column(float, [_FINITE, *COLUMNS.get(name, ()), sized], nullable=False, coerce=True)
 
 
 def _text() -> pa.Column:
@@ -98,7 +105,7 @@ def check_columns(table: pd.DataFrame, names: Iterable[str], what: str = "table"
     refuse_missing(table, names, what)
     numeric = {name: _numbers_only(table, name, what) for name in names if name not in TEXT}
     table = table.assign(**numeric)
-    schema = pa.DataFrameSchema({n: _text() if n in TEXT else _number(*COLUMNS.get(n, ())) for n in names})
+    schema = pa.DataFrameSchema({n: _text() if n in TEXT else _number(n) for n in names})
     return _run(schema, table, what)
 
 

@@ -11,6 +11,7 @@ from scipy.stats import wasserstein_distance
 
 from bayeslaw.catalogue import change
 from bayeslaw.diagnostics import prior_sensitivity, sampler_checks
+from bayeslaw.evidence import few_inputs
 from bayeslaw.heldout import held_out
 from bayeslaw.inference import fit
 from bayeslaw.law import row_columns
@@ -128,6 +129,7 @@ class Study:
             return
         fitted, kept = here
         record = {"failed": ", ".join(c.name for c in sampler_checks(fitted) if c.level == "fail")}
+        record["few_inputs"] = few_inputs(fitted.spec, fitted.data).level == "fail"
         record["sensitivity"] = prior_sensitivity(fitted, xr.Dataset({n: q.draws for n, q in kept.items()}))
         if self.row not in window.seen:
             told = held_out(fitted, self.data.isel(obs=[self.row]), seed=self.settings["seed"]).draws[:, 0]
@@ -165,6 +167,9 @@ class Study:
         out["rows"] = ("window", [len(w.seen) for w in windows], {"units": "1"})
         out["fitted"] = ("window", np.array([f is not None for f in self.found]))
         out["failed"] = ("window", np.array([r["failed"] for r in self.records], dtype=object))
+        few = np.array([r.get("few_inputs", True) for r in self.records])
+        meaning = "fewer different inputs than free parameters: what the window says is largely the prior's"
+        out["few_inputs"] = ("window", few, {"long_name": meaning})
         out["unit"] = ("parameter", np.array([q.unit for q in one.values()], dtype=object))
         out["scale"] = ("parameter", np.array([q.scale for q in one.values()], dtype=object))
         coords = {

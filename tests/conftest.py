@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 import bayeslaw as bl
-from bayeslaw.inference import _predictives
+from bayeslaw.inference import _prior, _replicated
 from bayeslaw.law import derive, evaluate_law, law_inputs
 from bayeslaw.priors import draw_priors
 from bayeslaw.result import make_fit
@@ -93,7 +93,7 @@ def unsampled(name: str, chains: int = 2, draws: int = 100, title: str | None = 
         "posterior": nuts.posterior(spec, drawn, coords),
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords),
     }
-    groups |= inference._predictives(spec, data, groups, rng)
+    groups |= inference._prior(spec, data, rng) | inference._replicated(spec, data, groups, rng)
     settings = {"draws": draws, "tune": 100, "chains": chains, "seed": seed, "target_accept": 0.9}
     return make_fit(replace(spec, title=title or spec.title), data, "nuts", settings, groups)
 
@@ -120,7 +120,7 @@ def handmade(name: str, spec=None, data=None, **values):
         "posterior": posterior.assign_coords(chain=np.arange(2), draw=np.arange(shape[1])),
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}),
     }
-    groups |= _predictives(spec, data, groups, rng)
+    groups |= _prior(spec, data, rng) | _replicated(spec, data, groups, rng)
     return make_fit(spec, data, "nuts", HANDMADE, groups)
 
 

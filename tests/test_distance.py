@@ -15,8 +15,8 @@ import bayeslaw as bl
 from bayeslaw import cases, plots
 from bayeslaw.check import from_json
 from bayeslaw.distance import BUDGET, distance, hull_distance, orders_text
-from bayeslaw.forecasting import forecast_inputs
 from bayeslaw.report_sections import verdict_section
+from bayeslaw.targets import forecast_inputs
 from bayeslaw.text import forecast_text
 
 CHINCHILLA, PASSES = (bl.load_model(n) for n in ("chinchilla", "params-tokens"))

@@ -14,10 +14,10 @@ from scipy.special import logsumexp
 
 import bayeslaw as bl
 from bayeslaw.check import from_json
-from bayeslaw.forecasting import forecast_inputs
 from bayeslaw.heldout import held_out
 from bayeslaw.mixture import law_share, mixed
 from bayeslaw.stacking import _blocks, stacking_weights, unfrozen
+from bayeslaw.targets import forecast_inputs
 
 FAST = {"draws": 200, "tune": 300, "chains": 2, "progress": False}
 SCORES = xr.Dataset({"log_score_joint": (("law", "window"), np.zeros((1, 3)))})

@@ -1,0 +1,545 @@
+"""What rows can bear: sizes of numbers, priors within reach, inputs enough, and tables that mean what they say."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+from conftest import PUBLISHED_SCHEDULES, TRAINING_SCHEDULES, noiseless, shared
+
+import bayeslaw as bl
+from bayeslaw import inference, plots
+from bayeslaw.catalogue import parse_toml
+from bayeslaw.check import from_json
+from bayeslaw.cli import main
+from bayeslaw.evidence import CONFLICT, distinct_inputs, few_inputs, free_parameters, prior_conflict
+from bayeslaw.intervals import finite_checks, over_draws
+from bayeslaw.plausible import directions
+from bayeslaw.pointfit import point_spec
+from bayeslaw.sizes import check_sizes
+
+POWER, COMPUTE, CHINCHILLA, GOLD = (
+    bl.load_model(n) for n in ("power", "compute", "chinchilla", "gold-likelihood")
+)
+
+
+def curve(**columns) -> pd.DataFrame:
+    x = np.geomspace(1e2, 1e6, 12)
+    return pd.DataFrame({"x": x, "y": 0.5 + 3 * x**-0.3, **columns})
+
+
+def instead(column: str, value: float) -> pd.DataFrame:
+    """A table with one number that no table should hold, in its third row."""
+    frame = curve(sampling_error=0.01)
+    frame.loc[2, column] = value
+    return frame
+
+
+def line(scale: str = "identity", **priors) -> bl.Spec:
+    """A law on the scale of its own output, in an input that may be anything."""
+    prior = {"a": [-3, 3], "b": [-3, 3], **priors}
+    support = {n: "positive" if v[0] > 0 else "real" for n, v in prior.items()}
+    parameters = "\n".join(f'{n} = {{ support = "{support[n]}", prior_90 = {v} }}' for n, v in prior.items())
+    return parse_toml(f"""
+        law = "a + b * x"
+        [inputs]
+        x = {{ column = "x" }}
+        [output]
+        name = "y"
+        unit = "points"
+        scale = "{scale}"
+        [parameters]
+        {parameters}
+        [likelihood]
+        family = "Normal"
+        sigma = {{ prior_90 = [0.01, 1] }}
+    """, "line")  # fmt: skip
+
+
+# ---- sizes
+
+READ = [
+    ("x subnormal", POWER, instead("x", 5e-324), ["'x', row 3", "5e-324", "from 1e-100 to 1e+100", "check the unit"]),
+    ("x tiny", POWER, instead("x", 1e-200), ["'x', row 3", "1e-200"]),
+    ("x huge", POWER, instead("x", 1e200), ["'x', row 3", "1e+200"]),
+    ("y subnormal", POWER, instead("y", 1e-310), ["'y', row 3", "1e-310"]),
+    ("y huge", POWER, instead("y", 1e150), ["'y', row 3", "1e+150"]),
+    ("x huge and negative", line(), curve(x=-1e200), ["'x', rows 1, 2, 3 and 9 more", "-1e+200"]),
+    ("error huge", POWER, instead("sampling_error", 1e300), ["'sampling_error', row 3", "1e+300"]),
+    ("error beside its value", POWER, instead("sampling_error", 1e8), ["'sampling_error', row 3", "1e+08", "1e+06 times the row's y"]),
+    ("error beside all values", line(), instead("sampling_error", 1e8), ["'sampling_error', row 3", "1e+06 times the largest value"]),
+    ("a rate", COMPUTE, pd.DataFrame({"compute": [1e18, 1e19], "pass_at_k": [0.1, 1e-300]}), ["'pass_at_k', row 2", "1e-300"]),
+    ("parameters", CHINCHILLA, pd.DataFrame({"params": [1e8, 1e120], "tokens": 1e9, "loss": 3.0}), ["'params', row 2", "1e+120"]),
+    ("a gold solution", GOLD, pd.DataFrame({"gold_nll": [10.0, 1e-150], "pass_at_k": 0.1}), ["'gold_nll', row 2", "1e-150"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "table", "words"), [c[1:] for c in READ], ids=[c[0] for c in READ])
+def test_numbers_of_absurd_size_are_refused_while_reading(spec, table, words):
+    with pytest.raises(bl.InputError) as caught:
+        bl.read_table(table, spec)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_curve_of_absurd_rates_is_refused():
+    frame = pd.DataFrame({"run": "a", "step": [10, 20], "loss": [3.0, 2.9]})
+    with pytest.raises(bl.InputError, match=r"'lr_area'.*1e-100 to 1e"):
+        bl.read_curves(frame, bl.load_model("annealing"), "constant(peak=1e-150, total=30)")
+
+
+MADE = [
+    ("x", 5e-324, "data: column 'x', row 3: found 4.94066e-324"),
+    ("x", 1e308, "data: column 'x', row 3: found 1e+308"),
+    ("y", 1e-310, "data: column 'y', row 3: found 1e-310"),
+    ("sampling_error", 1e300, "data: column 'sampling_error', row 3: found 1e+300"),
+    ("sampling_error", 1e8, "allowed: standard errors up to 1e+06 times the row's y"),
+]
+
+
+@pytest.mark.parametrize("method", ["nuts", "map"])
+@pytest.mark.parametrize(("name", "value", "words"), MADE)
+def test_and_by_fit_of_data_made_otherwise(name, value, words, method):
+    data = bl.read_table(curve(sampling_error=0.01), POWER)
+    values = data[name].values.copy()
+    values[2] = value
+    with pytest.raises(bl.InputError) as caught:
+        bl.fit(POWER, data.assign({name: ("obs", values)}), method)
+    assert words in str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return bl.fit(POWER, bl.read_table(curve(), POWER), "map", bootstrap=20)
+
+
+TARGETS = [
+    ({"x": [1e7, 5e-324]}, ["targets: x = 4.94066e-324", "from 1e-100 to 1e+100"]),
+    ({"x": [1e200]}, ["targets: x = 1e+200"]),
+    ({"x": [1e7], "sampling_error": [1e300]}, ["sampling_error = 1e+300", "1e+06 times the largest y"]),
+    ({"x": [1e7], "sampling_error": [1e9]}, ["sampling_error = 1e+09"]),
+]
+
+
+@pytest.mark.parametrize(("targets", "words"), TARGETS)
+def test_and_among_targets(fit, targets, words):
+    with pytest.raises(bl.InputError) as caught:
+        bl.forecast(fit, targets)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "table"),
+    [
+        (POWER, curve().assign(sampling_error=lambda d: 10 * d["y"])),
+        (POWER, curve(sampling_error=1e-200)),  # as good as none
+        (line(), curve().assign(y=lambda d: d["y"] - d["y"].iloc[3], sampling_error=0.3)),  # a value of zero
+        (line(), curve(x=np.append(np.zeros(6), np.linspace(-2, 2, 6)))),
+        (line(), curve(y=0.0, sampling_error=0.3)),
+        (POWER, curve(x=np.geomspace(1e-20, 1e40, 12))),
+    ],
+)  # fmt: skip
+def test_unusual_numbers_are_fine(spec, table):
+    data = bl.read_table(table, spec)
+    check_sizes(spec, data)
+    assert data.sizes["obs"] == len(table)
+
+
+# ---- priors
+
+SPIKES = [
+    ("level", (0.5, 0.5000000000000001), ["[parameters] level prior_90", "hold it with fixed = 0.5"]),
+    ("level", (0.5, 0.5000001), ["closer than 1e-06", "--fix"]),
+    ("floor", (0.3, 0.3 + 1e-9), ["[parameters] floor prior_90"]),
+    ("sigma", (0.01, 0.01 + 1e-12), ["[likelihood] sigma prior_90"]),
+    ("discrepancy_scale", (1.0, 1.0 + 1e-9), ["hold it with fixed"]),
+    ("level", (1e-200, 1.0), ["ends of a size from 1e-100"]),
+    ("level", (1.0, 1e200), ["ends of a size from 1e-100"]),
+]
+
+
+@pytest.mark.parametrize(("name", "ends", "words"), SPIKES)
+def test_a_prior_that_is_one_value_is_refused(name, ends, words):
+    with pytest.raises(bl.InputError) as caught:
+        bl.change(POWER, prior={name: ends})
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_prior_on_the_line_is_judged_by_its_size():
+    assert line(a=[-1e-9, 1e-9]).parameters["a"].prior_90 == (-1e-9, 1e-9)
+    with pytest.raises(bl.InputError, match="as good as one value"):
+        line(a=[1000.0, 1000.0001])
+    text = POWER.to_toml().replace("[parameters.floor]", "[parameters.floor]\nbounds = [0.2, 0.2000000001]")
+    with pytest.raises(bl.InputError, match=r"floor bounds.*as good as one value"):
+        parse_toml(text, "narrow")
+
+
+@pytest.mark.parametrize("method", ["nuts", "map"])
+@pytest.mark.parametrize(
+    "name", ["power", "compute", "chinchilla", "broken-power", "sigmoid-power", "annealing"]
+)
+@pytest.mark.parametrize("factor", [1e-30, 1e-90, 1e40])
+def test_rows_that_no_prior_reaches_are_refused_before_compiling(name, factor, method):
+    spec, data = noiseless(name)
+    if name == "annealing":
+        data = data.isel(obs=slice(None, None, 4))
+    output = spec.output.name
+    with pytest.raises(bl.InputError) as caught:
+        bl.fit(spec, data.assign({output: data[output] * factor}), method)
+    assert "prior standard deviations away" in str(caught.value)
+    assert f"Check the unit of column {output!r}, or change(spec, prior={{…}})" in str(caught.value)
+
+
+def conflict(spec: bl.Spec, data: xr.Dataset):
+    """Return the check that a posterior of these rows would have, without sampling it."""
+    spec = bl.resolve(spec, data)
+    from bayeslaw.result import Fit
+
+    groups = inference._prior(spec, data, np.random.default_rng(0))
+    tree = xr.DataTree.from_dict({**groups, "observed_data": data[[spec.output.name]], "constant_data": data.drop_vars(spec.output.name)})  # fmt: skip
+    (check,) = prior_conflict(Fit(spec, tree))
+    return check
+
+
+def test_rows_far_from_the_priors_are_warned_of():
+    data = bl.read_table(curve().assign(y=lambda d: 2e4 * d["y"]), POWER)
+    check = conflict(POWER, data)
+    assert check.level == "warn" and CONFLICT < check.value < 7
+    assert "change(spec, prior=" in check.message
+    wide = bl.change(POWER, prior={"level": (1, 1e6)})
+    assert conflict(wide, data).level == "ok"
+    assert prior_conflict(bl.fit(wide, data, "map", bootstrap=0)) == []
+
+
+@pytest.mark.parametrize("factor", [1.0, 30.0, 1 / 30])
+@pytest.mark.parametrize(
+    "spec",
+    [line(), line(a=[0.02, 15], b=[0.001, 0.1]), line(a=[0.1, 2.0], b=[-0.5, -0.1])],
+    ids=["real", "positive", "mixed"],
+)
+def test_on_their_own_scale_priors_are_judged_by_their_shape(spec, factor):
+    """A positive parameter's long tail on the line is no conflict, and a real one's is no logarithm."""
+    x = np.linspace(0, 5, 20)
+    middle = {n: (p.prior_90[0] * p.prior_90[1]) ** 0.5 if p.support == "positive" else np.mean(p.prior_90) for n, p in spec.parameters.items()}  # fmt: skip
+    y = middle["a"] + middle["b"] * x
+    if factor == 1:
+        assert conflict(spec, bl.read_table(pd.DataFrame({"x": x, "y": y}), spec)).value < 1
+    else:  # thirty times a median is within the long tail of a log-normal, not so of a normal
+        table = pd.DataFrame({"x": x, "y": 0.55 * factor + 0 * x})
+        assert conflict(line(a=[0.02, 15], b=[0.001, 0.1]), bl.read_table(table, spec)).level == "ok"
+
+
+def test_a_normal_prior_on_the_line_refuses_what_is_far():
+    table = pd.DataFrame({"x": np.linspace(0, 1, 20), "y": 900.0})
+    with pytest.raises(bl.InputError, match="expects -"):
+        bl.fit(line(), bl.read_table(table, line()))
+
+
+# ---- forecasts that are no numbers
+
+
+@pytest.fixture(scope="module")
+def broken(fit):
+    """A fit whose law has no value far out in some of its draws, in most, or in all, or is too large."""
+
+    def make(kind: str) -> bl.Fit:
+        spec, data = line("log"), bl.read_table(curve(x=np.linspace(1, 2, 12)), line("log"))
+        fitted = bl.fit(spec, data, "map", bootstrap=2000)
+        tree = fitted.tree.copy(deep=True)
+        slope = np.zeros(2000)
+        share = {"few": 4, "many": 400, "all": 2000, "sound": 0, "huge": 0}[kind]
+        slope[:share] = -1e3
+        tree["bootstrap"]["b"][0, :] = slope
+        tree["bootstrap"]["a"][0, :] = 1.0
+        return bl.Fit(fitted.spec, tree)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("kind", "level", "words"),
+    [
+        ("sound", None, ""),
+        ("few", "warn", "in up to 0.2 % of the draws, which are left out"),
+        ("many", "fail", "in up to 20 % of the draws"),
+        ("all", "fail", "the forecast is no finite number"),
+        ("huge", "fail", "1 of 1 targets (the first is number 1) the forecast is no finite number"),
+    ],
+)
+def test_a_forecast_that_is_no_number_fails(broken, kind, level, words, tmp_path):
+    one = broken(kind)
+    if kind == "huge":
+        residual = one.tree["point"]["residual"]
+        one.tree["point"]["residual"] = residual + 800.0
+    fc = bl.forecast(one, {"x": [10.0]})
+    found = {c.name: c for c in from_json(fc.attrs["checks"])}
+    assert ("finite" in found) == (level is not None)
+    if level:
+        assert found["finite"].level == level and words in found["finite"].message
+    if kind in ("few", "many", "sound"):
+        assert np.isfinite(fc["median"]).all()
+    figure = plots.plot_forecast(one, fc)
+    if level:
+        assert f"{level}: finite" in figure.get_supxlabel().replace("\n", " ") or level == "warn"
+    plots.save(figure, tmp_path / "forecast.png")
+    one.save(tmp_path / "fit.nc")
+    done = CliRunner().invoke(main, ["forecast", str(tmp_path / "fit.nc"), "--at", "x=10", "--plot", str(tmp_path / "b.png")])  # fmt: skip
+    assert isinstance(done.exception, SystemExit | None), done.exc_info
+    assert done.exit_code == (1 if level == "fail" else 0), done.output
+    done = CliRunner().invoke(main, ["report", str(tmp_path / "fit.nc"), "--at", "x=10", "-o", str(tmp_path / "r.html")])  # fmt: skip
+    assert isinstance(done.exception, SystemExit | None), done.exc_info
+    assert done.exit_code == (1 if level == "fail" else 0), done.output
+    page = (tmp_path / "r.html").read_text()
+    assert ("Do not use line yet: it failed a check (line: finite)" in page) == (level == "fail")
+
+
+def test_a_schedule_on_which_the_law_has_no_value_is_drawn_and_fails():
+    spec, data = noiseless("annealing")
+    fitted = bl.fit(spec, data, "map", bootstrap=40)
+    tree = fitted.tree.copy(deep=True)
+    tree["bootstrap"]["drop"][0, :] = 50.0  # annealing takes more than there is
+    one = bl.Fit(fitted.spec, tree)
+    fc = bl.forecast(one, schedule="cosine(peak=2e-4, end=0, total=20000)", steps=[5000, 15000, 20000])
+    (check,) = [c for c in from_json(fc.attrs["checks"]) if c.name == "finite"]
+    assert check.level == "fail" and "of 3 steps" in check.message
+    assert "fail: finite" in plots.plot_forecast(one, fc).get_supxlabel()
+
+
+def test_draws_without_a_value_are_left_out():
+    draws = np.array([[1.0, np.nan, np.inf], [2.0, 4.0, -np.inf], [3.0, 6.0, np.nan]])
+    mean, (middle,) = over_draws(draws, np.isfinite(draws), [0.5])
+    np.testing.assert_array_equal(mean, [2, 5, np.nan])
+    np.testing.assert_array_equal(middle, [2, 5, np.nan])
+    told = {n: np.ones((3, 4)) for n in ("mean", "median", "lower", "upper")} | {
+        "valueless": np.zeros((3, 4))
+    }
+    assert finite_checks(told) == []
+    told["upper"][2, 1] = np.inf
+    (check,) = finite_checks(told, np.array([5, 6, 7, 8]))
+    assert "1 of 4 steps (the first is step 6)" in check.message
+
+
+# ---- enough inputs
+
+
+@pytest.mark.parametrize(
+    ("name", "free"),
+    [("power", 3), ("compute", 3), ("chinchilla", 5), ("params-tokens", 5), ("gold-likelihood", 3),
+     ("annealing", 5), ("broken-power", 6), ("sigmoid-power", 5)],
+)  # fmt: skip
+def test_free_parameters_are_counted(name, free):
+    spec = bl.load_model(name)
+    assert free_parameters(spec) == free
+    assert free_parameters(point_spec(spec)) == free - len(spec.map.fix)
+    first = next(n for n, p in spec.parameters.items() if not p.names)
+    value = spec.parameters[first].prior_90[0]
+    assert free_parameters(bl.change(spec, fix={first: value})) == free - 1
+
+
+@pytest.mark.parametrize(
+    ("x", "level"),
+    [
+        ([1e3], "fail"),
+        ([1e3, 1e5], "fail"),
+        ([1e3, 1e5] * 10, "fail"),  # many rows, two inputs
+        ([1e3, 1e3 * (1 + 1e-9), 1e5], "fail"),  # one input, written twice
+        ([1e3, 1e4, 1e5], "warn"),
+        ([1e3, 1e4, 1e5, 1e6], "ok"),
+    ],
+)
+@pytest.mark.parametrize("bootstrap", [0, 10])
+def test_fewer_inputs_than_parameters_fail_by_either_method(x, level, bootstrap):
+    data = bl.read_table(pd.DataFrame({"x": x, "y": 2 * np.array(x) ** -0.1}), POWER)
+    found = bl.checks(bl.fit(POWER, data, "map", bootstrap=bootstrap))
+    (check,) = [c for c in found if c.name == "few-inputs"]
+    assert (check.level, check.value) == (level, len(set(np.round(x, 3))))
+    assert few_inputs(POWER, data) == check  # what a posterior's checks say, too
+    if level != "ok":
+        assert "for 3 free parameters" in check.message and "fix={…}" in check.message
+    held = bl.change(POWER, fix={"floor": 0.0, "alpha": 0.1})
+    if level == "fail" and len(x) > 1:
+        assert few_inputs(held, data).level != "fail"
+
+
+def test_inputs_of_several_columns_and_of_schedules():
+    table = pd.DataFrame(
+        {"params": [1e8, 1e8, 1e9, 1e9, 1e8], "tokens": [1e9, 1e10, 1e9, 1e10, 1e9], "loss": 3.0}
+    )
+    assert distinct_inputs(CHINCHILLA, bl.read_table(table, CHINCHILLA)) == 4
+    spec, data = noiseless("annealing")
+    assert few_inputs(spec, data).level == "ok"
+    assert few_inputs(spec, data.isel(obs=[0, 1, 2])).level == "fail"
+
+
+def test_too_few_inputs_end_the_command_with_one_and_a_back_test_names_them(tmp_path):
+    table = curve().iloc[[0, 6] * 4]
+    table.to_csv(tmp_path / "two.csv", index=False)
+    out = str(tmp_path / "fit.nc")
+    done = CliRunner().invoke(main, ["fit", "power", str(tmp_path / "two.csv"), "-o", out, "--method", "map"])
+    assert done.exit_code == 1 and "[fail] few-inputs: 2 different inputs" in done.output
+    help_text = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
+    assert "too few different inputs" in help_text
+    rows = pd.concat([curve().iloc[[0, 1] * 3], curve().iloc[3:]])
+    bt = bl.backtest(POWER, bl.read_table(rows, POWER), "x", methods=["point"], windows=[300.0, 1e4], bootstrap=20, progress=False)  # fmt: skip
+    assert bt["failed"].values.tolist() == [["few-inputs", ""]]
+
+
+# ---- tables that mean what they say
+
+
+def told(data: xr.Dataset, name: str):
+    return [c for c in from_json(data.attrs["checks"]) if c.name == name]
+
+
+def runs(rng: np.random.Generator, rows: int = 30) -> pd.DataFrame:
+    params, tokens = 10 ** rng.uniform(7, 10, rows), 10 ** rng.uniform(9, 12, rows)
+    return pd.DataFrame({"params": params, "tokens": tokens})
+
+
+RISING = [
+    ("loss with parameters and tokens", CHINCHILLA, lambda d: d.assign(loss=1 + 0.1 * np.log(d["params"]) + 0.1 * np.log(d["tokens"])), ["loss rises with params and with tokens", "'chinchilla' falls", "row "]),
+    ("with compute", COMPUTE, lambda d: d.assign(neg_log_pass_at_k=(d["params"] * d["tokens"]) ** 0.05), ["rises with compute"]),
+    ("an accuracy, named y", POWER, lambda d: pd.DataFrame({"x": d["params"], "y": d["params"] ** 0.1, "model": [f"m{i}" for i in d.index]}), ["y rises with x", "(m"]),
+    ("a likelihood's −log the wrong way", GOLD, lambda d: pd.DataFrame({"gold_nll": d["params"] / 1e8, "neg_log_pass_at_k": 9 - 0.3 * np.log(d["params"])}), ["falls with gold_nll", "rises"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "make", "words"), [c[1:] for c in RISING], ids=[c[0] for c in RISING])
+def test_an_output_that_goes_against_the_law_is_warned_of(spec, make, words):
+    frame = make(runs(np.random.default_rng(0)))
+    (check,) = told(bl.read_table(frame, spec), "against-law")
+    assert check.level == "warn"
+    for word in words:
+        assert word in check.message
+
+
+def test_what_is_noise_or_rises_in_one_input_alone_is_not():
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        frame = runs(rng, int(rng.integers(3, 40)))
+        noise = frame.assign(loss=3 * np.exp(0.3 * rng.standard_normal(len(frame))))
+        assert told(bl.read_table(noise, CHINCHILLA), "against-law") == []
+        power = noise.rename(columns={"params": "x", "loss": "y"})
+        assert told(bl.read_table(power, POWER), "against-law") == []
+    one = frame.assign(loss=1 + 0.1 * np.log(frame["params"]) + 1e9 / frame["tokens"])
+    assert told(bl.read_table(one, CHINCHILLA), "against-law") == []
+    in_step = pd.DataFrame({"params": 10.0 ** np.arange(7, 15), "tokens": 2 * 10.0 ** np.arange(8, 16), "loss": np.linspace(2, 4, 8)})  # fmt: skip
+    assert told(bl.read_table(in_step, CHINCHILLA), "against-law") != []  # proportional inputs count once
+
+
+def test_a_law_that_may_go_either_way_is_not_judged():
+    spec = line()
+    data = bl.read_table(curve(y=np.linspace(0, 1, 12)), spec)
+    assert directions(spec, data) == {"x": 0} and from_json(data.attrs["checks"]) == []
+
+
+def counts(sets: dict[str, str]) -> pd.DataFrame:
+    rows = [(m, p, 10, 1 + i) for i, (m, ps) in enumerate(sets.items()) for p in ps]
+    frame = pd.DataFrame(rows, columns=["model", "problem", "n", "c"])
+    return frame.assign(compute=1e18 * 10 ** pd.factorize(frame["model"])[0])
+
+
+@pytest.mark.parametrize("family", ["StudentT", "Binomial"])
+def test_models_with_other_problems_are_named(family):
+    spec = bl.change(COMPUTE, likelihood={"family": "Binomial"}) if family == "Binomial" else COMPUTE
+    alike = counts({"a": "pqrs", "b": "pqrs", "c": "pqrs"})
+    assert told(bl.read_table(alike, spec), "problem-sets") == []
+    (check,) = told(
+        bl.read_table(counts({"a": "pqrs", "b": "pq", "c": "pqrs", "d": "pqrst"}), spec), "problem-sets"
+    )
+    assert (check.level, check.value) == ("warn", 2.0)
+    assert "2 of 4 models" in check.message and "b 2, d 5; all share 2" in check.message
+    letters = "".join(map(chr, range(100, 150)))
+    (check,) = told(bl.read_table(counts({"a": letters, "b": letters + "ä", "c": letters}), spec), "problem-sets")  # fmt: skip
+    assert check.level == "note"  # one problem in fifty hardly moves a mean
+
+
+def test_gsm8k_has_a_checkpoint_with_other_problems():
+    table = pd.read_csv(shared("pythia/gsm8k_counts.csv"))
+    (check,) = told(bl.read_table(table, COMPUTE), "problem-sets")
+    assert check.level == "warn" and "Pythia_12B_2M 30" in check.message and "all share 30" in check.message
+    gold = bl.read_table(table, GOLD, join=shared("pythia/gsm8k_gold_nll.csv"))
+    assert told(gold, "problem-sets") == []  # the nine with gold solutions share all 128
+
+
+@pytest.mark.parametrize(
+    ("compute", "words"),
+    [
+        (lambda c: c, ""),
+        (lambda c: 1.3 * c, ""),
+        (lambda c: 3 * c, "3 times 6·params·tokens in the median; 30 of 30 rows"),
+        (lambda c: c / 1e21, "1e-21 times"),
+        (lambda c: c * np.where(np.arange(30) == 7, 10, 1), "1 of 30 rows are off by more than a factor of 2: row 8 (10)"),
+        (lambda c: c.where(np.arange(30) != 7), ""),
+    ],
+)  # fmt: skip
+def test_compute_that_is_not_six_params_tokens(compute, words):
+    frame = runs(np.random.default_rng(1)).assign(loss=3.0)
+    frame["compute"] = compute(6 * frame["params"] * frame["tokens"])
+    found = told(bl.read_table(frame, CHINCHILLA), "compute-factor")
+    assert bool(found) == bool(words)
+    if words:
+        assert found[0].level == "warn" and words in found[0].message
+
+
+def real_tables():
+    """Yield the real tables under the shipped laws that describe them."""
+    chinchilla = pd.read_csv(shared("chinchilla/runs.csv"))
+    yield CHINCHILLA, bl.read_table(chinchilla, CHINCHILLA)
+    for name in ("power", "broken-power", "sigmoid-power"):
+        spec = bl.load_model(name)
+        table = pd.DataFrame({"x": chinchilla["tokens"], "y": chinchilla["loss"]}).drop_duplicates("x")
+        yield spec, bl.read_table(table, spec)
+    gsm = pd.read_csv(shared("pythia/gsm8k_counts.csv"))
+    for name in ("compute", "params-tokens"):
+        spec = bl.load_model(name)
+        yield spec, bl.read_table(gsm, spec, k=16, where="lr_warming_up=0")
+    yield GOLD, bl.read_table(gsm, GOLD, join=shared("pythia/gsm8k_gold_nll.csv"))
+    annealing = bl.load_model("annealing")
+    for size in ("25M", "100M"):
+        where = [f"model_size={size}", "run=" + "|".join(TRAINING_SCHEDULES)]
+        yield annealing, bl.read_curves(shared("schedules/loss_curves.csv"), annealing, TRAINING_SCHEDULES, where=where, rename={"schedule": "run"})  # fmt: skip
+    yield (
+        annealing,
+        bl.read_curves(shared("published/annealing_curves_20k.csv"), annealing, PUBLISHED_SCHEDULES),
+    )
+    base = pd.read_csv(shared("humaneval/base_models.csv")).dropna(subset=["FLOPs (1E21)", "HumanEval"])
+    table = pd.DataFrame({"model": base["Model"], "family": base["Model Family"], "compute": base["FLOPs (1E21)"] * 1e21, "params": base["Model Size (B)"] * 1e9, "tokens": base["Pretraining Data Size (T)"] * 1e12, "n": 164, "c": (base["HumanEval"] * 164).round().astype(int)})  # fmt: skip
+    counted = bl.change(COMPUTE, likelihood={"family": "Binomial"}, pool={"level": "family"})
+    yield counted, bl.read_table(table, counted)
+    gadre = pd.read_csv(shared("gadre/gadre_models_losses.csv"))
+    for loss in ("loss_openlm", "loss_c4_val", "loss_de-en"):
+        yield CHINCHILLA, bl.read_table(gadre, CHINCHILLA, where="dataset=rpj", rename={loss: "loss"})
+    for part in ("hot", "cool_end", "slim_chinchilla"):
+        gem = pd.read_csv(shared(f"gemstones/wandb_df_for_fitting_{part}.csv"))
+        yield CHINCHILLA, bl.read_table(gem.rename(columns={"params_active_precise": "params", "final_loss": "loss", "FLOPs": "compute"}), CHINCHILLA)  # fmt: skip
+    far = pd.read_csv(shared("active_sl/farseer.csv")).rename(columns={"N": "params", "D": "tokens"})
+    yield CHINCHILLA, bl.read_table(far, CHINCHILLA)
+    yield CHINCHILLA, bl.read_table(shared("active_sl/data_constrained.csv"), CHINCHILLA)
+    for file, x, y in (
+        ("moe", "dense_parameter_count", "loss_validation"),
+        ("parallel", "num_params", "loss"),
+    ):
+        yield POWER, bl.read_table(shared(f"active_sl/{file}.csv"), POWER, rename={x: "x", y: "y"})
+
+
+def test_real_tables_under_the_laws_that_describe_them_pass():
+    for spec, data in real_tables():
+        warned = [c.name for c in from_json(data.attrs["checks"]) if c.level == "warn"]
+        assert set(warned) <= {"rows-not-used", "gold-effective-problems"}, spec.name
+        assert few_inputs(bl.resolve(spec, data), data).level == "ok"
+        some = data.isel(obs=np.unique(np.linspace(0, data.sizes["obs"] - 1, 200).astype(int)))
+        check = conflict(spec, some)
+        assert check.level == "ok" and check.value < 2, (spec.name, check.value)
+
+
+def test_checks_of_data_are_json_that_travels(tmp_path):
+    frame = runs(np.random.default_rng(0)).assign(loss=lambda d: d["params"] ** 0.05 * d["tokens"] ** 0.05)
+    data = bl.read_table(frame, CHINCHILLA)
+    assert json.loads(data.attrs["checks"])[0]["name"] == "against-law"
