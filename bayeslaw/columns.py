@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.frames import refuse_twins
-from bayeslaw.validate import numbers, refuse
+from bayeslaw.validate import check_columns, numbers
 
 PASS_OUTPUTS = ("neg_log_pass_at_k", "pass_at_k")
 """Outputs that can be computed from counts or from a column ``pass_at_k``."""
@@ -67,7 +67,10 @@ def rename_columns(
         if name == "compute" and name not in theirs and ("compute" in ours or all(factors(ours, rename))):
             late[name] = rename[name]
         elif name not in theirs and name not in late:
-            raise InputError(f"rename: no column {name!r}{did_you_mean(name, theirs, 'The table has')}")
+            follows = " compute would follow from params and tokens." if name == "compute" else ""
+            raise InputError(
+                f"rename: no column {name!r}{did_you_mean(name, theirs, 'The table has')}{follows}"
+            )
     return renamed, late
 
 
@@ -122,7 +125,7 @@ def with_compute(
     for name in both:
         found, odd = numbers(frame[name], spelled=False)
         if odd.any() and asked:
-            refuse("table", name, frame.index[odd], frame[name], "numbers")
+            check_columns(frame[odd], [name])
         if odd.any():
             return frame
         values.append(found)

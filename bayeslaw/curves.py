@@ -156,7 +156,7 @@ def _texts(
 def _none_for(missing: list[str], unknown: list[str], frame: pd.DataFrame) -> str:
     """Say which runs have no schedule, and every way to give one."""
     named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-    near = did_you_mean(missing[0], unknown, "Given for no run of the table:").strip(". ") if unknown else ""
+    near = did_you_mean(missing[0], unknown, "Given for no run of the table:").strip(";. ") if unknown else ""
     return (
         f"schedules: none for run(s) {named}{f' ({near})' if near else ''}; give one each "
         f'(--schedule "run=cosine(peak=…, end=…, warmup=…, total=…)"){_logged(frame)}, or leave the run out with '

@@ -51,7 +51,7 @@ def refuse_copies(frame: pd.DataFrame, what: str = "table") -> None:
         "table.drop_duplicates()" if len(copies) > _MANY else f"where='row!={shown}' / --where 'row!={shown}'"
     )
     raise InputError(
-        f"{what}: {same} are the same in every column{f' (and so are {more} other sets of rows)' if more else ''}: an "
+        f"{what}: {same} are the same in every column{f' (and {more} more such set' + 's' * (more > 1) + ')' if more else ''}: an "
         f"observation that stands twice counts twice and narrows the interval. Take the copies out: {out}; or, if they "
         "are repeated runs, tell them apart by a column of labels, called run (rename={'yours': 'run'} / --rename yours=run)."
     )

@@ -187,7 +187,7 @@ def curves(frame, schedules=None, **options):
 
 
 TABLES = [
-    ("a copy", reads(pd.concat([row_of(), row_of().iloc[1:]]), POWER), ["rows 2, 4 are the same in every column", "1 other", "row!=4|5", "rename={'yours': 'run'}"]),
+    ("a copy", reads(pd.concat([row_of(), row_of().iloc[1:]]), POWER), ["rows 2, 4 are the same in every column", "1 more such set)", "row!=4|5", "rename={'yours': 'run'}"]),
     ("a copy beside a counter", reads(pd.concat([row_of(), row_of().iloc[:1]], ignore_index=True).reset_index(), POWER), ["rows 1, 4"]),
     ("a copy of a named row", reads(pd.concat([runs(), runs().iloc[:1]])), ["rows 1, 4 are the same in every column"]),
     ("a copy among counts", reads(pd.concat([counts(), counts().iloc[:1]]), bl.change(COMPUTE, likelihood={"family": "Binomial"})), ["rows 1, 7 are the same"]),
@@ -215,7 +215,7 @@ TABLES = [
     ("a gap behind counts' compute", reads(counts(params=1e8, tokens=[1e9, 1e9, None, 1e9, 1e9, 1e9]).drop(columns="compute"), COMPUTE), ["column 'tokens', row 3"]),
     ("a gap in counts' names", reads(counts(model=["a", "a", "b", None, "c", "c"]), bl.change(COMPUTE, likelihood={"family": "Binomial"})), ["column 'model', row 4"]),
     ("a gap behind compute", reads(runs(tokens=[1e9, None, 1e9]), POWER, rename={"compute": "x", "loss": "y"}), ["column 'tokens', row 2"]),
-    ("texts behind compute", reads(runs(tokens=["1B", "2B", "3B"]), where="compute>1e18"), ["column 'tokens', rows 1, 2, 3", "1B"]),
+    ("texts behind compute", reads(runs(tokens=["1B", "2B", "3B"]), where="compute>1e18"), ["column 'tokens', rows 1, 2, 3", "1B", "70e6 for 70M"]),
     ("140 columns", reads(WIDE), ["no column 'loss'", "The table has loss_", " and 135 more."]),
     ("140 columns in where", reads(WIDE, where="los_3=1"), ["did you mean 'loss_3'?", "The table has", " and 135 more."]),
     ("no header", reads(pd.DataFrame([[1e8, 1e9, 3.0]])), ["no column 'loss'", "Columns are called 0, 1, 2", "line of names missing"]),
@@ -224,14 +224,14 @@ TABLES = [
     ("no second table", reads(runs(), join={"model": ["a"]}), ["joined table: found dict"]),
     ("rename to a number", reads(runs(), rename={"params": 3}), ["rename: found {'params': 3}"]),
     ("rename a list", reads(runs(), rename=["params"]), ["rename: found ['params']"]),
-    ("rename compute without tokens", reads(runs().drop(columns="tokens"), POWER, rename={"compute": "x", "loss": "y"}), ["rename: no column 'compute'"]),
+    ("rename compute without tokens", reads(runs().drop(columns="tokens"), POWER, rename={"compute": "x", "loss": "y"}), ["rename: no column 'compute'", "from params and tokens"]),
     ("rename pass@k without counts", reads(runs(), POWER, rename={"pass_at_k": "y"}), ["rename: no column 'pass_at_k'"]),
     ("no schedules", curves(curve()), ["model 'annealing' needs schedules", "--schedule"]),
     ("no schedules but rates", curves(curve(lr=3e-4)), ["needs schedules", "column lr", "schedules='logged(warmup=2160)'", '--schedule "logged(warmup=2160)"']),
     ("one schedule but rates", curves(pd.concat([curve("r", lr=3e-4), curve("s", lr=3e-4)]), {"r": TEXT}), ["none for run(s) s", "column lr"]),
     ("a schedule's law read as a table", reads(curve(), ANNEALING), ["no column 'lr_area'", "read_curves"]),
     ("schedules of other runs", curves(curve(), {"s": TEXT, "t": TEXT}), ["no run 's'", "The table has r."]),
-    ("a schedule misspelt", curves(pd.concat([curve("one"), curve("two").assign(loss=1.0)]), {"one": TEXT, "tow": TEXT}), ["none for run(s) two", "did you mean 'tow'?"]),
+    ("a schedule misspelt", curves(pd.concat([curve("one"), curve("two").assign(loss=1.0)]), {"one": TEXT, "tow": TEXT}), ["none for run(s) two (did you mean 'tow'?"]),
     ("schedules a number", curves(curve(), 5), ["schedules: found 5"]),
 ]  # fmt: skip
 
