@@ -18,8 +18,8 @@ class Check:
     name : str
         What was checked.
     level : str
-        ``ok``; ``note`` (know this); ``warn`` (the numbers may mislead); ``fail`` (the sampler did
-        not do its work: do not use the numbers).
+        ``ok``; ``note`` (know this); ``warn`` (the numbers may mislead); ``fail`` (do
+        not use the numbers: the sampler did not do its work, or the data cannot carry them).
     value : float
         The number the level was judged by.
     message : str

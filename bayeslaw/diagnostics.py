@@ -22,6 +22,8 @@ from bayeslaw.spec import Parameter
 MAX_RHAT = 1.01
 MIN_ESS = 400.0
 MIN_BFMI = 0.3
+SAMPLER_CHECKS = ("rhat", "ess-bulk", "ess-tail", "divergences", "bfmi")
+"""What `sampler_checks` checks; any other check that fails is no fault of the sampler."""
 CORRELATED = 0.3
 SENSITIVE = 0.05
 _PPP = 0.01

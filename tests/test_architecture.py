@@ -21,7 +21,7 @@ MODULES = (
     "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting", "backtest_words",
     "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
     "text", "axes", "backtest_plots", "stability_plots", "panels", "plots", "page", "shown", "uncertainty", "cases", "report_text",
-    "report_sections", "report_evidence", "reporting", "demo", "cli", "__main__",
+    "report_decision", "report_sections", "report_evidence", "reporting", "demo", "cli", "__main__",
 )  # fmt: skip
 SAMPLERS = {"pymc", "pytensor", "nutpie"}
 MAY_SAMPLE = {"priors", "sloped", "model", "nuts"}
