@@ -71,6 +71,13 @@ def told(case: Case, ahead: Ahead, row: int) -> Told:
     return Told(pass_at(case), place(case, ahead, row), middle, low, high, "%")
 
 
+def deciding(cases: Iterable[Case]) -> list[Case]:
+    """Return the cases that are decided by: those that forecast, but the laws of a mixture, for it speaks for them."""
+    cases = list(cases)
+    mixed = [fit for case in cases if isinstance(case.fit, Mixture) for fit in case.fit.fits.values()]
+    return [case for case in cases if case.ahead and not any(case.fit is fit for fit in mixed)]
+
+
 def decisions(cases: Iterable[Case], prob: float) -> list[str]:
     """Say of each fit what its forecasts can decide.
 
@@ -87,14 +94,12 @@ def decisions(cases: Iterable[Case], prob: float) -> list[str]:
         For each fit: what it cannot tell apart, or how well it knows its targets, and whether their
         intervals overlap. A fit that failed a check decides nothing.
     """
-    cases = list(cases)
-    mixed = [fit for case in cases if isinstance(case.fit, Mixture) for fit in case.fit.fits.values()]
-    deciding = [c for c in cases if c.ahead and not any(c.fit is fit for fit in mixed)]
+    chosen = deciding(cases)
     out = []
-    for case in deciding:
-        name = "This fit" if len(deciding) == 1 and not isinstance(case.fit, Mixture) else case.name
-        if isinstance(case.fit, Mixture) and len(deciding) == 1:
-            name = "This mixture"
+    for case in chosen:
+        name = case.name
+        if len(chosen) == 1:
+            name = "This mixture" if isinstance(case.fit, Mixture) else "This fit"
         if failed(case):
             out.append(f"{name} decides nothing yet: {failure_words(case)}.")
             continue

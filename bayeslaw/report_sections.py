@@ -14,7 +14,7 @@ from bayeslaw.diagnostics import summary
 from bayeslaw.errors import InputError
 from bayeslaw.mixture import Mixture
 from bayeslaw.page import Headline, Picture, Section, Table, show
-from bayeslaw.report_decision import bar, decisions, told
+from bayeslaw.report_decision import bar, deciding, decisions, told
 from bayeslaw.report_text import (
     checked,
     distance,
@@ -46,10 +46,10 @@ _MOST_LABELS, _LARGE = 4, 1e6
 
 def forecast_section(cases: list[Case], prob: float) -> Section:
     """Say what will happen, what can be decided by it, and draw it: the one place where forecasts stand."""
-    pairs = [(case, ahead, row) for case in cases for ahead in case.ahead for row in ahead.rows]
+    pairs, headed = _pairs(cases), _pairs(deciding(cases))[:_MOST_HEADLINES]
     decided = decisions(cases, prob)
     said = [f"No forecast by {case.name}: {case.missing}" for case in cases if case.missing]
-    if len(pairs) > _MOST_HEADLINES:
+    if len(pairs) > len(headed):
         said.append(f"The table has all {len(pairs)} forecasts.")
     if any(ahead.run for case in cases for ahead in case.ahead):
         said.append("No schedule was asked for: the forecasts are of the seen runs' own schedules, run anew.")
@@ -58,7 +58,7 @@ def forecast_section(cases: list[Case], prob: float) -> Section:
         tuple([*said, bar()] if decided else said),
         (Table(_forecasts(pairs), _forecast_caption(cases, prob)),) if pairs else (),
         tuple(picture for case in cases for picture in _forecast_figures(case, prob)),
-        headlines=tuple(_headline(*pair, prob) for pair in pairs[:_MOST_HEADLINES]),
+        headlines=tuple(_headline(*pair, prob) for pair in headed),
         lead=tuple(decided),
     )
 
@@ -73,6 +73,10 @@ def trust_section(cases: list[Case]) -> Section:
     ]
     told = tuple(checked(case) for case in cases)
     return Section("Can it be trusted?", told, checks=tuple(odd), status=verdict_status(cases))
+
+
+def _pairs(cases: list[Case]) -> list[tuple[Case, Ahead, int]]:
+    return [(case, ahead, row) for case in cases for ahead in case.ahead for row in ahead.rows]
 
 
 def _headline(case: Case, ahead: Ahead, row: int, prob: float) -> Headline:

@@ -98,6 +98,7 @@ def test_several_laws_a_point_fit_and_a_mixture(compute, tmp_path):
     for name in ("mixture", "a", "b", "compute"):
         assert f"{name} C = 1e24 FLOP" in text
     assert "four times in five" in text and "law choice (%)" in text
+    assert html.count('class="headline"') == 4  # its laws stand in the table
     assert "mixture decides nothing yet: a check failed (laws)" in text  # of 300 draws each
 
 
