@@ -105,6 +105,8 @@ def decisions(cases: Iterable[Case], prob: float) -> list[str]:
             continue
         every = [told(case, ahead, row) for ahead in case.ahead for row in ahead.rows]
         out += _known(name, every, prob) + _apart(every)
+        if any(one.width / 2 <= USEFUL for one in every) and any(c.level == "warn" for c in case.all_checks):
+            out.append("What warns below may change that.")
     return out
 
 

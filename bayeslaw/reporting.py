@@ -46,6 +46,9 @@ def report(
 ) -> Path:
     """Write all that fits say, and how far it can be trusted, as one self-contained HTML page.
 
+    The forecast stands at the top, with what can be decided by it; whether to trust it, and what it
+    rests on, below. Sections with nothing to say are left out.
+
     Parameters
     ----------
     fits : Fit, Mixture, or iterable of them

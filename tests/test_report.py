@@ -243,6 +243,15 @@ def test_what_a_forecast_decides_is_said(ends, said):
     assert said in " ".join(decisions([told(*ends)], 0.9))
 
 
+def test_a_sure_forecast_that_warns_says_so():
+    warned = [Check("residual-correlation", "warn", 0.9, "…")]
+    last = "What warns below may change that."
+    assert decisions([told((2.0, 1.95, 2.05), found=warned)], 0.9)[-1] == last
+    assert last not in decisions([told((2.0, 1.95, 2.05))], 0.9) + decisions(
+        [told((2, 1, 3), found=warned)], 0.9
+    )
+
+
 def test_shares_are_decided_as_shares():
     ends = -np.log([0.02, 0.05, 0.01])  # pass@k of 2 % [1 %, 5 %]
     (said,) = decisions([told(ends, name="compute")], 0.9)
