@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.backtesting import pooled_coverage
+
 LEAST_TARGETS = 6
 """So many windows on one side of their medians are said: by luck alone, of different targets, one time in 32."""
 
@@ -64,6 +66,33 @@ def target_table(bt: xr.Dataset) -> pd.DataFrame:
             })  # fmt: skip
     names = ("window", "target", "method", "truth", "median", "lower", "upper", "inside", "off (%)", "PIT")
     return pd.DataFrame(rows, columns=names)
+
+
+def pooled_words(bt: xr.Dataset) -> list[str]:
+    """Say of each method how many targets lie inside their 90 % intervals, and whether that tells anything.
+
+    Parameters
+    ----------
+    bt : xarray.Dataset
+        As `backtest` returned it.
+
+    Returns
+    -------
+    list of str
+    """
+    pooled = pooled_coverage(bt).sel(level=0.9)
+    lines = []
+    for i, name in enumerate(bt["method"].values):
+        one = pooled.isel(method=i)
+        count = int(one["targets"])
+        inside, low, high = (f"{100 * float(one[n]):.3g} %" for n in ("coverage", "low", "high"))
+        said = f"{name}: {inside} of targets inside their 90 % intervals"
+        if count > 1:
+            said += f"; with {count} targets {low} to {high} is as promised"
+        else:
+            said += "; all windows have one target, which cannot tell calibration"
+        lines.append(said)
+    return lines
 
 
 def one_sided(bt: xr.Dataset) -> list[str]:

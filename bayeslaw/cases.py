@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import xarray as xr
 
 from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
-from bayeslaw.diagnostics import checks
+from bayeslaw.diagnostics import checks, worst_level
 from bayeslaw.distance import BUDGET
 from bayeslaw.errors import InputError, listed, shown
 from bayeslaw.forecasting import forecast
@@ -149,7 +149,20 @@ def make_cases(
             f"report: group {group!r} given without a schedule; it names the group of the schedule's run."
         )
     asked = {"targets": targets, "schedule": schedule, "group": group}
-    return [_case(name, fit, asked, prob, specs) for name, fit in named.items()]
+    cases = [_case(name, fit, asked, prob, specs) for name, fit in named.items()]
+    return [_with_laws(case, cases) if isinstance(case.fit, Mixture) else case for case in cases]
+
+
+def _with_laws(case: Case, cases: Sequence[Case]) -> Case:
+    """Let a mixture fail with its laws: draws of a fit that failed are in it."""
+    weighed = [fit for fit, _ in members(case.fit)]
+    bad = [c.name for c in cases if any(c.fit is fit for fit in weighed) and worst_level(c.checks) == "fail"]
+    if not bad:
+        return case
+    message = (
+        f"Fits in the mixture failed a check: {', '.join(bad)}; make these sound first, or leave them out."
+    )
+    return replace(case, checks=(*case.checks, Check("laws", "fail", float(len(bad)), message)))
 
 
 def _flat(fits: Any) -> list[tuple[str, Fit | Mixture]]:

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.check import LEVELS, Check, from_json
+from bayeslaw.convergence import convergence, sampler_checks
 from bayeslaw.discrepancy import discrepancy_checks
 from bayeslaw.errors import check_probability
 from bayeslaw.evidence import few_inputs, prior_conflict
@@ -20,9 +21,6 @@ from bayeslaw.priors import log_priors, prior_sd, sampled, to_link
 from bayeslaw.result import Fit, check_fit, fit_values, fitted_mean, flat_values, residuals, row_names
 from bayeslaw.spec import Parameter
 
-MAX_RHAT = 1.01
-MIN_ESS = 400.0
-MIN_BFMI = 0.3
 CORRELATED = 0.3
 SENSITIVE = 0.05
 _PPP = 0.01
@@ -75,7 +73,7 @@ def summary(fit: Fit, prob: float = 0.9) -> pd.DataFrame:
     draws = fit.draws
     flat = {n: v[:, 0] for n, v in flat_values(draws).items()}
     names = [*fit.spec.constants, *(n for n in flat if n not in fit.spec.derived)]
-    statistics = _convergence(draws) if fit.method == "nuts" else {}
+    statistics = convergence(draws) if fit.method == "nuts" else {}
     rows = []
     for name in names:
         values = flat[name]
@@ -107,20 +105,6 @@ def _describe(fit: Fit, name: str) -> dict[str, str]:
     share = isinstance(entry, Parameter) and entry.support == "unit"
     unit = entry.unit or ("share" if share else "1")  # "1": a pure number
     return {"unit": unit, "meaning": entry.meaning}
-
-
-def _convergence(draws: xr.Dataset) -> dict[str, dict[str, float]]:
-    """R-hat and effective sample sizes of every parameter, by ArviZ."""
-    import arviz_stats as azs
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = {
-            "rhat": azs.rhat(draws),
-            "ess_bulk": azs.ess(draws, method="bulk"),
-            "ess_tail": azs.ess(draws, method="tail"),
-        }
-    return {key: {str(n): float(v) for n, v in values.items()} for key, values in found.items()}
 
 
 def checks(fit: Fit) -> list[Check]:
@@ -159,75 +143,6 @@ def checks(fit: Fit) -> list[Check]:
 def worst_level(found: list[Check]) -> str:
     """Return the gravest level among checks."""
     return max((c.level for c in found), key=LEVELS.index, default="ok")
-
-
-def sampler_checks(fit: Fit) -> list[Check]:
-    """Check the sampler alone: R-hat, effective sample sizes, divergences, BFMI.
-
-    Parameters
-    ----------
-    fit : Fit
-        With method "nuts".
-
-    Returns
-    -------
-    list of Check
-    """
-    # What follows from fixed parameters alone does not move, as it should not.
-    still = [n for n in fit.spec.derived if n in fit.draws and float(fit.draws[n].std()) == 0.0]
-    per = _convergence(fit.draws.drop_vars(still))
-    stats = fit.tree["sample_stats"].to_dataset()
-    out = []
-    for key, bound, sign, worst in (
-        ("rhat", MAX_RHAT, 1, max),
-        ("ess_bulk", MIN_ESS, -1, min),
-        ("ess_tail", MIN_ESS, -1, min),
-    ):
-        # A parameter that never moved has no R-hat: that is a failure too.
-        values = {n: (v if np.isfinite(v) else np.inf * sign) for n, v in per[key].items()}
-        name = worst(values, key=values.get)
-        value = values[name]
-        failed = value * sign > bound * sign
-        wanted = f"at most {bound:g}" if sign > 0 else f"at least {bound:g}"
-        advice = "; run longer (more draws and tune), or fix what the data cannot tell" if failed else ""
-        label = {"rhat": "R-hat", "ess_bulk": "bulk ESS", "ess_tail": "tail ESS"}[key]
-        out.append(
-            Check(
-                key.replace("_", "-"),
-                "fail" if failed else "ok",
-                value,
-                f"Worst {label} {value:.{3 if sign > 0 else 0}f} ({name}), wanted {wanted}{advice}.",
-            )
-        )
-    diverging = int(stats["diverging"].sum())
-    advice = (
-        "; the posterior is not fully explored: raise target_accept (0.99), or fix what the data cannot tell"
-        if diverging
-        else ""
-    )
-    out.append(
-        Check(
-            "divergences",
-            "fail" if diverging else "ok",
-            float(diverging),
-            f"{diverging} divergent transition(s), wanted none{advice}.",
-        )
-    )
-    return [*out, _bfmi(stats["energy"].values)]
-
-
-def _bfmi(energy: np.ndarray) -> Check:
-    value = float(
-        (np.square(np.diff(energy, axis=1)).mean(axis=1) / np.maximum(energy.var(axis=1), 1e-300)).min()
-    )
-    failed = value < MIN_BFMI
-    advice = "; the tails are badly explored: tighten a prior" if failed else ""
-    return Check(
-        "bfmi",
-        "fail" if failed else "ok",
-        value,
-        f"Lowest BFMI {value:.2f}, wanted at least {MIN_BFMI:g}{advice}.",
-    )
 
 
 def width_shares(fit: Fit) -> dict[str, float]:

@@ -29,6 +29,7 @@ _COLOURS = 128
 _REM = 6.2
 """Page width of one inch of a figure, in rem, so that all figures' text has one size."""
 _CODE = re.compile(r"`([^`]+)`")
+_OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 
 
@@ -116,6 +117,8 @@ class Section:
     status : tuple of (str, str), optional
         A check's level and one sentence, shown first.
     headlines : tuple of Headline
+    lead : tuple of str
+        What to take from the headlines, set apart below them.
     items : tuple of str
         A list, below the paragraphs.
     code : tuple of Code
@@ -130,6 +133,7 @@ class Section:
     checks: tuple[Check, ...] = ()
     status: tuple[str, str] | None = None
     headlines: tuple[Headline, ...] = ()
+    lead: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
     code: tuple[Code, ...] = ()
     parts: tuple[Section, ...] = ()
@@ -201,7 +205,7 @@ def _filled(template: str, **values: Any) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters |= {"linked": linked, "show": show}
+    environment.filters |= {"linked": linked, "wrapped": wrapped, "show": show}
     return environment.get_template(template).render(values)
 
 
@@ -248,8 +252,15 @@ def linked(text: str) -> Markup:
     return Markup(_ARXIV.sub(r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>', safe))
 
 
+def wrapped(code: str) -> Markup:
+    """Escape a command, which a browser may break anywhere but within an option's name."""
+    from markupsafe import Markup, escape
+
+    return Markup(_OPTION.sub(r'<span class="option">\g<0></span>', str(escape(code))))
+
+
 def _section(section: Section) -> dict[str, Any]:
-    plain = ("title", "paragraphs", "status", "headlines", "items", "code")
+    plain = ("title", "paragraphs", "status", "headlines", "lead", "items", "code")
     return {
         **{name: getattr(section, name) for name in plain},
         "tables": [_table(t) for t in section.tables],

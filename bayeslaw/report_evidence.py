@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.backtest_words import one_sided, pooled_words, target_table
 from bayeslaw.backtesting import pooled_coverage
 from bayeslaw.cases import Ahead, Case
 from bayeslaw.check import Check, from_json
@@ -20,15 +21,22 @@ from bayeslaw.report_text import place, python_commands, shell_commands
 from bayeslaw.result import Fit
 from bayeslaw.uncertainty import COMPONENTS, TOTAL, split
 
+_MORE = {
+    "stability": "`--stability` (a file of `bayeslaw stability`: over how many orders the law holds)",
+    "comparison": "`--compare` (laws that were fitted to the same rows, side by side)",
+    "backtest": "`--backtest` (a file of `bayeslaw backtest`: how forecasts of rows that were not seen turned out)",
+}
+"""What a report shows if it is given."""
+_JOINED = "\u00a0"
+"""A space at which no line breaks."""
+
 # ---- studies
 
 
-def stability_section(studies: Mapping[str, xr.Dataset], fits: list[Case]) -> Section:
-    """Show over how many orders of magnitude the parameters are stable; or how to find out."""
-    title = "Stability"
+def stability_section(studies: Mapping[str, xr.Dataset]) -> Section | None:
+    """Show over how many orders of magnitude the parameters are stable."""
     if not studies:
-        text = f"Not computed. `bayeslaw stability {fits[0].fit.spec.name} TABLE --along COLUMN -o st.nc` fits growing parts of the data; give this report `--stability st.nc`."
-        return Section(title, (text,))
+        return None
     from bayeslaw.spans import stable_spans
     from bayeslaw.stability_plots import plot_stability
 
@@ -38,43 +46,64 @@ def stability_section(studies: Mapping[str, xr.Dataset], fits: list[Case]) -> Se
         table = Table(stable_spans(study), "Over how many orders of magnitude each parameter is stable.")
         said = (f"{name}, along {study.attrs['along']}: {study.attrs['law_verdict']}.",)
         parts.append(Section(name, said, tables=(table,), figures=(Picture(plot_stability(study), alt),)))
-    return Section(title, parts=tuple(parts))
+    return Section("Stability", parts=tuple(parts))
 
 
-def comparison_section(table: pd.DataFrame | None, fits: list[Case]) -> Section:
-    """Show laws side by side; or how to compare them."""
-    title, posteriors = "Comparison", [c for c in fits if c.fit.method == "nuts"]
+def comparison_section(table: pd.DataFrame | None) -> Section | None:
+    """Show laws side by side."""
     if table is None:
-        text = "One law only: there is nothing to compare it with."
-        if len(posteriors) > 1:
-            text = "Not computed. `bayeslaw compare FIT FIT`, or `--compare` for this report, sets laws that were fitted to the same rows side by side."
-        return Section(title, (text,))
+        return None
     units, checks = table.attrs.get("units") or {}, table.attrs.get("checks") or ()
     shown = table.rename(columns={n: f"{n.replace('_', ' ')} ({units[n]})" for n in table if units.get(n)})
     said = table.attrs.get("verdict") or ()
     texts = (said,) if isinstance(said, str) else tuple(map(str, said))
     found = from_json(checks) if isinstance(checks, str) else [c for c in checks if isinstance(c, Check)]
-    return Section(title, texts, (Table(shown, "Laws side by side."),), checks=tuple(found))
+    return Section("Comparison", texts, (Table(shown, "Laws side by side."),), checks=tuple(found))
 
 
-def backtest_section(studies: Mapping[str, xr.Dataset], fits: list[Case]) -> Section:
-    """Show how earlier forecasts of this kind turned out; or how to find out."""
-    title = "Back-test"
-    if not studies:
-        text = f"Not computed. `bayeslaw backtest {fits[0].fit.spec.name} TABLE --along COLUMN -o bt.nc` forecasts rows that it did not see; give this report `--backtest bt.nc`."
-        return Section(title, (text,))
-    from bayeslaw.plots import plot_backtest
+def backtest_section(studies: Mapping[str, xr.Dataset]) -> Section | None:
+    """Show how earlier forecasts of this kind turned out: each window's target, then the scores."""
+    parts = tuple(_backtest(name, bt) for name, bt in studies.items())
+    return Section("Back-test", parts=parts) if parts else None
 
-    parts = []
-    for name, bt in studies.items():
-        caption = (
-            "Forecasts of rows that were not seen, by method: windows, how many targets lie inside their 90 % intervals, median error of "
-            "the target, mean interval score of logarithms (lower is better), joint log score a row (higher is better), fits that are not clean."
-        )
-        alt = f"Back-test of {name}: error, interval score and log score against the distance to the target, a colour a method."
-        picture = Picture(plot_backtest(bt), alt)
-        parts.append(Section(name, tables=(Table(_scores(bt), caption),), figures=(picture,)))
-    return Section(title, parts=tuple(parts))
+
+def _backtest(name: str, bt: xr.Dataset) -> Section:
+    from bayeslaw.plots import plot_backtest, plot_backtest_targets
+
+    targets, of = _targets(bt)
+    against = "distance to the target" if not bt.attrs["leave_out"] else "groups"
+    scored = (
+        "Forecasts of all rows that were not seen, by method: windows, how many targets lie inside their 90 % intervals, median error of "
+        "the target, mean interval score of logarithms (lower is better), joint log score a row (higher is better), fits that are not clean."
+    )
+    pictures = (
+        Picture(plot_backtest_targets(bt), f"Back-test of {name}: each target's truth as a line, beside it each method's median and intervals.", "What was foretold of each target, and what it turned out to be."),
+        Picture(plot_backtest(bt), f"Back-test of {name}: error, interval score and log score against the {against}, a colour a method."),
+    )  # fmt: skip
+    kind = "groups left out, each once" if bt.attrs["leave_out"] else "growing windows"
+    told = f"Along {bt.attrs['along']}: {bt.sizes['window']} {kind}; {bt.attrs['output'].replace('_', ' ')} in {bt.attrs['units']}."
+    words = tuple(f"{line.rstrip('.')}." for line in (*one_sided(bt), *pooled_words(bt)))
+    return Section(name, (told,), (Table(targets, of), Table(_scores(bt), scored)), pictures, items=words)
+
+
+def _targets(bt: xr.Dataset) -> tuple[pd.DataFrame, str]:
+    """Return a row a window: its target, the truth, and each method's interval; with a caption."""
+    table = target_table(bt)
+    windows = table.drop_duplicates("window").set_index("window")
+    parts = [windows["target"], windows["truth"]]
+    for method, own in table.groupby("method", sort=False):
+        own = own.set_index("window")
+        ends = [f"{show(r.median)} [{show(r.lower)}, {show(r.upper)}]".replace(" ", _JOINED) for r in own[["median", "lower", "upper"]].itertuples()]  # fmt: skip
+        parts += [pd.Series(ends, own.index, name=method), own["inside"], own["off (%)"].map("{:.2g}".format)]
+    shown = pd.concat(parts, axis=1)
+    shown = shown.astype(object).where(shown.notna(), "–")
+    shown.index = pd.Index([str(w).replace("<= ", f"<={_JOINED}") for w in shown.index], name="window")
+    of = "What each window foretold of its target: the truth; by method the median and 90 % interval, whether the truth lies inside, and how far off the median was."
+    places = dict.fromkeys(shown["target"])
+    if len(places) == 1:
+        shown = shown.drop(columns="target")
+        of = of.replace("its target", f"one target, {next(iter(places))}")
+    return shown, of
 
 
 def _scores(bt: xr.Dataset) -> pd.DataFrame:
@@ -93,8 +122,8 @@ def _scores(bt: xr.Dataset) -> pd.DataFrame:
 # ---- what the result rests on
 
 
-def sensitivity_section(fits: list[Case]) -> Section:
-    """Show how much the prior has a say in each parameter."""
+def sensitivity_section(fits: list[Case]) -> Section | None:
+    """Show how much the prior has a say in each parameter of a posterior."""
     text = (
         f"How far a slightly stronger or weaker prior would move each parameter (power-scaling); from {SENSITIVE:g} on the prior has a say. "
         "Beside it, how much narrower the posterior is than the prior, on the scale on which the prior is a normal: near 100 % the data say little."
@@ -104,9 +133,7 @@ def sensitivity_section(fits: list[Case]) -> Section:
         for case in fits
         if case.fit.method == "nuts"
     ]
-    if not parts:
-        return Section("Sensitivity to the priors", ("A point fit has no priors.",))
-    return Section("Sensitivity to the priors", (text,), parts=tuple(parts))
+    return Section("Sensitivity to the priors", (text,), parts=tuple(parts)) if parts else None
 
 
 def _sensitivity(fit: Fit) -> pd.DataFrame:
@@ -119,7 +146,7 @@ def _sensitivity(fit: Fit) -> pd.DataFrame:
     return frame.assign(**{"the prior": says}).rename_axis("parameter")
 
 
-def uncertainty_section(cases: list[Case]) -> Section:
+def uncertainty_section(cases: list[Case]) -> Section | None:
     """Show where each forecast's uncertainty comes from."""
     texts = (
         "What of each forecast's variance (of a run, on the scale of errors) comes from what: its covariance with the whole over the variance of "
@@ -129,7 +156,7 @@ def uncertainty_section(cases: list[Case]) -> Section:
     )
     tables = [split(case.fit, **_last_step(ahead)) for case in cases for ahead in case.ahead]
     if not tables:
-        return Section("Where the uncertainty comes from", ("There is no forecast to split.",))
+        return None
     places = [(case, ahead, row) for case in cases for ahead in case.ahead for row in ahead.rows]
     owns = [own for table in tables for _, own in table.groupby(table.columns[0], sort=False)]
     frame = pd.DataFrame([
@@ -155,14 +182,16 @@ def _share_words(own: pd.DataFrame) -> dict[str, str]:
     return {n: f"{100 * v:.1f}" for n, v in share.items() if n != TOTAL} | {"sd": show(float(sd[TOTAL]))}
 
 
-def reproduce_section(cases: list[Case], prob: float) -> Section:
-    """Say how each fit is made again, to the bit on the same machine."""
+def reproduce_section(cases: list[Case], prob: float, shown: Iterable[str] = ()) -> Section:
+    """Say how each fit is made again, to the bit on the same machine, and what else a page can show."""
     text = (
         "TABLE is the file that the rows came from, read with the conditions, renames and joins of then. The frozen model file below goes "
         "into the file that the commands name; the rows' hash says whether the table is the same. Seeds make results bit-identical on one machine."
     )
-    parts = [_made_again(case, prob) for case in cases]
-    return Section("Reproduce", (text,), parts=tuple(parts))
+    posteriors = sum(isinstance(case.fit, Fit) and case.fit.method == "nuts" for case in cases)
+    more = [how for name, how in _MORE.items() if name not in shown and (name != "comparison" or posteriors > 1)]  # fmt: skip
+    add = (f"A report also takes {'; '.join(more)}.",) if more else ()
+    return Section("Reproduce", (text, *add), parts=tuple(_made_again(case, prob) for case in cases))
 
 
 def _made_again(case: Case, prob: float) -> Section:

@@ -12,14 +12,16 @@ from bayeslaw.cases import BOOTSTRAP, Ahead, Case
 from bayeslaw.check import from_json
 from bayeslaw.diagnostics import summary
 from bayeslaw.distance import orders_text
+from bayeslaw.errors import InputError
 from bayeslaw.mixture import Mixture
 from bayeslaw.page import Headline, Picture, Section, Table, show
+from bayeslaw.report_decision import bar, deciding, decisions, told
 from bayeslaw.report_text import (
     checked,
     distance,
     failed,
+    failure_words,
     fit_words,
-    landing,
     often,
     output_words,
     place,
@@ -31,7 +33,7 @@ from bayeslaw.report_text import (
 )
 from bayeslaw.result import Fit, data_hash
 
-_MOST_HEADLINES, _MOST_SENTENCES = 6, 3
+_MOST_HEADLINES = 6
 _UNITS = {
     "params": "parameter", "tokens": "token", "compute": "FLOP", "gold_nll": "nat", "step": "optimiser step",
     "lr": "per step", "loss": "nat/token", "pass_at_k": "share", "n": "sample", "c": "sample", "k": "sample",
@@ -40,31 +42,42 @@ _UNITS = {
 _MOST_LABELS, _LARGE = 4, 1e6
 
 
-# ---- verdict
+# ---- the forecast, and whether to trust it
 
 
-def verdict_section(cases: list[Case], prob: float) -> Section:
-    """Say what will happen, how sure that is, and what speaks against it."""
-    pairs = [(case, ahead, row) for case in cases for ahead in case.ahead for row in ahead.rows]
-    told = [landing(*pair, prob) for pair in pairs[:_MOST_SENTENCES]]
-    if len(pairs) > _MOST_SENTENCES:
-        told.append(f"The table has all {len(pairs)} forecasts.")
-    told += [f"No forecast by {case.name}: {case.missing}" for case in cases if case.missing]
-    told += [f"No point fit beside {case.name}: {case.reason}" for case in cases if case.reason]
+def forecast_section(cases: list[Case], prob: float) -> Section:
+    """Say what will happen, what can be decided by it, and draw it: the one place where forecasts stand."""
+    pairs, headed = _pairs(cases), _pairs(deciding(cases))[:_MOST_HEADLINES]
+    decided = decisions(cases, prob)
+    said = [f"No forecast by {case.name}: {case.missing}" for case in cases if case.missing]
+    if len(pairs) > len(headed):
+        said.append(f"The table has all {len(pairs)} forecasts.")
     if any(ahead.run for case in cases for ahead in case.ahead):
-        told.append("No schedule was asked for: the forecasts are of the seen runs' own schedules, run anew.")
-    told += [checked(case) for case in cases]
+        said.append("No schedule was asked for: the forecasts are of the seen runs' own schedules, run anew.")
+    return Section(
+        "Forecast",
+        tuple([*said, bar()] if decided else said),
+        (Table(_forecasts(pairs), _forecast_caption(cases, prob)),) if pairs else (),
+        tuple(picture for case in cases for picture in _forecast_figures(case, prob)),
+        headlines=tuple(_headline(*pair, prob) for pair in headed),
+        lead=tuple(decided),
+    )
+
+
+def trust_section(cases: list[Case]) -> Section:
+    """Say what the checks found: whether the sampler did its work, and what may mislead."""
     odd = [
         replace(check, name=f"{case.name}: {check.name}" if len(cases) > 1 else check.name)
         for case in cases
         for check in case.all_checks
         if check.level != "ok"
     ]
-    table = (Table(_forecasts(pairs), _forecast_caption(cases, prob)),) if pairs else ()
-    heads = tuple(_headline(*pair, prob) for pair in pairs[:_MOST_HEADLINES])
-    return Section(
-        "Verdict", tuple(told), table, checks=tuple(odd), status=verdict_status(cases), headlines=heads
-    )
+    told = tuple(checked(case) for case in cases)
+    return Section("Can it be trusted?", told, checks=tuple(odd), status=verdict_status(cases))
+
+
+def _pairs(cases: list[Case]) -> list[tuple[Case, Ahead, int]]:
+    return [(case, ahead, row) for case in cases for ahead in case.ahead for row in ahead.rows]
 
 
 def _headline(case: Case, ahead: Ahead, row: int, prob: float) -> Headline:
@@ -75,7 +88,7 @@ def _headline(case: Case, ahead: Ahead, row: int, prob: float) -> Headline:
         note = f"{name} {middle} [{low}, {show(told['upper'])}] · {far}"
         name, middle, low, high = solved
     if failed(case):
-        note = f"a check FAILED: do not use this number yet · {note}"
+        note = f"{failure_words(case)}: do not use this number yet · {note}"
     label = f"{case.name}: {name} at {place(case, ahead, row)}"
     return Headline(label, middle, f"{often(prob)} between {low} and {high}", note)
 
@@ -84,25 +97,61 @@ def _forecasts(pairs: list[tuple[Case, Ahead, int]]) -> pd.DataFrame:
     """Return a row a forecast: where a run lands, and what the point fit says."""
     rows = []
     for case, ahead, row in pairs:
-        told = ahead.told(row)
-        beside = dict.fromkeys(told, np.nan) if ahead.point is None else ahead.told(row, ahead.point)
-        solved = shares(case, told)
+        ends = ahead.told(row)
+        beside = dict.fromkeys(ends, np.nan) if ahead.point is None else ahead.told(row, ahead.point)
+        solved, width = shares(case, ends), told(case, ahead, row).width
         rows.append({
             "fit": case.name, "run at": place(case, ahead, row),
-            "orders beyond": orders_text(float(ahead.fc["orders_beyond"].values[row])), **told,
-            "unit": case.spec.output.unit, **({solved[0]: f"{solved[1]} [{solved[2]}, {solved[3]}]"} if solved else {}),
+            "orders beyond": orders_text(float(ahead.fc["orders_beyond"].values[row])), **ends,
+            "unit": case.spec.output.unit, **({solved[0]: _unbroken(f"{solved[1]} [{solved[2]}, {solved[3]}]")} if solved else {}),
+            "interval, % of value": "–" if np.isnan(width) else f"{100 * width:.2g}" if width < 0.1 else f"{100 * width:.0f}",
             "point fit": beside["median"], "its lower": beside["lower"], "its upper": beside["upper"],
         })  # fmt: skip
     frame = pd.DataFrame(rows).set_index("fit")
+    if not any(ahead.point for _, ahead, _ in pairs):
+        frame = frame.drop(columns=["point fit", "its lower", "its upper"])
     return frame.assign(**{n: frame[n].fillna("–") for n in frame.select_dtypes(exclude="number")})
+
+
+def _unbroken(text: str) -> str:
+    """Let a line break before an interval, and nowhere else in it."""
+    return text.replace(" ", "\u00a0").replace("\u00a0[", " [")
 
 
 def _forecast_caption(cases: list[Case], prob: float) -> str:
     kinds = dict.fromkeys(output_words(case) for case in cases)
-    text = f"Where a run lands ({', '.join(kinds)}): median and central {100 * prob:g} % interval; orders of magnitude beyond the data."
-    if any(case.point for case in cases):
+    text = f"Where a run lands ({', '.join(kinds)}): median and central {100 * prob:g} % interval, its width in % of the median; orders of magnitude beyond the data."
+    if any(ahead.point for case in cases for ahead in case.ahead):
         text += f" Beside it the source's point fit (Huber, L-BFGS), its interval from {BOOTSTRAP} bootstrap resamples and the residuals."
     return text
+
+
+def _forecast_figures(case: Case, prob: float) -> list[Picture]:
+    """Draw a case's forecast; laws of a mixture that share no axis are drawn each by itself alone."""
+    from bayeslaw import plots
+
+    per, found = f"{100 * prob:g} %", list(case.checks)
+    asked = next((ahead for ahead in case.ahead if not ahead.run), None)
+    if asked is None:
+        return _rows_figure(case, prob) if case.ahead else []
+    try:
+        figure = plots.plot_forecast(case.fit, asked.fc, found=found)
+    except InputError:
+        return []
+    ends = asked.told(asked.rows[-1])
+    alt = (
+        f"Forecast by {case.name}: the rows, and a fan that ends at {place(case, asked, asked.rows[-1])} with "
+        f"{show(ends['median'])} [{show(ends['lower'])}, {quantity(ends['upper'], case.spec.output.unit)}], {per} of a run."
+    )
+    return [Picture(figure, alt, f"{case.name}: the dark fan is where the curve lies, the pale one where a run lands, {per}.")]  # fmt: skip
+
+
+def _rows_figure(case: Case, prob: float) -> list[Picture]:
+    from bayeslaw import plots
+
+    figure = plots.plot_fit(case.fit, prob, found=list(case.checks))
+    alt = f"The rows of {case.name} with the fan of the fit, {100 * prob:g} % of a run."
+    return [Picture(figure, alt, f"{case.name}: the fit among its rows.")]
 
 
 # ---- data and priors
@@ -166,20 +215,16 @@ def _labels(values: np.ndarray) -> str:
     return ", ".join(found[:_MOST_LABELS]) + more
 
 
-def priors_section(fits: list[Case], prob: float) -> Section:
-    """Say what was expected of every parameter, and what the data say."""
+def priors_section(fits: list[Case], prob: float) -> Section | None:
+    """Say what was expected of every parameter, and what the data say; a point fit expects nothing."""
     parts = []
     for case in fits:
-        if case.fit.method == "map":
-            parts.append(
-                Section(case.name, ("A point fit has no priors: each parameter's support is its bound.",))
-            )
-            continue
-        reference = reference_sentence(case.fit.spec)
-        items = tuple(prior_sentences(case.fit, prob))
-        parts.append(Section(case.name, (reference,) if reference else (), items=items))
+        if case.fit.method == "nuts":
+            reference = reference_sentence(case.fit.spec)
+            items = tuple(prior_sentences(case.fit, prob))
+            parts.append(Section(case.name, (reference,) if reference else (), items=items))
     text = f"What was expected before the data, and what the data say: median and central {100 * prob:g} % interval."
-    return Section("Priors", (text,), parts=tuple(parts))
+    return Section("Priors", (text,), parts=tuple(parts)) if parts else None
 
 
 # ---- fits and figures
@@ -210,12 +255,12 @@ def _mixture_part(case: Case) -> Section:
 def _fit_part(case: Case, prob: float) -> Section:
     fit, beside = case.fit, case.point
     table = summary(fit, prob)
-    caption = f"Parameters: mean, standard deviation, central {100 * prob:g} % interval"
+    caption = f"Parameters: median, central {100 * prob:g} % interval, mean, standard deviation"
     if fit.method == "nuts":
         table = table.assign(**{n: table[n].round().astype("Int64") for n in ("ess_bulk", "ess_tail")})
         caption += ", R-hat and effective sample sizes (ESS)"
     else:
-        caption = f"Parameters: the point, and mean, standard deviation and central {100 * prob:g} % interval of its bootstrap"
+        caption = f"Parameters: the point, and median, central {100 * prob:g} % interval, mean and standard deviation of its bootstrap"
     told = [fit_words(fit)]
     if beside is not None:
         values = summary(beside, prob).reindex(table.index)
@@ -226,7 +271,7 @@ def _fit_part(case: Case, prob: float) -> Section:
         held = [f"{p.name} at {p.fixed:g}" for p in beside.spec.parameters.values() if p.fixed is not None]
         told += [f"The point fit holds {', '.join(held)}, as its source does."] if held else []
     elif case.reason:
-        told.append(f"The point fit beside it failed: {case.reason}")
+        told.append(f"No point fit beside it: {case.reason}")
     names = {"rhat": "R\u2011hat", "ess_bulk": "bulk ESS", "ess_tail": "tail ESS"}
     # What a posterior's parameters mean stands with its priors; a point fit has none.
     unshown = ("unit", "meaning") if fit.method == "nuts" else ("unit",)
@@ -239,27 +284,15 @@ def _with_units(table: pd.DataFrame) -> pd.Index:
     return pd.Index(units, name="parameter")
 
 
-def figures_section(fits: list[Case], prob: float) -> Section:
-    """Draw each fit's forecast and its residuals."""
-    return Section("Forecast and residuals", parts=tuple(_figures(case, prob) for case in fits))
+def residuals_section(fits: list[Case], prob: float) -> Section:
+    """Draw what each fit leaves over; a fit that forecasts nothing is drawn among its rows first."""
+    return Section("Residuals", parts=tuple(_residuals(case, prob) for case in fits))
 
 
-def _figures(case: Case, prob: float) -> Section:
+def _residuals(case: Case, prob: float) -> Section:
     from bayeslaw import plots
 
-    fit, found, per = case.fit, list(case.checks), f"{100 * prob:g} %"
-    asked = next((ahead for ahead in case.ahead if not ahead.run), None)
-    drawn = []
-    if asked is None:
-        figure = plots.plot_fit(fit, prob, found=found)
-        drawn.append(Picture(figure, f"The rows of {case.name} with the fan of the fit, {per} of a run.", "The fit among its rows."))  # fmt: skip
-    else:
-        figure = plots.plot_forecast(fit, asked.fc, found=found)
-        told = asked.told(asked.rows[-1])
-        ends = f"{show(told['median'])} [{show(told['lower'])}, {quantity(told['upper'], case.spec.output.unit)}]"
-        alt = f"Forecast by {case.name}: the rows, and a fan that ends at {place(case, asked, asked.rows[-1])} with {ends}, {per} of a run."
-        drawn.append(Picture(figure, alt, f"Forecast: the dark fan is where the curve lies, the pale one where a run lands, {per}."))  # fmt: skip
-    figure = plots.plot_residuals(fit, prob, found=found)
+    figure = plots.plot_residuals(case.fit, prob, found=list(case.checks))
     alt = f"Residuals of {case.name}: against the input on the left, their quantiles against the expected ones on the right."
-    drawn.append(Picture(figure, alt, "Residuals: what the fit leaves over. A pattern says that law or noise are not right."))  # fmt: skip
-    return Section(case.name, figures=tuple(drawn))
+    left = Picture(figure, alt, "What the fit leaves over. A pattern says that law or noise are not right.")
+    return Section(case.name, figures=(*([] if case.ahead else _rows_figure(case, prob)), left))

@@ -11,6 +11,7 @@ import numpy as np
 
 from bayeslaw.cases import Ahead, Case
 from bayeslaw.check import LEVELS
+from bayeslaw.convergence import SAMPLER_CHECKS
 from bayeslaw.curves import needs_schedule
 from bayeslaw.law import derive, references
 from bayeslaw.mixture import Mixture, members
@@ -39,10 +40,11 @@ def quantity(value: float, unit: str) -> str:
 def output_words(case: Case) -> str:
     """Name a law's output, with the k of pass@k."""
     name = case.spec.output.name
-    return f"−log {_pass_at(case)}" if name == "neg_log_pass_at_k" else name.replace("_", " ")
+    return f"−log {pass_at(case)}" if name == "neg_log_pass_at_k" else name.replace("_", " ")
 
 
-def _pass_at(case: Case) -> str:
+def pass_at(case: Case) -> str:
+    """Name pass@k with its k, where all rows have one."""
     data = members(case.fit)[0][0].data
     ks = np.unique(data["k"].values) if "k" in data else []
     return f"pass@{ks[0]:g}" if len(ks) == 1 else "pass@k"
@@ -83,34 +85,18 @@ def shares(case: Case, told: Mapping[str, float]) -> tuple[str, ...]:
     if case.spec.output.name != "neg_log_pass_at_k":
         return ()
     # The larger −log pass@k, the fewer are solved.
-    return _pass_at(case), *(f"{100 * np.exp(-told[n]):#.3g} %" for n in ("median", "upper", "lower"))
-
-
-def landing(case: Case, ahead: Ahead, row: int, prob: float) -> str:
-    """Say in one sentence where a run lands."""
-    told, unit = ahead.told(row), case.spec.output.unit
-    solved = shares(case, told)
-    return (
-        f"By the {'' if isinstance(case.fit, Mixture) else 'law '}{case.name}, a run at {place(case, ahead, row)} lands at a {output_words(case)} of {quantity(told['median'], unit)}, "
-        f"{often(prob)} between {show(told['lower'])} and {quantity(told['upper'], unit)}"
-        + (f" ({solved[0]} of {solved[1]}, between {solved[2]} and {solved[3]})" if solved else "")
-        + f". This is {distance(ahead, row)}."
-    )
+    return pass_at(case), *(f"{100 * np.exp(-told[n]):#.3g} %" for n in ("median", "upper", "lower"))
 
 
 def verdict_status(cases: list[Case]) -> tuple[str, str]:
     """Say whether the numbers can be used: the gravest level, and a sentence."""
     found = {case.name: case.all_checks for case in cases}
     worst = max((c.level for per in found.values() for c in per), key=LEVELS.index, default="ok")
-    bad = {
-        case.name: [c.name for c in case.all_checks if c.level == "fail"] for case in cases if failed(case)
-    }
+    bad = [case for case in cases if failed(case)]
     if bad:
-        told = "; ".join(f"{n}: {', '.join(names)}" for n, names in bad.items())
-        return (
-            "fail",
-            f"Do not use {_listed(list(bad))} yet: {'it' if len(bad) == 1 else 'they'} failed a check ({told}).",
-        )
+        told = "; ".join(f"{case.name}: {', '.join(_failing(case))}" for case in bad)
+        names = [name for case in bad for name in _failing(case)]
+        return "fail", f"Do not use {listed([case.name for case in bad])} yet: {_who_failed(names)} ({told})."
     sampler = (
         "No check of the sampler failed"
         if any(not isinstance(c.fit, Mixture) and c.fit.method == "nuts" for c in cases)
@@ -123,11 +109,32 @@ def verdict_status(cases: list[Case]) -> tuple[str, str]:
 
 
 def failed(case: Case) -> bool:
-    """Whether this fit, or a forecast by it, failed a check."""
-    return any(c.level == "fail" for c in case.all_checks)
+    """Whether this fit or its forecasts failed a check: of the sampler, or another."""
+    return bool(_failing(case))
 
 
-def _listed(names: list[str]) -> str:
+def failure_words(case: Case) -> str:
+    """Say who failed which checks: the sampler, or the data and the law."""
+    names = _failing(case)
+    return f"{_who_failed(names)} ({', '.join(names)})"
+
+
+def _failing(case: Case) -> list[str]:
+    return list(dict.fromkeys(c.name for c in case.all_checks if c.level == "fail"))
+
+
+def _who_failed(names: list[str]) -> str:
+    """Say whose checks these are; what the sampler did not do must not be said of it."""
+    of_sampler = [name in SAMPLER_CHECKS for name in names]
+    if all(of_sampler):
+        return "the sampler failed a check"
+    if any(of_sampler):
+        return "the sampler failed a check, and so did the fit itself"
+    return "a check failed" if len(names) == 1 else "checks failed"
+
+
+def listed(names: list[str]) -> str:
+    """Join names in a sentence."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

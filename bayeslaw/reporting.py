@@ -26,10 +26,11 @@ from bayeslaw.report_evidence import (
 )
 from bayeslaw.report_sections import (
     data_section,
-    figures_section,
     fits_section,
+    forecast_section,
     priors_section,
-    verdict_section,
+    residuals_section,
+    trust_section,
 )
 from bayeslaw.result import Fit
 from bayeslaw.storage import restored
@@ -48,6 +49,9 @@ def report(
     backtest: xr.Dataset | Mapping[str, xr.Dataset] | None = None,
 ) -> Path:
     """Write all that fits say, and how far it can be trusted, as one self-contained HTML page.
+
+    The forecast stands at the top, with what can be decided by it; whether to trust it, and what it
+    rests on, below. Sections with nothing to say are left out.
 
     Parameters
     ----------
@@ -110,22 +114,26 @@ def reported(
 def _sections(
     cases: list[Case], studies: Mapping[str, dict], comparison: pd.DataFrame | None, prob: float
 ) -> list[Section]:
-    """Lay out the report: the verdict first, then what it rests on."""
+    """Lay out the report: the forecast, whether to trust it, then what it rests on; what is not there is left out."""
     fits = [case for case in cases if isinstance(case.fit, Fit)]
-    return [
-        verdict_section(cases, prob),
+    shown = [name for name, given in studies.items() if given]
+    shown += [] if comparison is None else ["comparison"]
+    laid_out = (
+        forecast_section(cases, prob),
+        trust_section(cases),
         data_section(fits),
         priors_section(fits, prob),
         fits_section(cases, prob),
         Section("Checks", parts=tuple(Section(c.name, checks=c.all_checks) for c in cases)),
-        figures_section(fits, prob),
-        stability_section(studies["stability"], fits),
-        comparison_section(comparison, fits),
-        backtest_section(studies["backtest"], fits),
+        residuals_section(fits, prob),
+        stability_section(studies["stability"]),
+        comparison_section(comparison),
+        backtest_section(studies["backtest"]),
         sensitivity_section(fits),
         uncertainty_section(cases),
-        reproduce_section(cases, prob),
-    ]
+        reproduce_section(cases, prob, shown),
+    )
+    return [section for section in laid_out if section is not None]
 
 
 def _by_name(what: str, given: Any) -> dict[str, xr.Dataset]:

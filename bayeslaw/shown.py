@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.check import LEVELS, Check, from_json
+from bayeslaw.convergence import sampler_checks
 from bayeslaw.curves import needs_schedule
-from bayeslaw.diagnostics import checks, sampler_checks, summary
+from bayeslaw.diagnostics import checks, summary
 from bayeslaw.law import used_inputs
 from bayeslaw.mixture import Mixture, members, weight_checks
 from bayeslaw.observation import observed_rows, to_output

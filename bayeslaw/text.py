@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.backtest_words import one_sided, target_table
-from bayeslaw.backtesting import backtest_table, pooled_coverage
+from bayeslaw.backtest_words import one_sided, pooled_words, target_table
+from bayeslaw.backtesting import backtest_table
 from bayeslaw.by_k import by_k_table
 from bayeslaw.check import Check
 from bayeslaw.mixture import Mixture
@@ -98,7 +98,7 @@ def backtest_text(bt: xr.Dataset) -> str:
     head = f"back-test of {bt.attrs['model']} along {bt.attrs['along']}, {bt.attrs['output']} ({bt.attrs['units']})"
     bad = table[table["failed"] != ""]
     failed = [f"[fail] {r.method}, {r.window}: {r.failed}" for r in bad.itertuples()]
-    return "\n".join([head, _targets_text(bt), "", _scores_text(bt, table), "", *failed, *one_sided(bt), _pooled_text(bt)])  # fmt: skip
+    return "\n".join([head, _targets_text(bt), "", _scores_text(bt, table), "", *failed, *one_sided(bt), *pooled_words(bt)])  # fmt: skip
 
 
 def _targets_text(bt: xr.Dataset) -> str:
@@ -250,23 +250,6 @@ def stability_text(st: xr.Dataset) -> str:
         )
     claim = [attrs["claim_verdict"]] if "claim_verdict" in attrs else []
     return "\n".join([head, *claim, shown.map(number).to_string(), early, *failed])
-
-
-def _pooled_text(bt: xr.Dataset) -> str:
-    """Say how many targets lie inside their 90 % intervals, where there are targets enough to tell."""
-    pooled = pooled_coverage(bt).sel(level=0.9)
-    lines = []
-    for i, name in enumerate(bt["method"].values):
-        one = pooled.isel(method=i)
-        count = int(one["targets"])
-        said = f"{name}: {_percent(float(one['coverage']))} of targets inside their 90 % intervals"
-        if count > 1:
-            low, high = _percent(float(one["low"])), _percent(float(one["high"]))
-            said += f"; with {count} targets {low} to {high} is as promised"
-        else:
-            said += "; all windows have one target, which cannot tell calibration"
-        lines.append(said)
-    return "\n".join(lines)
 
 
 def _percent(share: float) -> str:

@@ -10,7 +10,8 @@ import xarray as xr
 from scipy.stats import wasserstein_distance
 
 from bayeslaw.catalogue import change
-from bayeslaw.diagnostics import prior_sensitivity, sampler_checks
+from bayeslaw.convergence import sampler_checks
+from bayeslaw.diagnostics import prior_sensitivity
 from bayeslaw.evidence import few_inputs
 from bayeslaw.heldout import held_out
 from bayeslaw.inference import fit

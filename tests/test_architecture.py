@@ -19,10 +19,10 @@ MODULES = (
     "counts", "tallies", "gold", "joins", "opening", "tables", "curves", "windows", "scores",
     "observation", "intervals", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "evidence", "gradient", "optimize",
-    "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "distance", "membership", "targets", "forecasting", "heldout", "backtesting",
+    "pointfit", "nuts", "inference", "discrepancy", "convergence", "diagnostics", "mixture", "distance", "membership", "targets", "forecasting", "heldout", "backtesting",
     "backtest_words", "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
     "text", "axes", "backtest_plots", "stability_plots", "panels", "plots", "page", "shown", "uncertainty", "cases", "report_text",
-    "report_sections", "report_evidence", "reporting", "demo", "cli_output", "cli_options", "cli_fitting", "cli_studies", "cli", "__main__",
+    "report_decision", "report_sections", "report_evidence", "reporting", "demo", "cli_output", "cli_options", "cli_fitting", "cli_studies", "cli", "__main__",
 )  # fmt: skip
 SAMPLERS = {"pymc", "pytensor", "nutpie"}
 MAY_SAMPLE = {"priors", "sloped", "model", "nuts"}

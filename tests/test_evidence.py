@@ -355,7 +355,8 @@ def test_free_parameters_are_counted(name, free):
 )
 @pytest.mark.parametrize("bootstrap", [0, 10])
 def test_fewer_inputs_than_parameters_fail_by_either_method(x, level, bootstrap):
-    data = bl.read_table(pd.DataFrame({"x": x, "y": 2 * np.array(x) ** -0.1}), POWER)
+    runs = [f"run {i}" for i in range(len(x))]
+    data = bl.read_table(pd.DataFrame({"run": runs, "x": x, "y": 2 * np.array(x) ** -0.1}), POWER)
     found = bl.checks(bl.fit(POWER, data, "map", bootstrap=bootstrap))
     (check,) = [c for c in found if c.name == "few-inputs"]
     assert (check.level, check.value) == (level, len(set(np.round(x, 3))))
@@ -369,7 +370,11 @@ def test_fewer_inputs_than_parameters_fail_by_either_method(x, level, bootstrap)
 
 def test_inputs_of_several_columns_and_of_schedules():
     table = pd.DataFrame(
-        {"params": [1e8, 1e8, 1e9, 1e9, 1e8], "tokens": [1e9, 1e10, 1e9, 1e10, 1e9], "loss": 3.0}
+        {
+            "params": [1e8, 1e8, 1e9, 1e9, 1e8],
+            "tokens": [1e9, 1e10, 1e9, 1e10, 1e9],
+            "loss": [3.4, 3.3, 3.2, 3.1, 3.0],
+        }
     )
     assert distinct_inputs(CHINCHILLA, bl.read_table(table, CHINCHILLA)) == 4
     spec, data = noiseless("annealing")
@@ -378,7 +383,7 @@ def test_inputs_of_several_columns_and_of_schedules():
 
 
 def test_too_few_inputs_end_the_command_with_one_and_a_back_test_names_them(tmp_path):
-    table = curve().iloc[[0, 6] * 4]
+    table = curve().iloc[[0, 6] * 4].assign(run=list("abcdefgh"))
     table.to_csv(tmp_path / "two.csv", index=False)
     out = str(tmp_path / "fit.nc")
     done = CliRunner().invoke(main, ["fit", "power", str(tmp_path / "two.csv"), "-o", out, "--method", "map"])
@@ -386,6 +391,7 @@ def test_too_few_inputs_end_the_command_with_one_and_a_back_test_names_them(tmp_
     help_text = " ".join(CliRunner().invoke(main, ["--help"]).output.split())
     assert "too few different inputs" in help_text
     rows = pd.concat([curve().iloc[[0, 1] * 3], curve().iloc[3:]])
+    rows["run"] = [f"run {i}" for i in range(len(rows))]
     bt = bl.backtest(POWER, bl.read_table(rows, POWER), "x", methods=["point"], windows=[300.0, 1e4], bootstrap=20, progress=False)  # fmt: skip
     assert bt["failed"].values.tolist() == [["few-inputs", ""]]
 
@@ -520,7 +526,7 @@ def real_tables():
         gem = pd.read_csv(shared(f"gemstones/wandb_df_for_fitting_{part}.csv"))
         yield CHINCHILLA, bl.read_table(gem.rename(columns={"params_active_precise": "params", "final_loss": "loss", "FLOPs": "compute"}), CHINCHILLA)  # fmt: skip
     far = pd.read_csv(shared("active_sl/farseer.csv")).rename(columns={"N": "params", "D": "tokens"})
-    yield CHINCHILLA, bl.read_table(far, CHINCHILLA)
+    yield CHINCHILLA, bl.read_table(far.drop_duplicates(), CHINCHILLA)
     yield CHINCHILLA, bl.read_table(shared("active_sl/data_constrained.csv"), CHINCHILLA)
     for file, x, y in (
         ("moe", "dense_parameter_count", "loss_validation"),

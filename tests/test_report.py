@@ -16,15 +16,20 @@ from matplotlib.figure import Figure
 
 import bayeslaw as bl
 from bayeslaw import cases
+from bayeslaw.check import Check, to_json
 from bayeslaw.cli import main
 from bayeslaw.mixture import Mixture
-from bayeslaw.page import linked
+from bayeslaw.page import linked, show
+from bayeslaw.report_decision import apart, decisions
+from bayeslaw.report_text import failed, verdict_status
 from bayeslaw.result import make_fit
 from bayeslaw.uncertainty import split
 
 SCRIPT = "<script>alert(1)</script>"
-SECTIONS = ("Verdict", "Data", "Priors", "Fits", "Checks", "Forecast and residuals", "Stability", "Comparison",
+SECTIONS = ("Forecast", "Can it be trusted?", "Data", "Priors", "Fits", "Checks", "Residuals", "Stability", "Comparison",
             "Back-test", "Sensitivity to the priors", "Where the uncertainty comes from", "Reproduce")  # fmt: skip
+STUDIES = ("Stability", "Comparison", "Back-test")
+OF_POSTERIORS = ("Priors", "Sensitivity to the priors")
 WSD = "wsd(peak=2e-4, end=0, warmup=500, stable=16000, total=20000, hold=true)"
 MOST_BYTES = 3_000_000
 
@@ -48,12 +53,14 @@ def text_of(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
-def check_page(path) -> str:
-    """Check what holds for every report, and return it."""
+def check_page(path, absent=STUDIES) -> str:
+    """Check what holds for every report, and return it; `absent` sections have nothing to say and are left out."""
     html = path.read_text(encoding="utf-8")
     assert path.stat().st_size < MOST_BYTES
     assert html.startswith("<!doctype html>") and '<html lang="en">' in html and "<title>Report" in html
-    assert re.findall(r"<h2>([^<]*)</h2>", html) == list(SECTIONS)
+    assert re.findall(r"<h2>([^<]*)</h2>", html) == [name for name in SECTIONS if name not in absent]
+    assert not re.search("not computed|one law only|no forecast to split|has no priors", html, re.IGNORECASE)
+    assert re.search(r"\n  pre \{[^}]*white-space: pre-wrap; overflow-wrap: anywhere;", html)
     loads = re.findall(r"""(?:src|href|srcset|action)\s*=\s*["']([^"']*)""", html)
     assert all(
         re.match(r"data:image/png;base64,|#s\d+$|https://arxiv\.org/abs/[\d.]+$", url) for url in loads
@@ -91,7 +98,8 @@ def test_several_laws_a_point_fit_and_a_mixture(compute, tmp_path):
     for name in ("mixture", "a", "b", "compute"):
         assert f"{name} C = 1e24 FLOP" in text
     assert "four times in five" in text and "law choice (%)" in text
-    assert "A point fit has no priors" in text
+    assert html.count('class="headline"') == 4  # its laws stand in the table
+    assert "mixture decides nothing yet: a check failed (laws)" in text  # of 300 draws each
 
 
 def test_the_verdict_says_what_the_numbers_say(compute, tmp_path):
@@ -141,7 +149,8 @@ def test_a_name_that_is_no_formula(no_point, tmp_path):
     names = {"cosine_20000": r"$\frac$", "constant_20000": "a$b"}
     runs = np.array([names[str(r)] for r in fit.data["run"].values], dtype=object)
     data = fit.data.assign_coords(run=("obs", runs))
-    text = text_of(check_page(bl.report(handmade("annealing", data=data), tmp_path / "report.html")))
+    page = bl.report(handmade("annealing", data=data), tmp_path / "report.html")
+    text = text_of(check_page(page, (*STUDIES, "Where the uncertainty comes from")))
     assert r"$\frac$, a$b" in text
 
 
@@ -180,12 +189,16 @@ def test_studies_are_shown(compute, no_point, tmp_path, monkeypatch):
         "comparison": table,
         "backtest": bt,
     }
-    html = check_page(bl.report(compute, tmp_path / "report.html", **studies))
+    html = check_page(bl.report(compute, tmp_path / "report.html", **studies), absent=())
     text = text_of(html)
-    assert len(drawn) == 1 and html.count("<img ") == 4
+    assert len(drawn) == 1 and html.count("<img ") == 5
     assert "elpd loo (nat)" in text and "b is best" in text
-    assert "targets inside 90 % (share)" in text
-    assert "Not computed" not in text
+    assert "targets inside 90 % (share)" in text and "A report also takes" not in text
+    low, high = (bt[f"target_{end}"].sel(level=0.9).values[0] for end in ("lower", "upper"))
+    for i, truth in enumerate(bt["target_observed"].values):
+        middle, inside = bt["target_median"].values[0, i], low[i] <= truth <= high[i]
+        told = f"{show(truth)} {show(middle)} [{show(low[i])}, {show(high[i])}] {'yes' if inside else 'no'}"
+        assert told in text
     assert html.count("&lt;script&gt;") >= 4
 
 
@@ -193,6 +206,111 @@ def backtest(fit) -> xr.Dataset:
     """A real back-test, of the point fit alone: one window, nothing to compile."""
     settings = {"windows": [2e20, 1e21], "methods": ["point"], "bootstrap": 20, "progress": False}
     return bl.backtest(fit.spec, fit.data, "compute", **settings)
+
+
+# ---- the decision
+
+
+def told(*ends, name="power", found=()):
+    """A case whose runs land at these medians, lower and upper ends."""
+    fit = handmade(name)
+    symbol = "C" if name == "compute" else "x"
+    fc = bl.forecast(fit, {symbol: [10.0 ** (7 + i) for i in range(len(ends))]})
+    for i, values in enumerate(ends):
+        for what, value in zip(("median", "lower", "upper"), values, strict=True):
+            fc[what].loc[{"kind": "run", "target": i}] = value
+    fc.attrs["checks"] = "[]"
+    return cases.Case(name, fit, tuple(found), ahead=(cases.Ahead({"targets": {}}, fc),))
+
+
+DECISIONS = [
+    ([(2.3, 2.0, 2.9)], "This fit cannot tell 2.0 from 2.9 at x = 1e7: the 90 % interval of a run is 39 % of the value."),
+    ([(2.0, 1.95, 2.05)], "This fit knows the run at x = 1e7 to ± 2.5 %, within the 4 % that a decision between recipes needs: 1.95 to 2.05 is"),
+    ([(1.0, 0.5, 3.5)], "the 90 % interval of a run is 3.0 times the value."),
+    ([(0.0, -1.0, 1.0)], "This fit cannot tell -1.0 from 1.0 at x = 1e7: the 90 % interval of a run holds zero."),
+    ([(np.inf, 2.0, np.inf)], "This fit says nothing at x = 1e7: the 90 % interval of a run is not finite."),
+    ([(2.0, 1.9, 2.1), (3.0, 2.9, 3.1)], "Their two intervals do not overlap: these runs are told apart."),
+    ([(2.0, 1.9, 2.5), (2.2, 2.1, 2.7)], "Their two intervals overlap, from 2.10 to 2.50: by them alone the runs are not told apart"),
+    ([(2, 1.9, 2.5), (2.2, 2.1, 2.7), (9, 8, 10)], "Of the 3 intervals these overlap: x = 1e7 with x = 1e8 ("),
+    ([(2, 1.9, 2.5), (5, 4, 6), (9, 8, 10)], "No two of the 3 intervals overlap: these runs are told apart."),
+    ([(2, 1, 3)] * 4, "All 6 pairs of intervals overlap"),
+    ([(2, 1.99, 2.01), (3, 2, 4), (4, 1, 5), (9, 8, 10)], "This fit knows 1 of 4 targets to ± 4 % or better. This fit knows the run at x = 1e7 to ± 0.5 %"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ends", "said"), DECISIONS)
+def test_what_a_forecast_decides_is_said(ends, said):
+    assert said in " ".join(decisions([told(*ends)], 0.9))
+
+
+def test_a_sure_forecast_that_warns_says_so():
+    warned = [Check("residual-correlation", "warn", 0.9, "…")]
+    last = "What warns below may change that."
+    assert decisions([told((2.0, 1.95, 2.05), found=warned)], 0.9)[-1] == last
+    assert last not in decisions([told((2.0, 1.95, 2.05))], 0.9) + decisions(
+        [told((2, 1, 3), found=warned)], 0.9
+    )
+
+
+def test_shares_are_decided_as_shares():
+    ends = -np.log([0.02, 0.05, 0.01])  # pass@k of 2 % [1 %, 5 %]
+    (said,) = decisions([told(ends, name="compute")], 0.9)
+    assert said.startswith("This fit cannot tell a pass@k of 1.0 % from 5.0 % at C = 1e7 FLOP")
+    assert said.endswith("2.0 times the value.")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (2.03, 2.87, ("2.0", "2.9")),
+        (1.951, 2.042, ("1.95", "2.04")),
+        (0.386, 5.52, ("0.39", "5.5")),
+        (1234.0, 2345.0, ("1200", "2300")),
+        (999.6, 1000.4, ("999.6", "1000.4")),
+        (1e-7, 3e-7, ("1e-7", "3e-7")),
+        (2.0, 2.0, ("2.0", "2.0")),
+        (0.0, 0.5, ("0", "0.50")),
+    ],
+)
+def test_ends_have_digits_enough_to_show_the_width(low, high, shown):
+    assert apart(low, high) == shown
+
+
+FAILED = {
+    "the sampler failed a check (power: ess-bulk)": ["ess-bulk"],
+    "a check failed (power: few-inputs)": ["few-inputs"],
+    "checks failed (power: few-inputs, forecast)": ["few-inputs", "forecast"],
+    "the sampler failed a check, and so did the fit itself (power: rhat, few-inputs)": ["rhat", "few-inputs"],
+}
+
+
+@pytest.mark.parametrize("words", FAILED)
+def test_whose_check_failed_is_said(words):
+    case = told((2.3, 2.0, 2.9), found=[Check(n, "fail", 1.0, "…") for n in FAILED[words]])
+    assert failed(case) and verdict_status([case]) == ("fail", f"Do not use power yet: {words}.")
+    (said,) = decisions([case], 0.9)
+    assert said == f"This fit decides nothing yet: {words.replace('power: ', '')}."
+
+
+def test_a_failed_check_that_is_not_the_samplers_is_not_called_so(compute, tmp_path):
+    data = compute.data.assign_attrs(checks=to_json([Check("few-inputs", "fail", 1.0, "one input.")]))
+    point = bl.fit(compute.spec, data, "map", bootstrap=20, progress=False)
+    text = text_of(check_page(bl.report(point, tmp_path / "r.html"), (*STUDIES, *OF_POSTERIORS)))
+    assert "Do not use compute yet: a check failed (compute: few-inputs)." in text
+    assert "a check failed (few-inputs): do not use this number yet" in text
+    assert "the sampler failed" not in text
+
+
+def test_the_forecast_stands_once_at_the_top(compute, no_point, tmp_path):
+    html = check_page(bl.report(compute, tmp_path / "report.html", targets={"C": [1e23, 1e24]}))
+    top, rest = html.split("<h2>Can it be trusted?</h2>")
+    assert top.count('class="headline"') == 2 and top.count("<img ") == 1 and top.count("<table>") == 1
+    assert (
+        top.index('class="headline"') < top.index('class="lead"') < top.index("<table>") < top.index("<img ")
+    )
+    assert "Where a run lands" not in rest and 'class="headline"' not in rest
+    assert 'class="status fail"' in rest.split("<h2>")[0]
+    assert "A report also takes" in text_of(rest) and "--compare" not in text_of(rest)
 
 
 # ---- bad input
@@ -235,8 +353,11 @@ def test_bad_input(compute, no_point, tmp_path):
 
 def test_no_bootstrap_no_forecast(compute, tmp_path):
     point = bl.fit(compute.spec, compute.data, "map", bootstrap=0, progress=False)
-    text = text_of(check_page(bl.report(point, tmp_path / "report.html")))
+    absent = (*STUDIES, *OF_POSTERIORS, "Where the uncertainty comes from")
+    html = check_page(bl.report(point, tmp_path / "report.html"), absent)
+    text = text_of(html)
     assert "No forecast by compute: This point fit has no bootstrap" in text
+    assert html.count("<img ") == 2  # among its rows, and its residuals
 
 
 def test_the_command_line(compute, tmp_path):
@@ -251,7 +372,7 @@ def test_the_command_line(compute, tmp_path):
     page.unlink()
     done = call(main, ["report", str(point), "-o", str(page), "--at", "params=1e11", "--at", "tokens=1e13"])
     assert done.exit_code == 0, done.output
-    assert check_page(page)
+    assert check_page(page, (*STUDIES, *OF_POSTERIORS))
     page.unlink()
     for more, message in (
         (["--at", "C=much"], "expected a number"),
