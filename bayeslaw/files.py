@@ -54,17 +54,18 @@ def write_bytes(path: str | Path, content: Buffer) -> Path:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be written ({_reason(error)}.") from None
+        raise _refusal(f"{path}: cannot be written", error) from None
     finally:
         with suppress(OSError, ValueError):
             temporary.unlink()
     return path
 
 
-def _reason(error: OSError | ValueError) -> str:
-    """Say why a file could not be written and, behind a parenthesis, what to do."""
+def _refusal(what: str, error: OSError | ValueError) -> InputError:
+    """Say what cannot be done, why, and what to do instead."""
     plain = getattr(error, "strerror", None) or str(error), "choose another place"
-    return "{}); {}".format(*_REASONS.get(getattr(error, "errno", None), plain))
+    reason, remedy = _REASONS.get(getattr(error, "errno", None), plain)
+    return InputError(f"{what} ({reason}); {remedy}.")
 
 
 def write_text(path: str | Path, text: str) -> Path:
@@ -131,7 +132,7 @@ def _check_name(path: Path) -> None:
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be written ({_reason(error)}.") from None
+        raise _refusal(f"{path}: cannot be written", error) from None
 
 
 def check_folder(folder: Path) -> Path:
@@ -180,5 +181,5 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made a folder ({_reason(error)}.") from None
+        raise _refusal(f"{folder}: cannot be made a folder", error) from None
     return folder
