@@ -56,17 +56,18 @@ def write_bytes(path: str | Path, content: Buffer) -> Path:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be written ({_reason(error)}.") from None
+        raise _refusal(f"{path}: cannot be written", error) from None
     finally:
         with suppress(OSError, ValueError):
             temporary.unlink()
     return path
 
 
-def _reason(error: OSError | ValueError) -> str:
-    """Say why a file could not be written and, behind a parenthesis, what to do."""
+def _refusal(what: str, error: OSError | ValueError) -> InputError:
+    """Say what cannot be done, why, and what to do instead."""
     plain = getattr(error, "strerror", None) or str(error), "choose another place"
-    return "{}); {}".format(*_REASONS.get(getattr(error, "errno", None), plain))
+    reason, remedy = _REASONS.get(getattr(error, "errno", None), plain)
+    return InputError(f"{what} ({reason}); {remedy}.")
 
 
 def write_text(path: str | Path, text: str) -> Path:
@@ -119,10 +120,10 @@ def as_path(path: object, what: str = "path") -> Path:
     ------
     InputError
     """
-    name = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    name = os.fspath(path) if isinstance(path, str | os.PathLike) else path
     if isinstance(name, str) and name and "\0" not in name:
         return Path(name)
-    raise InputError(f"{what}: found {shown(path)}, allowed: the path of a file.")
+    raise InputError(f"{what}: found {shown(name)}, allowed: the path of a file.")
 
 
 def check_place(path: str | Path) -> Path:
@@ -152,7 +153,7 @@ def check_place(path: str | Path) -> Path:
     except FileNotFoundError:
         there = None
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({_reason(error)}.") from None
+        raise _refusal(f"{path}: cannot be written", error) from None
     if there is not None and not stat.S_ISREG(there.st_mode):
         kind = _KINDS.get(stat.S_IFMT(there.st_mode), "no regular file")
         raise InputError(f"{path}: cannot be written: it is {kind}; give the name of a file.")
@@ -300,7 +301,7 @@ def check_folder(folder: Path) -> Path:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made a folder ({_reason(error)}.") from None
+        raise _refusal(f"{folder}: cannot be made a folder", error) from None
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise InputError(
             f"{folder}: cannot be written to, {nearest} takes no new files; choose another folder."
@@ -328,5 +329,5 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be made a folder ({_reason(error)}.") from None
+        raise _refusal(f"{folder}: cannot be made a folder", error) from None
     return folder

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import copy
 import os
+import shutil
 import sys
+import tempfile
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from bayeslaw.errors import InputError
 from bayeslaw.families import observation_of
 from bayeslaw.groups import score_name, scores_from
 from bayeslaw.law import derive
@@ -85,6 +90,7 @@ def compile_model(spec: Spec, data: xr.Dataset, progress: bool | None = False) -
     key = structure(spec, latent_sizes(spec, data))
     values = model_data(spec, data)
     if key not in _compiled:
+        _settle_compiledir()
         import nutpie
         import pytensor
 
@@ -104,6 +110,29 @@ def compile_model(spec: Spec, data: xr.Dataset, progress: bool | None = False) -
     model = _compiled[key]
     known = {variable.name for variable in model.shared_var_keys}
     return model.with_data(**{name: value for name, value in values.items() if name in known})
+
+
+def _settle_compiledir() -> None:
+    """Give PyTensor a temporary folder where it cannot write to its own, in the home folder."""
+    flags = os.environ.get("PYTENSOR_FLAGS", "")
+    if "pytensor" in sys.modules or "compiledir" in flags:
+        return
+    try:
+        own = Path(os.environ.get("HOME") or Path.home()) / ".pytensor"
+        own.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=own):
+            return
+    except (OSError, RuntimeError):
+        pass
+    try:
+        folder = tempfile.mkdtemp(prefix="bayeslaw-")
+    except OSError:
+        raise InputError(
+            "the sampler's compiled code needs a folder, and neither the home folder nor a temporary one can be "
+            "written; set TMPDIR to a folder that can."
+        ) from None
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["PYTENSOR_FLAGS"] = ",".join(filter(None, (flags, f"base_compiledir={folder}")))
 
 
 def sample(

@@ -201,17 +201,22 @@ def restored(data: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
     """
-    found = {n: v for n, v in data.attrs.items() if n != _BESIDE}
     beside = json.loads(str(data.attrs.get(_BESIDE, "{}")).encode("ascii").decode("unicode_escape"))
     texts = {n: v.values.astype(object) for n, v in data.variables.items() if v.dtype.kind in "UO"}
     data = _replaced(data, texts)
-    data.attrs = {n: v.item() if isinstance(v, np.generic) else v for n, v in found.items()}
-    data.attrs |= beside.get("attrs", {})
-    for name, own in beside.get("of_columns", {}).items():
-        data[name].attrs |= own
+    data.attrs = _scalars(data.attrs) | beside.get("attrs", {})
+    data.attrs.pop(_BESIDE, None)
+    of_columns = beside.get("of_columns", {})
+    for name, variable in data.variables.items():
+        variable.attrs = _scalars(variable.attrs) | of_columns.get(name, {})
     for column in beside.get("columns", ()):
         cells = np.array(column["cells"], dtype=column["type"])
         data[column["name"]] = (column["dims"], cells, column["attrs"])
         if column["coordinate"]:
             data = data.set_coords(column["name"])
     return data[beside["order"]] if "order" in beside else data
+
+
+def _scalars(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attributes with Python's numbers for NumPy's, which files give."""
+    return {n: v.item() if isinstance(v, np.generic) else v for n, v in attrs.items()}

@@ -90,8 +90,10 @@ def read_table(
     -------
     xarray.Dataset
         Dim ``obs``; the output, ``sampling_error`` (its standard error, in the output's unit), the
-        inputs and every other numeric column; names as coordinates. ``attrs["checks"]`` says which
-        rows were left out and why.
+        inputs and every other numeric column; names, dates and the like as coordinates of text,
+        ``(missing)`` where there is none. ``attrs["checks"]`` says which rows were left out and why.
+        Left out are columns that no law can use, because of their names (no text, with a '/', or 'obs'
+        or 'node'), and those of `OWN`.
 
     Raises
     ------

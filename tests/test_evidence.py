@@ -296,7 +296,7 @@ def test_a_forecast_that_is_no_number_fails(broken, kind, level, words, tmp_path
     assert isinstance(done.exception, SystemExit | None), done.exc_info
     assert done.exit_code == (1 if level == "fail" else 0), done.output
     page = (tmp_path / "r.html").read_text()
-    assert ("Do not use line yet: it failed a check (line: finite)" in page) == (level == "fail")
+    assert ("Do not use line yet: a check failed (line: finite)" in page) == (level == "fail")
 
 
 def test_a_schedule_on_which_the_law_has_no_value_is_drawn_and_fails():

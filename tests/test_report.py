@@ -108,7 +108,7 @@ def test_the_verdict_says_what_the_numbers_say(compute, tmp_path):
     low, middle, high = (f"{100 * np.exp(-float(fc[n])):#.3g} %" for n in ("upper", "median", "lower"))
     assert f"pass@k at C = 1e24 FLOP {middle} nine times in ten between {low} and {high}" in text
     assert f"{float(fc['orders_beyond']):.2g} orders of magnitude" in text
-    assert "Do not use compute yet: it failed a check" in text  # 300 draws are too few
+    assert "Do not use compute yet: the sampler failed a check" in text  # 300 draws are too few
     assert "alpha (exponent of compute): nine times in ten between 0.03 and 1; the data say 0.12" in text
     assert f"SHA-256 of the rows: {compute.tree.attrs['data_hash']}" in text
     assert "bayeslaw fit compute-frozen.toml TABLE -o fit.nc --method nuts" in text
@@ -185,7 +185,12 @@ def test_studies_are_shown(compute, no_point, tmp_path, monkeypatch):
     }
     bt = backtest(compute)
     studies = {
-        "stability": {SCRIPT: xr.Dataset(attrs={"along": "compute", "law_verdict": "stable"})},
+        "stability": {
+            SCRIPT: xr.Dataset(
+                coords={"window": [0], "parameter": ["alpha"]},
+                attrs={"along": "compute", "law_verdict": "stable"},
+            )
+        },
         "comparison": table,
         "backtest": bt,
     }
@@ -335,14 +340,14 @@ def test_bad_input(compute, no_point, tmp_path):
     page = tmp_path / "report.html"
     asked = {
         "one fit or more": lambda: bl.report([], page),
-        "found str": lambda: bl.report("fit.nc", page),
-        "found int": lambda: bl.report([compute, 3], page),
+        "found 'fit.nc'": lambda: bl.report("fit.nc", page),
+        "found 3": lambda: bl.report([compute, 3], page),
         "prob:": lambda: bl.report(compute, page, prob=90),
         "report, fit 'compute': targets: unknown input 'N'": lambda: bl.report(
             compute, page, targets={"N": 1e9}
         ),
         "schedule given": lambda: bl.report(compute, page, schedule=WSD),
-        "stability: found int": lambda: bl.report(compute, page, stability=3),
+        "stability: found 3": lambda: bl.report(compute, page, stability=3),
         "comparison": lambda: bl.report(compute, page, comparison="best"),
     }
     for message, call in asked.items():
