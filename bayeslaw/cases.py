@@ -14,7 +14,7 @@ import xarray as xr
 from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
 from bayeslaw.diagnostics import checks
-from bayeslaw.errors import InputError, listed, shown
+from bayeslaw.errors import InputError, listed
 from bayeslaw.forecasting import forecast, target_names
 from bayeslaw.inference import fit as fit_again
 from bayeslaw.law import used_inputs
@@ -148,7 +148,7 @@ def _flat(fits: Any) -> list[tuple[str, Fit | Mixture]]:
     for name, fit in given:
         if not isinstance(fit, Fit | Mixture):
             raise InputError(
-                f"report(fits): found {shown(fit)}, allowed: what fit, load_fit or stack returned, or a list of them."
+                f"report(fits): found {type(fit).__name__}, allowed: what fit, load_fit or stack returned, or a list of them."
             )
         own = (
             [(n, one) for n, one in fit.fits.items() if fit.weights[n] > 0]

@@ -206,7 +206,12 @@ def test_studies_are_shown(compute, no_point, tmp_path, monkeypatch):
     }
     bt = backtest(compute)
     studies = {
-        "stability": {SCRIPT: xr.Dataset(attrs={"along": "compute", "law_verdict": "stable"})},
+        "stability": {
+            SCRIPT: xr.Dataset(
+                coords={"window": ["all"], "parameter": ["alpha"]},
+                attrs={"along": "compute", "law_verdict": "stable"},
+            )
+        },
         "comparison": table,
         "backtest": bt,
     }
