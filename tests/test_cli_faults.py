@@ -158,7 +158,7 @@ UNEXPECTED = [
     (FIT, "bayeslaw.inference.fit", Broken("panic"), "while fitting: Broken: panic"),
     (FIT, "bayeslaw.inference.fit", MemoryError(), "while fitting: the memory is full; nothing was written; take fewer draws"),
     (FIT, "bayeslaw.result.Fit.save", OSError(5, "I/O error"), "while writing new.nc: OSError"),
-    (FIT, "bayeslaw.diagnostics.checks", KeyError("x"), "while checking the fit: KeyError: 'x'; nothing was written"),
+    (FIT, "bayeslaw.diagnostics.checks", KeyError("x"), "while checking the fit: KeyError: 'x'; written: new.nc"),
     ((*FIT, "--plots", "figures"), "bayeslaw.plots.save_all", ValueError("bad"), "while drawing: ValueError: bad; written: new.nc"),
     (FORECAST, "bayeslaw.forecasting.forecast", TypeError("t"), "while forecasting: TypeError: t"),
     (("report", "f.nc"), "bayeslaw.reporting.report", TypeError("t"), "while writing new.nc: TypeError: t"),
