@@ -74,13 +74,13 @@ OUTPUTS = [
     ((*FORECAST, "--plot", "fc.png", "-o", "fc.png"), "--plot fc.png: is what -o writes, too"),
     ((*FORECAST, "--plot", "FC.png", "-o", "fc.PNG"), "--plot FC.png: is what -o writes, too"),
     ((*FORECAST, "--plot", "folder/fc.png", "-o", "linked-folder/fc.png"), "is what -o writes, too"),
-    ((*FORECAST, "--plot", "f.nc"), "f.nc: found '.nc', allowed: .png or .svg or .pdf at the end of a figure's name"),
+    ((*FORECAST, "--plot", "f.nc"), "f.nc: found '.nc', allowed: .png or .svg or .pdf; a figure's name ends in one of them"),
     (("report", "f.nc", "-o", "f.nc"), "-o f.nc: is the command's FIT"),
     (("report", "f.nc", "--stability", "g.nc", "-o", "g.nc"), "-o g.nc: is the command's --stability"),
     (("compare", "f.nc", "g.nc", "-o", "g.nc"), "-o g.nc: is the command's FIT"),
     (("stack", "f.nc", "g.nc", "--at", "x=1", "-o", "g.nc"), "-o g.nc: is the command's FIT"),
     ((*BACKTEST, "-o", "t.csv"), "-o t.csv: is the command's TABLE"),
-    ((*BACKTEST, "-o", "b.txt"), "found '.txt', allowed: .nc or .csv at the end of the result's name"),
+    ((*BACKTEST, "-o", "b.txt"), "found '.txt', allowed: .nc or .csv; the result's name ends in one of them"),
     ((*STABILITY, "-o", "t.csv"), "-o t.csv: is the command's TABLE"),
     ((*STABILITY, "-o", "s.nc", "--plot", "s"), "found no suffix, allowed: .png or"),
     ((*STABILITY, "--by-k", "1,2", "-o", "t.csv"), "-o t.csv: is the command's TABLE"),
@@ -131,7 +131,7 @@ def test_no_function_writes_over_what_is_no_file(write, path, message, place, po
         "place": check_place,
     }
     if write == "figure":
-        message = f"({message}|the end of a figure's name)"
+        message = f"({message}|a figure's name ends in)"
     with listening, pytest.raises(bl.InputError, match=message):
         writers[write](path)
     assert Path("locked.nc").read_text() == "mine" and Path("link.csv").is_symlink()
