@@ -133,6 +133,8 @@ def backtest(
     settings = {"draws": draws, "tune": tune, "chains": chains, "bootstrap": bootstrap, "seed": seed}
     _check_arguments(spec, data, target, leave_out, settings)
     runs = _runs(spec, methods)
+    points_only = all(how == "map" for _, how in runs.values())
+    check_size({"bootstrap": bootstrap} if points_only else settings, data)
     parts, groups = _windows(data, along, windows, leave_out)
     rows, orders = _targets(data, along, parts, target, groups)
     records: list[list[dict[str, Any]]] = []
@@ -237,7 +239,6 @@ def _check_arguments(spec: Any, data: Any, target: Any, leave_out: Any, settings
         check_flag("leave_out", leave_out)
     check_settings(settings)
     check_whole("bootstrap", settings["bootstrap"], _LEAST_BOOTSTRAP)
-    check_size(settings, data)
 
 
 def _runs(spec: Spec, methods: Sequence[str]) -> dict[str, tuple[Spec, str]]:

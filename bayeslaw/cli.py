@@ -11,8 +11,9 @@ import click
 from bayeslaw import __version__
 from bayeslaw.cli_fitting import fit, forecast, stack
 from bayeslaw.cli_options import FILE
-from bayeslaw.cli_output import Commands, debug_option, say, stage
+from bayeslaw.cli_output import Commands, debug_option, remember, say, stage
 from bayeslaw.cli_studies import backtest, compare, report, stability
+from bayeslaw.files import check_folder
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,6 +44,8 @@ def models() -> None:
 )
 def demo(output: Path) -> None:
     """Fit and forecast on data that ships with the package; writes a folder with a page."""
+    check_folder(output)
+    remember(output)
     with stage("running the demo"):
         from bayeslaw.demo import run
 

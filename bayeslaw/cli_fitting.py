@@ -18,7 +18,7 @@ from bayeslaw.cli_options import (
     sampling_options,
     target_options,
 )
-from bayeslaw.cli_output import exit_by, model_file, say, settle_outputs, stage, wrote
+from bayeslaw.cli_output import exit_by, model_file, say, settle_outputs, stage, writing, wrote
 from bayeslaw.errors import InputError
 from bayeslaw.files import folder_outputs
 
@@ -55,7 +55,7 @@ def fit(model: str, table: Path, output: Path, method: str, plots: Path | None, 
     settings = {n: options[n] for n in ("draws", "tune", "chains", "seed", "target_accept", "bootstrap")}
     with stage("fitting"):
         fitted = run(spec, data, method, **settings)
-    with stage(f"writing {output}"):
+    with writing(output):
         fitted.save(output)
     _finish(fitted, output, plots)
 
@@ -124,7 +124,7 @@ def _tell(
     told = [*from_json(result.attrs["checks"]), *(c for c in found if c.level != "ok")]
     say("\n" + checks_text(told))
     if output is not None:
-        with stage(f"writing {output}"):
+        with writing(output):
             write_text(output, result.to_dataframe().to_csv())
         wrote(output)
     if plot is not None:

@@ -90,6 +90,21 @@ def stage(what: str) -> Iterator[None]:
     meta[_STAGE] = before  # not if it fails: then it is what is told
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Enter the stage of writing a file, and remember it as written for what may go wrong later."""
+    with stage(f"writing {path}"):
+        yield
+    remember(path)
+
+
+def remember(path: Path) -> None:
+    """Remember a file, or a folder that is being filled, as written."""
+    done = click.get_current_context().meta.setdefault(_WRITTEN, [])
+    if path not in done:
+        done.append(path)
+
+
 def say(text: str) -> None:
     """Print a line; when nobody reads on, as behind ``| head``, the work goes on in silence."""
     try:
@@ -102,9 +117,10 @@ def say(text: str) -> None:
 
 
 def wrote(*paths: Path) -> None:
-    """Say what was written, and remember it for what may go wrong later."""
+    """Say what was written."""
     for path in paths:
-        click.get_current_context().meta.setdefault(_WRITTEN, []).append(path)
+        remember(path)
+    for path in paths:
         say(f"wrote {path}")
 
 

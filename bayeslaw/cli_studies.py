@@ -22,7 +22,7 @@ from bayeslaw.cli_options import (
     targets_of,
     whole_numbers,
 )
-from bayeslaw.cli_output import exit_by, model_file, say, settle_outputs, stage, wrote
+from bayeslaw.cli_output import exit_by, model_file, say, settle_outputs, stage, writing, wrote
 from bayeslaw.errors import InputError
 from bayeslaw.files import folder_outputs
 
@@ -71,7 +71,7 @@ def backtest(model: str, table: Path, output: Path, plots: Path | None, **option
             spec, data, options["along"], windows=windows, leave_out=options["leave_out"] or None,
             methods=listed(options["methods"]), **settings,
         )  # fmt: skip
-    with stage(f"writing {output}"):
+    with writing(output):
         write_backtest(result, output)
     say(f"{backtest_text(result)}\n")
     wrote(output)
@@ -125,7 +125,7 @@ def stability(
     spec, data = law_and_rows(model, table, options)
     with stage("fitting windows"):
         result = run(spec, data, **settings)
-    with stage(f"writing {output}"):
+    with writing(output):
         write_stability(result, output)
     say(f"{stability_text(result)}\n")
     wrote(output)
@@ -162,7 +162,7 @@ def _stability_by_k(
     del settings["claim"]
     with stage("fitting windows"):
         result = stability_by_k(spec, table, ks, read=read, **settings)
-    with stage(f"writing {output}"):
+    with writing(output):
         write_by_k(result, output)
     say(f"{by_k_text(result)}\n")
     wrote(output)
@@ -197,7 +197,7 @@ def compare(fits: Sequence[Path], output: Path | None, **options: Any) -> None:
     table = _comparison(fits, loaded, **options)
     say(comparison_text(table))
     if output is not None:
-        with stage(f"writing {output}"):
+        with writing(output):
             write_text(output, table.to_csv())
         wrote(output)
     exit_by(worst_level(table.attrs["checks"]) == "fail")
@@ -257,7 +257,7 @@ def report(
             with stage(f"reading {path}"):
                 given[name] = read_study(path, name)
     comparison = _comparison(fits, loaded) if side_by_side else None
-    with stage(f"writing {output}"):
+    with writing(output):
         targets = targets_of(at, loaded)
         asked = {"targets": targets, "schedule": schedule, "group": group_of(group), "prob": prob}
         _, cases = reported(loaded, output, **asked, comparison=comparison, **given)

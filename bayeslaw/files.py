@@ -195,7 +195,9 @@ def check_suffix(path: str | Path, allowed: Sequence[str], what: str = "the name
     path = as_path(path)
     if path.suffix.lower() not in allowed:
         found = repr(path.suffix) if path.suffix else "no suffix"
-        raise InputError(f"{path}: found {found}, allowed: {what} ends in {' or '.join(allowed)}.")
+        raise InputError(
+            f"{path}: found {found}, allowed: {' or '.join(allowed)}; {what} ends in one of them."
+        )
     return path
 
 

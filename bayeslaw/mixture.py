@@ -106,7 +106,7 @@ def check_same_rows(fits: Mapping[str, Fit], caller: str) -> None:
     """
     if not isinstance(fits, Mapping) or not fits:
         raise InputError(
-            f'{caller}(fits): found {shown(fits)}, expected {{"name": fit, …}} with one fit or more.'
+            f'{caller}(fits): expected {{"name": fit, …}} with one fit or more, found {shown(fits)}.'
         )
     for name, fit in fits.items():
         if not isinstance(name, str) or not isinstance(fit, Fit) or fit.method != "nuts":

@@ -142,7 +142,10 @@ def _by_name(what: str, given: Any) -> dict[str, xr.Dataset]:
         return {}
     if isinstance(given, xr.Dataset):
         given = {str(given.attrs.get("model", what)): given}
-    check_type(f"report, {what}", given, Mapping, f"what {what}(…) returned, or several by name")
+    if not isinstance(given, Mapping):
+        raise InputError(
+            f"report, {what}: found {type(given).__name__}, allowed: what {what}(…) returned, or several by name."
+        )
     for name, study in given.items():
         check_study(f"report, {what}, {name}", study, what)
     return {str(name): study for name, study in given.items()}

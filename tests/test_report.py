@@ -187,7 +187,7 @@ def test_studies_are_shown(compute, no_point, tmp_path, monkeypatch):
     studies = {
         "stability": {
             SCRIPT: xr.Dataset(
-                coords={"window": [0], "parameter": ["alpha"]},
+                coords={"window": ["all"], "parameter": ["alpha"]},
                 attrs={"along": "compute", "law_verdict": "stable"},
             )
         },
