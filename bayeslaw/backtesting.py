@@ -19,6 +19,7 @@ from bayeslaw.errors import InputError, check_whole, did_you_mean
 from bayeslaw.files import write_study
 from bayeslaw.heldout import HeldOut, held_out
 from bayeslaw.inference import fit, visible
+from bayeslaw.intervals import VALUELESS
 from bayeslaw.progress import bar
 from bayeslaw.result import Fit, data_hash
 from bayeslaw.scores import central_interval, covered, crps, interval_score, own_coverage_range, pit
@@ -322,8 +323,10 @@ def _record(
     places[window.held] = scores["pit"]
     if row in window.held:
         scores |= _target_scores(held, int(np.flatnonzero(window.held == row)[0]), scores["pit"])
-    failed = ", ".join(c.name for c in checks(fitted) if c.level == "fail")
-    return {**scores, "pit": places, "seconds": seconds, "failed": failed}
+    failed = [c.name for c in checks(fitted) if c.level == "fail"]
+    if (~np.isfinite(held.draws)).mean(axis=0).max() > VALUELESS:
+        failed.append("finite")  # as a forecast of these rows would say
+    return {**scores, "pit": places, "seconds": seconds, "failed": ", ".join(failed)}
 
 
 def _in_one_unit(fitted: Fit, held: HeldOut) -> HeldOut:

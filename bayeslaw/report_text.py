@@ -20,7 +20,6 @@ from bayeslaw.result import Fit
 from bayeslaw.spec import Parameter, Spec
 
 _OFTEN = {0.5: "one time in two", 0.8: "four times in five", 0.9: "nine times in ten", 0.95: "19 times in 20"}
-_NEAR = 0.005
 _PRIOR_DRAWS = 4000
 _METHOD = {"nuts": "Posterior (NUTS)", "map": "Point fit"}
 
@@ -70,10 +69,10 @@ def place(case: Case, ahead: Ahead, row: int) -> str:
 def distance(ahead: Ahead, row: int) -> str:
     """Say how far a forecast lies beyond the data."""
     orders = float(ahead.fc["orders_beyond"].values[row])
-    if orders < _NEAR:
+    if orders == 0:
         return "inside the range of the data"
     times = 10**orders
-    factor = f"{float(f'{times:.2g}'):g}".replace("e+0", "e")
+    factor = f"{float(f'{times:.{2 if times > 1.1 else 3}g}'):g}".replace("e+0", "e")
     word = "order" if f"{orders:.2g}" == "1" else "orders"
     return f"{orders:.2g} {word} of magnitude (a factor of {factor}) beyond the data"
 
@@ -89,6 +88,8 @@ def shares(case: Case, told: Mapping[str, float]) -> tuple[str, ...]:
 def landing(case: Case, ahead: Ahead, row: int, prob: float) -> str:
     """Say in one sentence where a run lands."""
     told, unit = ahead.told(row), case.spec.output.unit
+    if not all(map(np.isfinite, told.values())):
+        return f"The law {case.name} has no forecast at {place(case, ahead, row)}, {distance(ahead, row)}: the check “finite” says why."
     solved = shares(case, told)
     return (
         f"By the {'' if isinstance(case.fit, Mixture) else 'law '}{case.name}, a run at {place(case, ahead, row)} lands at a {output_words(case)} of {quantity(told['median'], unit)}, "
