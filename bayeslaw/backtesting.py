@@ -28,6 +28,7 @@ from bayeslaw.errors import (
 from bayeslaw.files import write_study
 from bayeslaw.heldout import HeldOut, held_out
 from bayeslaw.inference import check_law_and_data, check_settings, check_size, fit
+from bayeslaw.intervals import VALUELESS
 from bayeslaw.progress import work
 from bayeslaw.result import Fit, data_hash, row_names
 from bayeslaw.scores import (
@@ -341,8 +342,10 @@ def _record(
     places[window.held] = scores["pit"]
     if row in window.held:
         scores |= _target_scores(held, int(np.flatnonzero(window.held == row)[0]), scores["pit"])
-    failed = ", ".join(c.name for c in checks(fitted) if c.level == "fail")
-    return {**scores, "pit": places, "seconds": seconds, "failed": failed}
+    failed = [c.name for c in checks(fitted) if c.level == "fail"]
+    if (~np.isfinite(held.draws)).mean(axis=0).max() > VALUELESS:
+        failed.append("finite")  # as a forecast of these rows would say
+    return {**scores, "pit": places, "seconds": seconds, "failed": ", ".join(failed)}
 
 
 def _in_one_unit(fitted: Fit, held: HeldOut) -> HeldOut:

@@ -24,6 +24,7 @@ MOST_SHARED = 0.95
 """Models share their problems if at least this part of the largest set is everybody's."""
 SURE = 1e-4
 """Chance, in a table of noise, of slopes as clear as those that are called against the law."""
+_BUDGET = ("params", "tokens", "compute")
 _COLLINEAR = 1e-6
 _DRAWS = 64
 _SHOWN = 5
@@ -47,7 +48,8 @@ def odd_data(spec: Spec, rows: pd.DataFrame, data: xr.Dataset) -> list[Check]:
         is not 6·params·tokens. Empty for a sound table.
     """
     names = row_labels(rows)
-    return [*_against_law(spec, data, names), *_compute_factor(rows, names)]
+    budget = {i.column for i in spec.inputs.values()} & set(_BUDGET)
+    return [*_against_law(spec, data, names), *(_compute_factor(rows, names) if budget else [])]
 
 
 def row_labels(rows: pd.DataFrame) -> list[str]:
@@ -97,11 +99,10 @@ def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
 
 def _compute_factor(rows: pd.DataFrame, names: Sequence[str]) -> list[Check]:
     """Compare compute with 6·params·tokens where all three are given."""
-    if not {"params", "tokens", "compute"} <= set(rows.columns):
+    if not set(_BUDGET) <= set(rows.columns):
         return []
     params, tokens, compute = (
-        pd.to_numeric(rows[c], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        for c in ("params", "tokens", "compute")
+        pd.to_numeric(rows[c], errors="coerce").to_numpy(dtype=float, na_value=np.nan) for c in _BUDGET
     )
     with np.errstate(all="ignore"):
         off = np.log(compute / (6.0 * params * tokens))

@@ -21,7 +21,6 @@ from bayeslaw.result import Fit
 from bayeslaw.spec import Parameter, Spec
 
 _OFTEN = {0.5: "one time in two", 0.8: "four times in five", 0.9: "nine times in ten", 0.95: "19 times in 20"}
-_NEAR = 0.005
 _PRIOR_DRAWS = 4000
 _METHOD = {"nuts": "Posterior (NUTS)", "map": "Point fit"}
 
@@ -72,10 +71,10 @@ def place(case: Case, ahead: Ahead, row: int) -> str:
 def distance(ahead: Ahead, row: int) -> str:
     """Say how far a forecast lies beyond the data."""
     orders = float(ahead.fc["orders_beyond"].values[row])
-    if orders < _NEAR:
+    if orders == 0:
         return "inside the range of the data"
     times = 10**orders
-    factor = f"{float(f'{times:.2g}'):g}".replace("e+0", "e")
+    factor = f"{float(f'{times:.{2 if times > 1.1 else 3}g}'):g}".replace("e+0", "e")
     word = "order" if f"{orders:.2g}" == "1" else "orders"
     return f"{orders:.2g} {word} of magnitude (a factor of {factor}) beyond the data"
 

@@ -110,7 +110,6 @@ def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.
     """Return a law's inputs at targets, and how far these lie beyond the data."""
     spec = fit.spec
     _check_names(spec, columns)
-    _check_sizes(fit, columns)
     if (
         "params" in columns
         and "tokens" in columns
@@ -119,6 +118,7 @@ def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.
         for name in ("params", "tokens"):
             _refuse_not_positive(name, columns[name], name)
         columns.setdefault("compute", training_compute(columns["params"], columns["tokens"]))
+    _check_sizes(fit, columns)
     error = columns.get("sampling_error", np.zeros(len(next(iter(columns.values())))))
     if (error < 0).any():
         raise InputError(f"targets: sampling_error = {error.min():g}, allowed: numbers, 0 or more.")
