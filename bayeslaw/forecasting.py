@@ -165,11 +165,8 @@ def forecast_inputs(
             "{…, 'family': ['Llama']} / --at family=Llama."
         )
     labels = {column for one in fits for column in one.spec.group_columns}
-    columns = _zip_columns(targets, labels)
     allowed = [target_names(one.spec) for one in fits]
-    for name in columns:
-        if not any(name in names for names in allowed):
-            raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, set().union(*allowed))}")
+    columns = _zip_columns(targets, labels, set().union(*allowed))
     # Each law takes the columns it knows: another of a mixture may need more.
     own = [{n: v for n, v in columns.items() if n in names} for names in allowed]
     parts = [_at_targets(one, part) for one, part in zip(fits, own, strict=True)]
@@ -206,15 +203,22 @@ def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.
     return {**inputs, **groups, "sampling_error": error}, beyond
 
 
-def _zip_columns(targets: Any, labels: Set[str]) -> dict[str, np.ndarray]:
+def _zip_columns(targets: Any, labels: Set[str], allowed: Set[str]) -> dict[str, np.ndarray]:
     """Return columns of one length, of floats or of groups' labels; single values serve all rows."""
+    wanted = f"targets: expected {{'input': [numbers]}}, found {targets!r}."
+    try:
+        given = {str(n): v for n, v in dict(targets).items()}
+    except (TypeError, ValueError):
+        raise InputError(wanted) from None
+    for name in given:
+        if name not in allowed:
+            raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, allowed)}")
     try:
         columns = {
-            str(n): np.atleast_1d(np.asarray(v, dtype=str if n in labels else float))
-            for n, v in dict(targets).items()
+            n: np.atleast_1d(np.asarray(v, dtype=str if n in labels else float)) for n, v in given.items()
         }
     except (TypeError, ValueError):
-        raise InputError(f"targets: expected {{'input': [numbers]}}, found {targets!r}.") from None
+        raise InputError(wanted) from None
     if not columns:
         raise InputError("targets: empty; give a value for each input of the law.")
     length = max(len(v) for v in columns.values())
