@@ -225,6 +225,12 @@ def _case(
 
 def _point(fit: Fit) -> tuple[Fit | None, str]:
     """Fit the source's point estimate to the same rows; or say why it cannot be."""
+    if fit.spec.pooled:
+        groups = " and ".join(fit.spec.group_columns)
+        return (
+            None,
+            f"it would be one law for every {groups}; fit one of them by itself to compare (where=[…]).",
+        )
     data = fit.data.drop_vars("outlying", errors="ignore")
     try:
         return fit_again(fit.spec, data, "map", bootstrap=BOOTSTRAP, seed=0, progress=False), ""

@@ -137,7 +137,19 @@ def checks(fit: Fit) -> list[Check]:
             *_tails(fit),
             *_predictive(fit),
         ]
-    return [*found, few_inputs(fit.spec, fit.data), *_optimiser(fit), *_residuals(fit)]
+    return [*found, few_inputs(fit.spec, fit.data), *_optimiser(fit), *_ungrouped(fit), *_residuals(fit)]
+
+
+def _ungrouped(fit: Fit) -> list[Check]:
+    """Say that a point fit knows no groups, where the law pools parameters over them."""
+    pooled = fit.spec.pooled
+    if not pooled:
+        return []
+    message = (
+        f"A point fit pools nothing: {', '.join(pooled)} is one value for every {' and '.join(fit.spec.group_columns)}, "
+        "and a forecast for one group is that of all; fit with method='nuts', or one group by itself."
+    )
+    return [Check("pooling", "warn", float(len(pooled)), message)]
 
 
 def worst_level(found: list[Check]) -> str:

@@ -209,8 +209,16 @@ def draw_levels(ax: Axes, fit: Fit, inputs: list[str], prob: float) -> None:
     grid = input_grid(fit, second)
     for i, level in enumerate(levels):
         fan = fan_of(fit, {first: np.full(_GRID, level), second: grid}, prob)
+        new = ", a new group" if fit.spec.pooled and fit.method == "nuts" else ""
         draw_fan(
-            ax, grid, fan, prob, COLOURS[i], fit.method, name=f"curve at {first} = {level:.3g}", label=i == 0
+            ax,
+            grid,
+            fan,
+            prob,
+            COLOURS[i],
+            fit.method,
+            name=f"curve at {first} = {level:.3g}{new}",
+            label=i == 0,
         )
     finish_input_axes(ax, fit, second)
 
@@ -395,7 +403,7 @@ def draw_target_forecast(ax: Axes, whole: Fit | Mixture, fc: xr.Dataset, name: s
         grid = input_grid(fit, name, fc[name].values[same])
         inputs = {name: grid, **{o: np.full(_GRID, v) for o, v in zip(others, combination, strict=True)}}
         where = ", ".join(
-            f"{o} {plain(v)}" if isinstance(v, str) else f"{o} = {v:.3g}"
+            plain(v) if isinstance(v, str) else f"{o} = {v:.3g}"
             for o, v in zip(others, combination, strict=True)
         )
         draw_fan(

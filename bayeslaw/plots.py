@@ -20,7 +20,6 @@ from bayeslaw.axes import (
     STYLE,
     caption,
     figure_legend,
-    finish_input_axes,
     legends,
     new_figure,
     panel_grid,
@@ -33,12 +32,11 @@ from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
 from bayeslaw.errors import InputError, check_choice, check_number, check_probability, check_type, listed
 from bayeslaw.files import FIGURES, check_suffix, make_folder, write_bytes
+from bayeslaw.group_panels import draw_groups
 from bayeslaw.mixture import Mixture, members
 from bayeslaw.panels import (
     draw_curves,
-    draw_data,
     draw_densities,
-    draw_fan,
     draw_levels,
     draw_observed_fitted,
     draw_posterior,
@@ -47,8 +45,6 @@ from bayeslaw.panels import (
     draw_schedule_forecast,
     draw_target_forecast,
     dress_pairs,
-    fan_of,
-    input_grid,
     pair_name,
     plain_inputs,
     residuals_of,
@@ -79,7 +75,8 @@ def plot_fit(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None = Non
     Returns
     -------
     matplotlib.figure.Figure
-        One input: the output against it. Two: against the second, with fans at four values of the
+        One input: the output against it; where parameters are pooled, a fan for each of at most four
+        groups, or else that of a new one. Two: against the second, with fans at four values of the
         first, and observed against fitted. More: observed against fitted. Along a schedule: loss
         against step, a colour a run.
 
@@ -97,10 +94,7 @@ def plot_fit(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None = Non
             draw_curves(axes[0], fit, prob)
         elif len(inputs) == 1:
             figure, axes = new_figure(1)
-            draw_data(axes[0], fit, inputs[0])
-            grid = input_grid(fit, inputs[0])
-            draw_fan(axes[0], grid, fan_of(fit, {inputs[0]: grid}, prob), prob, COLOURS[0], fit.method)
-            finish_input_axes(axes[0], fit, inputs[0])
+            draw_groups(axes[0], fit, inputs[0], prob)
         else:
             figure, axes = new_figure(2 if len(inputs) == 2 else 1)
             if len(inputs) == 2:

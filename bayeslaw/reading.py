@@ -281,7 +281,7 @@ class _Reader:
         texts = isinstance(columns, list | tuple) and all(isinstance(c, str) for c in columns)
         if not texts or not columns or len(set(columns)) < len(columns):
             raise self.refuse(where, f"expected text in quotes, a column, or a list of different ones, found {value!r}.")  # fmt: skip
-        if odd := [c for c in columns if not c.strip() or JOINT in c]:
+        if odd := [c for c in columns if not c.strip() or JOINT in c or "/" in c or c in ("obs", "node")]:
             raise self.refuse(where, f"{odd[0]!r} cannot be the name of a column of groups.")
         return tuple(columns)
 

@@ -80,11 +80,11 @@ def forecast_inputs(
             "{…, 'family': ['Llama']} / --at family=Llama."
         )
     labels = {column for one in fits for column in one.spec.group_columns}
-    columns = _by_our_names(fits[0], _zip_columns(targets, labels))
     allowed = [target_names(one.spec) for one in fits]
-    for name in columns:
-        if not any(name in names for names in allowed):
-            raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, set().union(*allowed))}")
+    known = set().union(*allowed)
+    columns = _by_our_names(fits[0], _zip_columns(targets, labels, known | given_names(fits[0])))
+    for name in columns.keys() - known:
+        raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, known)}")
     # Each law takes the columns it knows: another of a mixture may need more.
     own = [
         {n: v for n, v in columns.items() if n in names - _factors(one, fits, columns)}
@@ -135,15 +135,22 @@ def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.
     return {**inputs, **groups, "sampling_error": error}, away
 
 
-def _zip_columns(targets: Any, labels: Set[str]) -> dict[str, np.ndarray]:
+def _zip_columns(targets: Any, labels: Set[str], known: Set[str]) -> dict[str, np.ndarray]:
     """Return columns of one length, of floats or of groups' labels; single values serve all rows."""
+    refusal = InputError(f"targets: expected {{'input': [numbers]}}, found {shown(targets)}.")
+    try:
+        given = {str(n): v for n, v in dict(targets).items()}
+    except (TypeError, ValueError):
+        raise refusal from None
+    # Before values are read: a label of a group that the law does not know is no number.
+    for name in given.keys() - known:
+        raise InputError(f"targets: unknown input {name!r}{did_you_mean(name, known)}")
     try:
         columns = {
-            str(n): np.atleast_1d(np.asarray(v, dtype=str if n in labels else float))
-            for n, v in dict(targets).items()
+            n: np.atleast_1d(np.asarray(v, dtype=str if n in labels else float)) for n, v in given.items()
         }
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"targets: expected {{'input': [numbers]}}, found {shown(targets)}.") from None
+        raise refusal from None
     if not columns:
         raise InputError("targets: empty; give a value for each input of the law.")
     length = max(len(v) for v in columns.values())

@@ -49,7 +49,7 @@ def test_rows_without_a_success_stay():
 
 
 def test_problems_of_a_model_are_summed():
-    table = pd.DataFrame({"model": list("aabb"), "problem": list("pqpq"), "n": [10, 10, 10, 30],
+    table = pd.DataFrame({"model": list("aabb"), "problem": list("pqpq"), "n": [10, 10, 20, 20],
                           "c": [0, 3, 0, 0], "compute": [1e18, 1e18, 1e19, 1e19]})  # fmt: skip
     data = bl.read_table(table, SPEC)
     assert data["n"].values.tolist() == [20, 40]
