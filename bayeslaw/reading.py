@@ -440,6 +440,12 @@ def _check_discrepancy(spec: Spec, reader: _Reader) -> None:
             raise reader.refuse(
                 "[discrepancy] over", 'kernel = "exponential" runs over one column, such as ["step"].'
             )
+        if spec.family == "Binomial":
+            raise reader.refuse(
+                "[likelihood] family",
+                '"Binomial" is for counts, a row a model, and kernel = "exponential" for losses along curves; allowed beside '
+                "counts: matern32, matern52, brownian over an input, or no discrepancy (change(spec, discrepancy=None)).",
+            )
         return
     used = set(spec.law.symbols).union(*(d.formula.symbols for d in spec.derived.values()))
     ratio = [i.name for i in spec.inputs.values() if i.reference is not None and i.name in used]

@@ -17,7 +17,7 @@ MODULES = (
     "errors", "check", "progress", "files", "expression", "spec", "reading", "catalogue",
     "schedules", "functions", "law", "validate", "counts", "gold", "tables", "curves", "windows", "scores",
     "observation", "priors", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance",
-    "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
+    "outliers", "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
     "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting",
     "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
     "text", "axes", "backtest_plots", "stability_plots", "panels", "plots", "page", "uncertainty", "cases", "report_text",
