@@ -21,6 +21,19 @@ _PASSES = ("neg_log_pass_at_k", "pass_at_k", "c")
 """Columns that say one thing: what is known of one is known of the others."""
 
 
+def in_order(derived: dict[str, Derived], refuse: Callable[[str, str], InputError]) -> dict[str, Derived]:
+    """Sort derived quantities so that each comes after those it uses."""
+    ordered: dict[str, Derived] = {}
+    waiting = dict(derived)
+    while waiting:
+        ready = [n for n, d in waiting.items() if not (d.formula.symbols & waiting.keys())]
+        if not ready:
+            raise refuse("[derived]", f"{', '.join(waiting)} use each other in a circle.")
+        for name in ready:
+            ordered[name] = waiting.pop(name)
+    return ordered
+
+
 def holds_together(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
     """Hold the parts of a spec against one another: names, symbols, functions, discrepancy, point fit.
 
@@ -152,6 +165,12 @@ def _check_discrepancy(spec: Spec, refuse: Callable[[str, str], InputError]) -> 
         if len(found.over) != 1:
             raise refuse(
                 "[discrepancy] over", 'kernel = "exponential" runs over one column, such as ["step"].'
+            )
+        if spec.family == "Binomial":
+            raise refuse(
+                "[likelihood] family",
+                '"Binomial" is for counts, a row a model, and kernel = "exponential" for losses along curves; allowed beside '
+                "counts: matern32, matern52, brownian over an input, or no discrepancy (change(spec, discrepancy=None)).",
             )
         return
     used = set(spec.law.symbols).union(*(d.formula.symbols for d in spec.derived.values()))

@@ -30,11 +30,7 @@ _CUT = 3e-3
 _TINY = 1e-12
 _FINE = 8
 """Steps between two scales of the grid when one is drawn."""
-FAR_OUT, OUT = 10.0, 6.0
-"""Robust spreads from which a row makes shifts necessary, and from which rows then get one. Tables without
-outliers stay below 7, real outliers reach 37."""
-_PASSES = 10
-_WANDERING = 3.0
+WANDERING = 3.0
 """A usual size of a discrepancy, in units of run noise, where it is not inferred: to look for outlying rows, and
 to choose the directions that NUTS walks."""
 _TERMS = (
@@ -65,7 +61,7 @@ class _Places:
     def __init__(self, spec: Spec, rows: Rows) -> None:
         self.spec = spec
         self.place = places(spec, rows)
-        middle = _middle(spec, "sigma") ** 2
+        middle = usual_value(spec, "sigma") ** 2
         self.share = middle / (middle + rows.error**2)
         self.weight = np.sqrt(self.share)
         self.middle = middle
@@ -111,62 +107,7 @@ def discrepancy_scale(spec: Spec, values: Mapping[str, Any]) -> Any:
     return scale * values["sigma"] if spec.discrepancy.relative else scale
 
 
-def outlying_shifts(spec: Spec, rows: Rows, residual: np.ndarray) -> np.ndarray:
-    """Find rows that lie far from what their neighbours' residuals lead to expect.
-
-    Parameters
-    ----------
-    spec : Spec
-        With a discrepancy over inputs.
-    rows : Rows
-    residual : numpy.ndarray, shape (rows,)
-        Of a robust point fit, on the scale of errors.
-
-    Returns
-    -------
-    numpy.ndarray, shape (rows,)
-        How far out such a row is, on the scale of errors; zero for all others, and for all rows
-        unless one is `FAR_OUT` spreads out. A law that is smoothly wrong moves neighbours together
-        and yields none.
-    """
-    K = _usual_wandering(spec, rows)
-    kept = np.ones(len(rows), dtype=bool)
-    sigma = spec.noise["sigma"]
-    least = sigma.fixed if sigma.fixed is not None else sigma.prior_90[0]
-    far = False
-    for turn in range(_PASSES):
-        # Outliers hide one another: those found are set aside and the rest looked at again. The first
-        # time shows who is far out; after that the spread itself shrinks.
-        apart, shift = _apart(K, residual, kept, least)
-        far = far or (turn < 2 and bool((apart > FAR_OUT).any()))
-        if (kept == (apart <= OUT)).all() or (turn > 0 and not far):
-            break
-        kept = apart <= OUT
-        if kept.sum() <= len(rows) / 2:  # the residuals of so few rows say nothing of outliers
-            return np.zeros(len(rows))
-    return np.where(kept | (not far), 0.0, shift)
-
-
-def _apart(
-    K: np.ndarray, residual: np.ndarray, kept: np.ndarray, least: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's distance from what the other kept rows lead to expect: in robust spreads, and plain.
-
-    A spread is at least a small run noise: a point fit goes through some of few rows exactly.
-    """
-    inverse = np.linalg.inv(K[np.ix_(kept, kept)] + np.eye(kept.sum()))
-    gap, width = np.empty(len(residual)), np.empty(len(residual))
-    diagonal = np.diagonal(inverse)
-    gap[kept], width[kept] = inverse @ residual[kept] / diagonal, 1 / np.sqrt(diagonal)
-    cross = K[np.ix_(~kept, kept)]
-    gap[~kept] = residual[~kept] - cross @ (inverse @ residual[kept])
-    width[~kept] = np.sqrt(1 + np.diagonal(K)[~kept] - np.einsum("ij,jk,ik->i", cross, inverse, cross))
-    apart = gap / width
-    spread = 1.4826 * np.median(np.abs(apart[kept] - np.median(apart[kept])))
-    return np.abs(apart) / max(spread, least), gap
-
-
-def _middle(spec: Spec, name: str) -> float:
+def usual_value(spec: Spec, name: str) -> float:
     """Return where a parameter is fixed, or its prior's median; one where there is none."""
     parameter = spec.noise.get(name)
     if parameter is None:
@@ -174,10 +115,12 @@ def _middle(spec: Spec, name: str) -> float:
     return parameter.fixed if parameter.fixed is not None else float(np.exp(link_normal(parameter)[0]))
 
 
-def _usual_wandering(spec: Spec, rows: Rows) -> np.ndarray:
+def usual_wandering(spec: Spec, rows: Rows) -> np.ndarray:
     """Return the rows' covariance at a usual size and length of the discrepancy, in units of run noise."""
     place = places(spec, rows)
-    return _WANDERING**2 * kernel(spec.discrepancy.kernel, place, place, _middle(spec, "discrepancy_length"))
+    return WANDERING**2 * kernel(
+        spec.discrepancy.kernel, place, place, usual_value(spec, "discrepancy_length")
+    )
 
 
 def covariance(spec: Spec) -> Observation:
@@ -217,8 +160,8 @@ class _Covariance:
         return {SHIFT: slots(rows)} if self.robust else {}
 
     def scatter(self, rows: Rows) -> np.ndarray:
-        noise = 1 + (rows.error / _middle(self.spec, "sigma")) ** 2
-        return _usual_wandering(self.spec, rows) + np.diag(noise)
+        noise = 1 + (rows.error / usual_value(self.spec, "sigma")) ** 2
+        return usual_wandering(self.spec, rows) + np.diag(noise)
 
     def prepare(self, rows: Rows) -> dict[str, np.ndarray]:
         """Stack the bases of all lengths, small eigenvalues left out."""
@@ -268,7 +211,7 @@ class _Covariance:
         return residual
 
     def _width(self) -> float:
-        return _middle(self.spec, "sigma")
+        return usual_value(self.spec, "sigma")
 
     def _groups(self, values: Mapping[str, Any], draws: int):
         """Yield each length's place on the grid, the draws that have it, their scale and sigma."""

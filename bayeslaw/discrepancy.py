@@ -10,7 +10,7 @@ from bayeslaw.families import observation_of
 from bayeslaw.observation import observed_rows
 from bayeslaw.priors import prior_sd, sampled
 from bayeslaw.result import Fit, fit_values, fitted_mean, row_names
-from bayeslaw.shifts import COLUMN
+from bayeslaw.shifts import BENT, COLUMN
 
 UNTOLD = 0.8
 """Share of the prior's sd from which the data say little of the discrepancy's size."""
@@ -31,11 +31,11 @@ def discrepancy_checks(fit: Fit) -> list[Check]:
     -------
     list of Check
         ``discrepancy-size`` (is it the prior's?), ``discrepancy-noise``, ``discrepancy-law`` and, where
-        rows have shifts, ``outliers``; empty without a discrepancy.
+        rows have shifts, ``outliers``, or may be a bend, ``bend``; empty without a discrepancy.
     """
     if fit.spec.discrepancy is None:
         return []
-    return [*_size(fit), *_noise(fit), *_law(fit), *_outliers(fit)]
+    return [*_size(fit), *_noise(fit), *_law(fit), *_outliers(fit), *_bend(fit)]
 
 
 def _size(fit: Fit) -> list[Check]:
@@ -90,18 +90,32 @@ def _law(fit: Fit) -> list[Check]:
 
 
 def _outliers(fit: Fit) -> list[Check]:
-    if COLUMN not in fit.data:
+    count, named = _far(fit, COLUMN)
+    if not count:
         return []
-    shift = fit.data[COLUMN].values
-    far = np.argsort(-np.abs(shift))[: int((shift != 0).sum())]
-    if not len(far):
-        return []
-    named = ", ".join(
-        f"{n} ({shift[i]:+.2g})" for n, i in zip(row_names(fit.data, far[:5]), far, strict=False)
-    )
-    more = f" and {len(far) - 5} more" if len(far) > 5 else ""
     message = (
-        f"{len(far)} row(s) lie far from their neighbours and have a shift of their own (on the scale of errors): {named}{more}. "
+        f"{count} row(s) lie far from their neighbours and have a shift of their own (on the scale of errors): {named}. "
         "They neither widen the run noise nor bend the curve; look at them: what made them may happen to the next run."
     )
-    return [Check("outliers", "warn", float(len(far)), message)]
+    return [Check("outliers", "warn", float(count), message)]
+
+
+def _bend(fit: Fit) -> list[Check]:
+    count, named = _far(fit, BENT)
+    if not count:
+        return []
+    message = (
+        f"{count} row(s) towards the edge of the data lie far from what the others lead to expect (on the scale of errors): "
+        f"{named}. A curve that bends there and bad runs look the same, so they count in full. Look at them: drop bad runs "
+        "(where='row!=3'); otherwise the law lacks a bend, and what it says beyond the data rests on its discrepancy alone."
+    )
+    return [Check("bend", "warn", float(count), message)]
+
+
+def _far(fit: Fit, column: str) -> tuple[int, str]:
+    """Return how many rows have an entry in a column of gaps, and the largest by name."""
+    gap = fit.data[column].values if column in fit.data else np.zeros(0)
+    far = np.argsort(-np.abs(gap))[: int((gap != 0).sum())]
+    names = row_names(fit.data, far[:5]) if len(far) else []
+    more = f" and {len(far) - 5} more" if len(far) > 5 else ""
+    return len(far), ", ".join(f"{n} ({gap[i]:+.2g})" for n, i in zip(names, far, strict=False)) + more

@@ -9,17 +9,17 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.catalogue import change, resolve
-from bayeslaw.covariance import outlying_shifts
 from bayeslaw.errors import SEEDS, InputError, check_choice, check_probability, check_whole, shown
 from bayeslaw.evidence import refuse_out_of_reach
 from bayeslaw.families import observation_of
 from bayeslaw.groups import group_labels, score_sizes
 from bayeslaw.law import derive
 from bayeslaw.observation import observed_rows, to_output
+from bayeslaw.outliers import outlying_shifts
 from bayeslaw.priors import draw_priors, summed_out
 from bayeslaw.progress import work
 from bayeslaw.result import Fit, flat_values, law_by_row, make_fit, noise_values
-from bayeslaw.shifts import COLUMN
+from bayeslaw.shifts import BENT, COLUMN
 from bayeslaw.sizes import check_sizes
 from bayeslaw.spec import Spec
 
@@ -139,7 +139,8 @@ def settle_outliers(spec: Spec, data: xr.Dataset) -> tuple[Spec, xr.Dataset]:
         With ``outliers`` true or false. Shifts that nobody needs cost time and change nothing; a
         single outlier without one widens every interval.
     data : xarray.Dataset
-        With the column ``outlying`` where there are shifts: how far out a row is.
+        With the column ``outlying`` where there are shifts, and ``bent`` where rows are as far out but may
+        be a bend of the curve: how far out a row is.
     """
     if spec.discrepancy is None or spec.outliers is False:
         return spec, data
@@ -148,10 +149,12 @@ def settle_outliers(spec: Spec, data: xr.Dataset) -> tuple[Spec, xr.Dataset]:
         return change(spec, likelihood={"outliers": False}), data
     from bayeslaw.pointfit import robust_residuals
 
-    shift = outlying_shifts(spec, observed_rows(spec, data), robust_residuals(spec, data))
+    shift, bend = outlying_shifts(spec, observed_rows(spec, data), robust_residuals(spec, data))
     if spec.outliers is not True:
         spec = change(spec, likelihood={"outliers": bool(shift.any())})
-    return spec, data.assign({COLUMN: ("obs", shift)}) if spec.outliers else data
+    marks = {COLUMN: shift} if spec.outliers else {}
+    marks |= {BENT: bend} if bend.any() else {}
+    return spec, data.assign({name: ("obs", far) for name, far in marks.items()})
 
 
 LIMITS: dict[str, tuple[int, int, str]] = {

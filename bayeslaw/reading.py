@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bayeslaw import expression
-from bayeslaw.coherence import RANGES, holds_together
+from bayeslaw.coherence import RANGES, holds_together, in_order
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.expression import Expression
 from bayeslaw.spec import (
@@ -97,7 +97,7 @@ def parse_spec(document: Mapping[str, Any], name: str) -> Spec:
         inputs=reader.each(sections["inputs"], "inputs", reader.input),
         output=reader.output(sections["output"]),
         parameters=reader.each(sections["parameters"], "parameters", reader.parameter),
-        derived=_in_order(reader.each(sections.get("derived", {}), "derived", reader.derived), reader),
+        derived=in_order(reader.each(sections.get("derived", {}), "derived", reader.derived), reader.refuse),
         inverse=reader.each(sections.get("inverse", {}), "inverse", reader.formula),
         family=family,
         likelihood=likelihood,
@@ -357,16 +357,3 @@ class _Reader:
             )
         fix = self.each(entry.get("fix", {}), "map.fix", lambda n, v, w: self.number(v, w))
         return PointFit(delta, starts, fix)
-
-
-def _in_order(derived: dict[str, Derived], reader: _Reader) -> dict[str, Derived]:
-    """Sort derived quantities so that each comes after those it uses."""
-    ordered: dict[str, Derived] = {}
-    waiting = dict(derived)
-    while waiting:
-        ready = [n for n, d in waiting.items() if not (d.formula.symbols & waiting.keys())]
-        if not ready:
-            raise reader.refuse("[derived]", f"{', '.join(waiting)} use each other in a circle.")
-        for name in ready:
-            ordered[name] = waiting.pop(name)
-    return ordered

@@ -19,6 +19,8 @@ SHIFT = "shift_score"
 """Name of the latent vector of scores."""
 COLUMN = "outlying"
 """The data's column that says how far a row is out, on the scale of errors; zero for most."""
+BENT = "bent"
+"""The same of rows that may be a bend of the curve: they have no shift."""
 _SLOTS = 8
 _LOG_T = -np.log(2 * np.sqrt(2.0))
 

@@ -19,7 +19,7 @@ from bayeslaw.mixture import Mixture, check_alike
 from bayeslaw.progress import work
 from bayeslaw.reading import parse_spec
 from bayeslaw.result import Fit
-from bayeslaw.shifts import COLUMN
+from bayeslaw.shifts import BENT, COLUMN
 from bayeslaw.spec import REFERENCES, Spec
 from bayeslaw.windows import Window, growing_windows, window_ends
 
@@ -144,7 +144,7 @@ def ahead_scores(
     with work("windows", len(fits) * len(blocks), progress) as on_step:
         for one in fits.values():
             # Shifts belong to the rows of the whole fit; every window decides on its own.
-            spec, data = unfrozen(one.spec, one.data), one.data.drop_vars(COLUMN, errors="ignore")
+            spec, data = unfrozen(one.spec, one.data), one.data.drop_vars([COLUMN, BENT], errors="ignore")
             for block in blocks:
                 records.append(_record(spec, data, block, settings))
                 on_step(len(records))
