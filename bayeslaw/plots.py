@@ -23,32 +23,39 @@ from bayeslaw.axes import (
     legends,
     new_figure,
     panel_grid,
+    run_grid,
 )
 from bayeslaw.backtest_plots import plot_backtest as plot_backtest
 from bayeslaw.backtest_plots import plot_reliability as plot_reliability
 from bayeslaw.check import Check, from_json
+from bayeslaw.colour_panels import draw_view, finish_view, views_of
 from bayeslaw.curves import needs_schedule
+from bayeslaw.density_panels import draw_densities, draw_posterior, dress_pairs, pair_name
 from bayeslaw.errors import InputError, check_probability, did_you_mean
 from bayeslaw.files import make_folder, written_whole
-from bayeslaw.mixture import Mixture, members
-from bayeslaw.panels import (
-    draw_curves,
-    draw_data,
-    draw_densities,
-    draw_fan,
-    draw_levels,
-    draw_observed_fitted,
-    draw_posterior,
-    draw_quantiles,
-    draw_residuals,
+from bayeslaw.forecast_panels import (
+    draw_fitted_forecast,
     draw_schedule_forecast,
     draw_target_forecast,
-    dress_pairs,
+    draw_target_lines,
+    draw_view_forecast,
+    lines_height,
+)
+from bayeslaw.mixture import Mixture, members
+from bayeslaw.panels import (
+    MOST_TOGETHER,
+    draw_curves,
+    draw_fan,
+    draw_observed_fitted,
+    draw_quantiles,
+    draw_residuals,
+    draw_rows,
     fan_of,
+    group_text,
     input_grid,
-    pair_name,
     plain_inputs,
     residuals_of,
+    shown_runs,
 )
 from bayeslaw.result import Fit, natural_names
 from bayeslaw.stability_plots import plot_by_k as plot_by_k
@@ -87,21 +94,25 @@ def plot_fit(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None = Non
     inputs = plain_inputs(fit.spec)
     with mpl.rc_context(STYLE):
         if needs_schedule(fit.spec):
-            figure, axes = new_figure(1)
-            draw_curves(axes[0], fit, prob)
+            runs = len(shown_runs(fit.data))
+            figure, axes = new_figure(1) if runs <= MOST_TOGETHER else run_grid(runs)
+            draw_curves(axes, fit, prob)
         elif len(inputs) == 1:
             figure, axes = new_figure(1)
-            draw_data(axes[0], fit, inputs[0])
+            draw_rows(axes[0], fit, fit.data[fit.spec.inputs[inputs[0]].column].values)
             grid = input_grid(fit, inputs[0])
-            draw_fan(axes[0], grid, fan_of(fit, {inputs[0]: grid}, prob), prob, COLOURS[0], fit.method)
+            fan, whose = fan_of(fit, {inputs[0]: grid}, prob), group_text(fit.spec, {})
+            draw_fan(axes[0], grid, fan, prob, COLOURS[0], fit.method, whose and f"curve: median{whose}")
             finish_input_axes(axes[0], fit, inputs[0])
         else:
             figure, axes = new_figure(2 if len(inputs) == 2 else 1)
             if len(inputs) == 2:
-                draw_levels(axes[0], fit, inputs, prob)
+                view = views_of(fit.spec, inputs)[0]
+                seen = fit.data[fit.spec.output.name].values
+                finish_view(axes[0], fit, view, draw_view(axes[0], fit, view, prob), seen)
             draw_observed_fitted(axes[-1], fit, prob)
-        legends(axes)
         caption(figure, fit, _checks(fit, found))
+        legends(axes) if len(axes) < 3 else figure_legend(figure, axes)
     return figure
 
 
@@ -297,14 +308,24 @@ def plot_forecast(fit: Fit | Mixture, fc: xr.Dataset, *, found: Iterable[Check] 
         )
     with mpl.rc_context(STYLE):
         if "step" in fc.dims:
-            figure = Figure(figsize=(7.2, 5.4), layout="constrained")
-            axes = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
-            draw_schedule_forecast(axes, one, fc)
+            figure = Figure(figsize=(9.8, 5.4), layout="constrained")
+            grid = figure.add_gridspec(2, 2, width_ratios=(2.1, 1), height_ratios=(2.6, 1))
+            top = figure.add_subplot(grid[0, 0])
+            bottom, end = figure.add_subplot(grid[1, 0], sharex=top), figure.add_subplot(grid[:, 1])
+            axes = [top]
+            draw_schedule_forecast((top, bottom, end), one, fc)
+        elif len(inputs) == 1:
+            figure, axes = new_figure(1)
+            draw_target_forecast(axes[0], fit, fc, inputs[0])
+        elif len(inputs) == 2:
+            figure, axes = new_figure(2)
+            for ax, view in zip(axes, views_of(one.spec, inputs), strict=True):
+                draw_view_forecast(ax, fit, fc, view)
         else:
-            figure, axes = new_figure(len(inputs))
-            for ax, symbol in zip(axes, inputs, strict=True):
-                draw_target_forecast(ax, fit, fc, symbol)
-        legends(axes, above="step" not in fc.dims)
+            figure, axes = new_figure(2, tall=lines_height(fit, fc))
+            draw_fitted_forecast(axes[0], fit, fc)
+            draw_target_lines(axes[1], fit, fc)
+        legends(axes)
         caption(figure, fit, [*from_json(fc.attrs["checks"]), *_checks(fit, found)])
     return figure
 

@@ -20,7 +20,7 @@ MODULES = (
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "gradient", "optimize",
     "pointfit", "nuts", "inference", "discrepancy", "diagnostics", "mixture", "forecasting", "heldout", "backtesting",
     "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
-    "text", "axes", "backtest_plots", "stability_plots", "panels", "plots", "page", "uncertainty", "cases", "report_text",
+    "text", "axes", "backtest_plots", "stability_plots", "density_panels", "panels", "colour_panels", "forecast_panels", "plots", "page", "uncertainty", "cases", "report_text",
     "report_sections", "report_evidence", "reporting", "demo", "cli", "__main__",
 )  # fmt: skip
 SAMPLERS = {"pymc", "pytensor", "nutpie"}
