@@ -130,17 +130,19 @@ def mark_distance(ax: Axes, fc: xr.Dataset, at: np.ndarray, seen: np.ndarray) ->
         ax.axvspan(left, right, color=GREY, alpha=0.08, lw=0, label=None if i else "beyond the data")
     ax.set_xlim(limits)
     orders, upper = fc["orders_beyond"].values, fc["upper"].sel(kind="run").values
-    inches = ax.transAxes.inverted().transform(ax.transData.transform(np.stack([at, upper], axis=1)))[:, 0]
-    inches = inches * ax.get_position().width * ax.get_figure().get_figwidth()
+    share = ax.transAxes.inverted().transform(ax.transData.transform(np.stack([at, upper], axis=1)))[:, 0]
+    inches = share * ax.get_position().width * ax.get_figure().get_figwidth()
     written: list[int] = []
     for t in np.argsort(-orders, kind="stable"):
         apart = [abs(inches[t] - inches[other]) > _APART for other in written]
         if orders[t] > _ZERO and np.isfinite(upper[t]) and all(apart):
             written.append(int(t))
     for t in sorted(written):
+        side = "right" if share[t] > 0.88 else "left" if share[t] < 0.12 else "center"
+        aside = {"right": 8, "left": -8, "center": 0}[side]
         note = ax.annotate(
-            f"+{orders_text(orders[t])} orders", (at[t], upper[t]), xytext=(0, 5), textcoords="offset points",
-            ha="center", fontsize=7.5, color=_TARGET, zorder=8,
+            f"+{orders_text(orders[t])} orders", (at[t], upper[t]), xytext=(aside, 5), ha=side,
+            textcoords="offset points", fontsize=7.5, color=_TARGET, zorder=8,
         )  # fmt: skip
         note.set_path_effects([withStroke(linewidth=2, foreground="white")])
 
@@ -240,14 +242,13 @@ def _draw_trained(top: Axes, bottom: Axes, end: Axes, fit: Fit) -> None:
     seen, many = data[fit.spec.output.name].values, len(runs) > _NAMED_RUNS
     for i, (name, rows) in enumerate(runs.items()):
         colour, x = GREY if many else COLOURS[i + 1], data["step"].values[rows]
-        label = f"trained: {abridged(name, LONGEST_NAME)}"
-        if many:
-            label = f"trained: {len(runs)} runs" if i == 0 else None
         for ax in (top, end):
-            ax.scatter(
-                x, seen[rows], s=9 if len(rows) < 100 else 3, color=colour, alpha=0.7, lw=0, label=label
-            )
+            size = 9 if len(rows) < 100 else 3
+            ax.scatter(x, seen[rows], s=size, color=colour, alpha=0.7, lw=0)
         bottom.plot(x, data["lr"].values[rows], color=colour, lw=1, alpha=0.8)
+        if not many or i == 0:
+            told = f"{len(runs)} runs" if many else abridged(name, LONGEST_NAME)
+            top.scatter([], [], s=14, color=colour, lw=0, label=f"trained: {told}")
 
 
 def _fan_along(fc: xr.Dataset, at: np.ndarray) -> Fan:

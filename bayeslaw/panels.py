@@ -205,19 +205,19 @@ def draw_curves(axes: Sequence[Axes], fit: Fit, prob: float) -> None:
     steps, seen = data["step"].values, data[fit.spec.output.name].values
     apart, rows, names = len(axes) > 1, runs_of(data), shown_runs(data)
     fans = fans_of(fit, [{n: v[rows[run]] for n, v in inputs.items()} for run in names], prob)
+    some = f" ({len(names)} of {len(rows)} runs)" if len(names) < len(rows) else ""
     for i, (run, fan) in enumerate(zip(names, fans, strict=True)):
         ax, at, name = axes[i if apart else 0], rows[run], abridged(run, LONGEST_NAME)
         colour = COLOURS[0 if apart else i % len(COLOURS)]
         draw_fan(ax, steps[at], fan, prob, colour, fit.method, label=i == 0)
         if apart:  # dots lie below the line: they are many, and would hide it
-            ax.scatter(steps[at], seen[at], s=7, color=INK, alpha=0.35, lw=0, zorder=1.5, label="data")
+            ax.scatter(steps[at], seen[at], s=7, color=INK, alpha=0.35, lw=0, zorder=1.5, label=f"data{some}")
             ax.set_title(fitted(ax, name, size=8), fontsize=8)
             ax.locator_params(nbins=4)
         else:
             size = 14 if len(at) < 100 else 4
-            ax.scatter(
-                steps[at], seen[at], s=size, color=colour, ec="white", lw=0.3, zorder=4, label=f"data: {name}"
-            )
+            ax.scatter(steps[at], seen[at], s=size, color=colour, ec="white", lw=0.3, zorder=4)
+            ax.scatter([], [], s=14, color=colour, lw=0, label=f"data: {name}")
         frame_values(ax, seen[at] if apart else seen)
         if not apart or ax.get_subplotspec().is_first_col():
             ax.set_ylabel(fitted(ax, output_label(fit), "y"))

@@ -81,9 +81,11 @@ def plot_fit(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None = Non
     Returns
     -------
     matplotlib.figure.Figure
-        One input: the output against it. Two: against the second, with fans at four values of the
-        first, and observed against fitted. More: observed against fitted. Along a schedule: loss
-        against step, a colour a run.
+        One input: the output against it. Two: one across, the other as colour, with fans at three of its
+        values in their colours, since a row compares only with a fan of its colour (parameters and
+        tokens: over compute, by tokens per parameter); and observed against fitted. More: observed
+        against fitted. Along a schedule: loss against step, a colour a run; of more than four runs a
+        panel a run, at most 24.
 
     Raises
     ------
@@ -132,7 +134,7 @@ def plot_residuals(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None
     -------
     matplotlib.figure.Figure
         Left: residuals on the scale of errors against the first input, or the step with a colour a
-        run. Right: their quantiles against those that the fit's noise expects (for a point fit,
+        run; of more than eight runs those that fit worst have one. Right: their quantiles against those that the fit's noise expects (for a point fit,
         which has no model of noise, a normal with the residuals' standard deviation).
 
     Raises
@@ -165,7 +167,8 @@ def plot_prior_posterior(fit: Fit, names: Iterable[str] | None = None) -> Figure
     -------
     matplotlib.figure.Figure
         One panel a parameter. Posteriors are often a hundred times narrower than priors, so each
-        density is scaled to its own peak, and the title says how much narrower.
+        density is scaled to its own peak, and the title says how much narrower. A discrepancy's length,
+        which is summed out on a grid, has a bar a length: the masses of prior and posterior.
 
     Raises
     ------
@@ -286,9 +289,12 @@ def plot_forecast(fit: Fit | Mixture, fc: xr.Dataset, *, found: Iterable[Check] 
     Returns
     -------
     matplotlib.figure.Figure
-        At targets: a panel an input, with the data, the fan up to the targets (other inputs held at
-        the target's) and the targets' intervals, each with its distance from the data in orders of
-        magnitude. Along a schedule: loss above, learning rate below.
+        At targets, each with its interval and ``orders_beyond``. One input: the data and the fan up to
+        the targets, of pooled laws a fan a group. Two: twice, one across and the other as colour, with
+        fans of the targets' colours; parameters and tokens over compute, by tokens per parameter, and
+        over parameters, by compute. More: observed against fitted, and a line a target with its
+        numbers. Along a schedule: loss above, learning rate below, and on the right the last 15 % of
+        the steps with the interval of a run at the end.
 
     Raises
     ------
