@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.expression import FUNCTIONS
-from bayeslaw.spec import Spec
+from bayeslaw.spec import Derived, Spec
 
 RANGES = {"real": (-math.inf, math.inf), "positive": (0.0, math.inf), "unit": (0.0, 1.0)}
 """Where a parameter may lie, by its support."""

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from bayeslaw.axes import (
     COLOURS,
     GREY,
     INK,
-    MARK,
-    finish_input_axes,
+    abridged,
+    fitted,
     frame_values,
     label_input,
     log_axis,
     output_label,
     plain,
     residual_unit,
-    unit_of,
 )
 from bayeslaw.curves import needs_schedule
-from bayeslaw.distance import orders_text
 from bayeslaw.forecasting import predictor
 from bayeslaw.intervals import over_draws
 from bayeslaw.law import row_columns, to_scale, used_inputs
@@ -39,6 +35,11 @@ from bayeslaw.spec import LARGEST, Spec
 _GRID = 120
 _REPEATED = 10_000
 _FAN_VALUES = 4_000_000
+MOST_TOGETHER = 4
+"""Curves of so many runs share a panel: more fans would hide one another and the data."""
+MOST_PANELS = 24
+LONGEST_NAME = 34
+"""Letters of a run's name in a legend."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,27 @@ class Fan:
 
 
 def fan_of(fit: Fit | Mixture, inputs: Mapping[str, np.ndarray], prob: float, seed: int = 0) -> Fan:
-    """Compute line and intervals at inputs by symbol, without evaluation noise."""
+    """Compute line and intervals at inputs by symbol, and groups by column, without evaluation noise."""
+    return fans_of(fit, [inputs], prob, seed)[0]
+
+
+def fans_of(
+    fit: Fit | Mixture, places: Sequence[Mapping[str, np.ndarray]], prob: float, seed: int = 0
+) -> list[Fan]:
+    """Compute several fans at once, which costs hardly more than one."""
     fits, weights = zip(*members(fit), strict=True)
     spec = fits[0].spec
+    ends = np.cumsum([len(next(iter(place.values()))) for place in places])
+    inputs = {n: np.concatenate([place[n] for place in places]) for n in places[0]}
     draw = mixed([_draw_fan(one, inputs, seed) for one in fits], weights)
     at = [(1 - prob) / 2, 0.5, (1 + prob) / 2]
     with np.errstate(all="ignore"):
         curve, run = (over_draws(d, np.isfinite(d), at)[1] for d in (draw["curve"], draw["run"]))
         line = law_on_scale(spec, point_values(fits[0]), inputs) if fits[0].method == "map" else curve[1]
         line = np.broadcast_to(line, len(curve[1]))
-        line, *ends = (drawable(to_output(spec, v)) for v in (line, curve[0], curve[2], run[0], run[2]))
-    return Fan(line, (ends[0], ends[1]), (ends[2], ends[3]))
+        drawn = [drawable(to_output(spec, v)) for v in (line, curve[0], curve[2], run[0], run[2])]
+    parts = [np.split(v, ends[:-1]) for v in drawn]
+    return [Fan(one, (low, high), (least, most)) for one, low, high, least, most in zip(*parts, strict=True)]
 
 
 def drawable(values: np.ndarray) -> np.ndarray:
@@ -111,10 +122,18 @@ def plain_inputs(spec: Spec) -> list[str]:
     return [n for n in used_inputs(spec) if not spec.inputs[n].function]
 
 
-def pair_name(values: xr.DataArray) -> str:
-    """Return a parameter's name, or its log10's where it spans more than a factor of twenty."""
-    low, high = np.quantile(values, [0.005, 0.995])
-    return f"log10 {values.name}" if low > 0 and high / low > 20 else str(values.name)
+def groups_of(spec: Spec, columns: Mapping[str, Any], rows: int) -> list[dict[str, str]]:
+    """Return the groups that each row or target names, by column; empty where it names none."""
+    named = [c for c in spec.group_columns if c in columns]
+    return [{c: str(np.asarray(columns[c])[i]) for c in named} for i in range(rows)]
+
+
+def group_text(spec: Spec, group: Mapping[str, str]) -> str:
+    """Say whose curve it is, where parameters are pooled over groups."""
+    if group:
+        return ", " + ", ".join(plain(abridged(label, LONGEST_NAME)) for label in group.values())
+    new = [c for c in spec.group_columns if not (c == "run" and needs_schedule(spec))]
+    return f", a new {plain(', '.join(new))}" if new else ""
 
 
 def input_grid(fit: Fit, name: str, reach: Iterable[float] = ()) -> np.ndarray:
@@ -122,11 +141,15 @@ def input_grid(fit: Fit, name: str, reach: Iterable[float] = ()) -> np.ndarray:
     seen = np.concatenate(
         [fit.data[fit.spec.inputs[name].column].values, np.asarray(list(reach), dtype=float)]
     )
-    low, high = seen.min(), seen.max()
+    return spread(seen.min(), seen.max(), _GRID)
+
+
+def spread(low: float, high: float, count: int) -> np.ndarray:
+    """Return values from end to end, and a little further, evenly spaced in the logarithm where there is one."""
     if low <= 0:
-        return np.linspace(low, high, _GRID)
+        return np.linspace(low, high, count)
     pad = (high / low) ** 0.03 if high > low else 1.2
-    return np.geomspace(low / pad, high * pad, _GRID)
+    return np.geomspace(low / pad, high * pad, count)
 
 
 def draw_fan(
@@ -149,43 +172,61 @@ def draw_fan(
     ax.plot(x, fan.line, color=colour, label=name or labels[0])
 
 
-def draw_data(ax: Axes, fit: Fit, name: str, colour: Any = INK, label: str = "data") -> None:
-    """Draw rows against an input, with their sampling errors where there are any."""
-    data, output = fit.data, fit.spec.output.name
-    x, y, error = (
-        data[fit.spec.inputs[name].column].values,
-        data[output].values,
-        data["sampling_error"].values,
-    )
+def draw_rows(ax: Axes, fit: Fit, x: np.ndarray, **look: Any) -> None:
+    """Draw rows at places across, with their sampling errors where there are any."""
+    y, error = fit.data[fit.spec.output.name].values, fit.data["sampling_error"].values
+    label = "data"
     if (error > 0).any():
         # A log axis has no place for what lies below zero.
         below = np.minimum(error, 0.95 * y) if fit.spec.output.scale == "log" else error
         ax.errorbar(x, y, (below, error), fmt="none", ecolor=GREY, elinewidth=0.8, zorder=3)
         label = f"{label} ± 1 s.e. of sampling"
-    ax.scatter(x, y, s=14, color=colour, zorder=4, lw=0, label=label)
+    ax.scatter(x, y, s=14, zorder=4, lw=0, **(look or {"color": INK}))
+    ax.scatter([], [], s=14, color=GREY if look else INK, lw=0, label=label)
 
 
-def draw_curves(ax: Axes, fit: Fit, prob: float) -> None:
-    """Draw every run's data and fan against the step."""
-    data = fit.data
-    inputs = row_columns(fit.spec, data)
-    for i, (run, rows) in enumerate(runs_of(data).items()):
-        colour, step = COLOURS[i % len(COLOURS)], data["step"].values[rows]
-        fan = fan_of(fit, {n: v[rows] for n, v in inputs.items()}, prob)
-        draw_fan(ax, step, fan, prob, colour, fit.method, label=i == 0)
-        size = 14 if len(rows) < 100 else 4
-        ax.scatter(
-            step,
-            data[fit.spec.output.name].values[rows],
-            s=size,
-            color=colour,
-            ec="white",
-            lw=0.3,
-            zorder=4,
-            label=f"data: {run}",
-        )
-    ax.set(xlabel="step (optimiser steps)", ylabel=output_label(fit))
-    frame_values(ax, data[fit.spec.output.name].values)
+def draw_laws(
+    ax: Axes, mixture: Mixture, grid: np.ndarray, inputs: Mapping[str, np.ndarray], prob: float
+) -> None:
+    """Draw each law's own median, thin, so that it shows where the laws part."""
+    styles = (":", "--", "-.")
+    for i, (name, weight) in enumerate(mixture.weights.items()):
+        line = fan_of(mixture.fits[name], inputs, prob).line
+        told = f"{plain(abridged(name, LONGEST_NAME))}: median, weight {weight:.2f}"
+        ax.plot(grid, line, color=COLOURS[(i + 2) % len(COLOURS)], lw=1, ls=styles[i % 3], label=told)
+
+
+def draw_curves(axes: Sequence[Axes], fit: Fit, prob: float) -> None:
+    """Draw runs' data and fans against the step: all in one panel, or each in its own."""
+    data, inputs = fit.data, row_columns(fit.spec, fit.data)
+    steps, seen = data["step"].values, data[fit.spec.output.name].values
+    apart, rows, names = len(axes) > 1, runs_of(data), shown_runs(data)
+    fans = fans_of(fit, [{n: v[rows[run]] for n, v in inputs.items()} for run in names], prob)
+    some = f" ({len(names)} of {len(rows)} runs)" if len(names) < len(rows) else ""
+    for i, (run, fan) in enumerate(zip(names, fans, strict=True)):
+        ax, at, name = axes[i if apart else 0], rows[run], abridged(run, LONGEST_NAME)
+        colour = COLOURS[0 if apart else i % len(COLOURS)]
+        draw_fan(ax, steps[at], fan, prob, colour, fit.method, label=i == 0)
+        if apart:  # dots lie below the line: they are many, and would hide it
+            ax.scatter(steps[at], seen[at], s=7, color=INK, alpha=0.35, lw=0, zorder=1.5, label=f"data{some}")
+            ax.set_title(fitted(ax, name, size=8), fontsize=8)
+            ax.locator_params(nbins=4)
+        else:
+            size = 14 if len(at) < 100 else 4
+            ax.scatter(steps[at], seen[at], s=size, color=colour, ec="white", lw=0.3, zorder=4)
+            ax.scatter([], [], s=14, color=colour, lw=0, label=f"data: {name}")
+        frame_values(ax, seen[at] if apart else seen)
+        if not apart or ax.get_subplotspec().is_first_col():
+            ax.set_ylabel(fitted(ax, output_label(fit), "y"))
+        if not apart or i >= len(axes) - ax.get_subplotspec().get_gridspec().ncols:
+            ax.set_xlabel("step (optimiser steps)")
+
+
+def shown_runs(data: xr.Dataset) -> list[str]:
+    """Return the runs that a figure has room for, evenly chosen where there are more."""
+    runs = list(runs_of(data))
+    chosen = np.linspace(0, len(runs) - 1, min(len(runs), MOST_PANELS)).round().astype(int)
+    return [runs[i] for i in chosen]
 
 
 def runs_of(data: xr.Dataset) -> dict[str, np.ndarray]:
@@ -198,31 +239,6 @@ def runs_of(data: xr.Dataset) -> dict[str, np.ndarray]:
     return {plain(run): rows[np.argsort(steps[rows], kind="stable")] for run, rows in found.items()}
 
 
-def draw_levels(ax: Axes, fit: Fit, inputs: list[str], prob: float) -> None:
-    """Draw data and fans against the second input, coloured by the first at four of its values."""
-    first, second = inputs
-    values = np.sort(fit.data[fit.spec.inputs[first].column].values)
-    levels = np.unique(np.quantile(values, [0.05, 0.35, 0.65, 0.95], method="nearest"))
-    mids = np.sqrt(levels[1:] * levels[:-1]) if levels[0] > 0 else (levels[1:] + levels[:-1]) / 2
-    nearest = np.searchsorted(mids, fit.data[fit.spec.inputs[first].column].values)
-    draw_data(ax, fit, second, [COLOURS[i] for i in nearest], f"data (nearest {first})")
-    grid = input_grid(fit, second)
-    for i, level in enumerate(levels):
-        fan = fan_of(fit, {first: np.full(_GRID, level), second: grid}, prob)
-        new = ", a new group" if fit.spec.pooled and fit.method == "nuts" else ""
-        draw_fan(
-            ax,
-            grid,
-            fan,
-            prob,
-            COLOURS[i],
-            fit.method,
-            name=f"curve at {first} = {level:.3g}{new}",
-            label=i == 0,
-        )
-    finish_input_axes(ax, fit, second)
-
-
 def draw_observed_fitted(ax: Axes, fit: Fit, prob: float) -> None:
     """Draw the data against the law's median at the same inputs, with each row's interval."""
     fan = fan_of(fit, row_columns(fit.spec, fit.data), prob)
@@ -232,7 +248,8 @@ def draw_observed_fitted(ax: Axes, fit: Fit, prob: float) -> None:
     ends = [min(fan.line.min(), observed.min()), max(fan.line.max(), observed.max())]
     ax.plot(ends, ends, color=COLOURS[0], lw=1, label="observed = fitted")
     label = output_label(fit)
-    ax.set(xlabel=f"fitted {label}", ylabel=f"observed {label}")
+    ax.set_xlabel(fitted(ax, f"fitted {label}"))
+    ax.set_ylabel(fitted(ax, f"observed {label}", "y"))
     if fit.spec.output.scale == "log":
         log_axis(ax, "x")
         log_axis(ax, "y")
@@ -245,37 +262,35 @@ def draw_residuals(ax: Axes, fit: Fit, residual: np.ndarray, expected: np.ndarra
     name = None if curves else plain_inputs(spec)[0]
     x = data["step"].values if curves else data[spec.inputs[name].column].values
     low, high = np.quantile(expected, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
-    order = np.argsort(x, kind="stable")
     what = "residuals' normal" if fit.method == "map" else "noise the fit expects"
+    look = {"color": GREY if curves else COLOURS[0], "label": f"{what}, {100 * prob:g} %"}
     if np.ptp(high) <= 0.2 * high.max() or fit.method == "map" or not data["sampling_error"].any():
         low, high = (np.quantile(expected, q) for q in ((1 - prob) / 2, (1 + prob) / 2))
-        ax.axhspan(
-            low,
-            high,
-            color=COLOURS[0] if not curves else GREY,
-            alpha=0.14,
-            lw=0,
-            label=f"{what}, {100 * prob:g} %",
-        )
+        ax.axhspan(low, high, alpha=0.14, lw=0, **look)
     else:
-        ax.vlines(
-            x[order],
-            low[order],
-            high[order],
-            color=COLOURS[0],
-            alpha=0.2,
-            lw=3,
-            label=f"{what}, {100 * prob:g} %",
-        )
+        ax.vlines(x, low, high, alpha=0.2, lw=3, **look)
     ax.axhline(0, color=INK, lw=0.8)
     if curves:
-        for i, (run, rows) in enumerate(runs_of(data).items()):
-            ax.plot(x[rows], residual[rows], ".-", ms=4, lw=0.7, color=COLOURS[i % len(COLOURS)], label=run)
+        _draw_run_residuals(ax, runs_of(data), x, residual)
         ax.set_xlabel("step (optimiser steps)")
     else:
         ax.scatter(x, residual, s=13, color=INK, lw=0, zorder=4, label="rows")
         label_input(ax, spec, name, x)
-    ax.set_ylabel(f"residual ({residual_unit(spec)})")
+    ax.set_ylabel(fitted(ax, f"residual ({residual_unit(spec)})", "y"))
+
+
+def _draw_run_residuals(
+    ax: Axes, runs: Mapping[str, np.ndarray], step: np.ndarray, residual: np.ndarray
+) -> None:
+    """Draw a line a run; of many, those that fit worst have a colour and a name, the others are grey."""
+    worst = sorted(runs, key=lambda run: -np.abs(residual[runs[run]]).mean())[: len(COLOURS)]
+    for run in (r for r in runs if r not in worst):
+        ax.plot(step[runs[run]], residual[runs[run]], ".-", ms=2, lw=0.5, color=GREY, alpha=0.5)
+    if len(runs) > len(worst):
+        ax.plot([], [], ".-", ms=2, lw=0.5, color=GREY, label=f"{len(runs) - len(worst)} that fit better")
+    for i, run in enumerate(r for r in runs if r in worst):
+        label = abridged(run, LONGEST_NAME)
+        ax.plot(step[runs[run]], residual[runs[run]], ".-", ms=4, lw=0.7, color=COLOURS[i], label=label)
 
 
 def draw_quantiles(ax: Axes, fit: Fit, residual: np.ndarray, expected: np.ndarray) -> None:
@@ -288,210 +303,12 @@ def draw_quantiles(ax: Axes, fit: Fit, residual: np.ndarray, expected: np.ndarra
     ax.plot(middle, middle, color=COLOURS[0], lw=1, label="as expected")
     ax.scatter(middle, seen, s=10 if count < 200 else 4, color=INK, lw=0, zorder=4, label="residuals")
     reach = 1.15 * max(np.abs(seen).max(), 1e-300)
-    ax.set_ylim(-reach, reach)  # heavy tails' replicates must not shrink the data to a point
-    ax.set_xlim(*(np.clip([1.05 * middle[0], 1.05 * middle[-1]], -1.5 * reach, 1.5 * reach)))
+    ends = np.clip([1.05 * middle[0], 1.05 * middle[-1]], -1.5 * reach, 1.5 * reach)
+    if np.isfinite([reach, *ends]).all():  # heavy tails' replicates must not shrink the data to a point
+        ax.set_ylim(-reach, reach)
+        ax.set_xlim(*ends)
+    ax.locator_params(axis="x", nbins=5)
     unit = residual_unit(fit.spec)
     kind = "normal" if fit.method == "map" else "fit's noise"
-    ax.set(xlabel=f"quantile of the {kind} ({unit})", ylabel=f"quantile of the residuals ({unit})")
-
-
-def draw_densities(ax: Axes, spec: Spec, name: str, prior: np.ndarray, posterior: np.ndarray) -> None:
-    """Draw two histograms, each scaled to its peak; positive parameters on a log axis."""
-    parameter = spec.parameters.get(name) or spec.noise.get(name)
-    bounded = (parameter is not None and parameter.support == "unit") or any(
-        name in p.names for p in spec.parameters.values()
-    )
-    log = not bounded and min(prior.min(), posterior.min()) > 0
-    forward, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
-    for values, colour, alpha, label in (
-        (prior, GREY, 0.35, "prior"),
-        (posterior, COLOURS[0], 0.75, "posterior"),
-    ):
-        kept = forward(values)
-        low, high = np.quantile(kept, [0.003, 0.997])
-        heights, edges = np.histogram(kept, bins=28, range=(low, high if high > low else low + 1e-12))
-        ax.stairs(
-            heights / max(heights.max(), 1),
-            back(edges),
-            fill=True,
-            color=colour,
-            alpha=alpha,
-            lw=0,
-            label=label,
-        )
-    if log:
-        ax.set_xscale("log")
-    ax.plot(np.median(posterior), 1.05, "v", ms=4.5, color=COLOURS[0], lw=0)  # a spike is easily missed
-    narrower = 100 * np.std(forward(posterior)) / max(np.std(forward(prior)), 1e-300)
-    shown = f"{narrower:.0f}" if narrower >= 10 else f"{narrower:.2g}"
-    ax.set_title(f"{name}: sd {shown} % of prior's{' (log)' if log else ''}", fontsize=8.5)
-    ax.set(xlabel=f"{name} ({unit_of(spec, name)})", yticks=[], ylim=(0, 1.1))
-    ax.grid(False)
-
-
-def draw_posterior(
-    ax: Axes, spec: Spec, draws: xr.DataArray, marks: Mapping[str, float], prob: float
-) -> None:
-    """Draw a histogram of draws, the interval in full colour, and marked values as lines."""
-    name = pair_name(draws)
-    forward = np.log10 if name != draws.name else np.asarray
-    values = forward(draws.values.ravel())
-    low, high = np.quantile(values, [(1 - prob) / 2, (1 + prob) / 2])
-    span = np.quantile(values, [0.002, 0.998])
-    heights, edges = np.histogram(values, bins=60, range=tuple(span))
-    heights = heights / max(heights.max(), 1)
-    middle = (edges[1:] + edges[:-1]) / 2
-    ax.fill_between(middle, heights, step="mid", color=COLOURS[0], alpha=0.3, lw=0, label="posterior")
-    inside = (middle >= low) & (middle <= high)
-    ax.fill_between(
-        middle[inside],
-        heights[inside],
-        step="mid",
-        color=COLOURS[0],
-        alpha=0.6,
-        lw=0,
-        label=f"{100 * prob:g} %",
-    )
-    for i, (label, value) in enumerate(marks.items()):
-        ax.axvline(forward(value), color=MARK, ls=("-", "--", ":")[i % 3], lw=1.8, label=plain(label))
-    ax.set(xlabel=f"{name} ({textwrap.fill(unit_of(spec, str(draws.name)), 28)})", yticks=[], ylim=(0, 1.1))
-    ax.locator_params(axis="x", nbins=4)
-    ax.grid(False)
-
-
-def dress_pairs(figure: Figure, spec: Spec, names: list[str], divergent: bool) -> None:
-    """Name the axes with units, and thin out what a matrix of panels repeats."""
-    count = len(names)
-    axes = np.array(figure.axes[: count * count]).reshape(count, count)
-    for row in range(count):
-        for column in range(row + 1):
-            ax = axes[row, column]
-            ax.locator_params(nbins=4)
-            ax.tick_params(labelsize=7, labelleft=column == 0 and row > 0, labelbottom=row == count - 1)
-            ax.set_xlabel(pair_label(spec, names[column]) if row == count - 1 else "", fontsize=8)
-            ax.set_ylabel(pair_label(spec, names[row]) if column == 0 and row > 0 else "", fontsize=8)
-            if row == column:
-                ax.set_yticks([])
-            ax.tick_params(axis="x", labelrotation=30)
-    axes[0, 0].set_ylabel("density", fontsize=8)
-    figure.suptitle(
-        f"{plain(spec.title)}: posterior" + (", divergent draws in orange" if divergent else ""),
-        fontsize=10,
-        x=0.02,
-        ha="left",
-    )
-    figure.set_layout_engine("constrained")
-
-
-def pair_label(spec: Spec, name: str) -> str:
-    """Return a parameter's name over its unit, broken into short lines."""
-    unit = textwrap.fill(f"({unit_of(spec, name.removeprefix('log10 '))})", 24)
-    return f"{name}\n{unit}"
-
-
-def draw_target_forecast(ax: Axes, whole: Fit | Mixture, fc: xr.Dataset, name: str) -> None:
-    """Draw data, fans up to the targets with the other inputs held there, and the targets."""
-    fit, _ = members(whole)[0]
-    others = [n for n in plain_inputs(fit.spec) if n != name]
-    groups = [c for one, _ in members(whole) for c in one.spec.group_columns if c in fc.coords]
-    others += dict.fromkeys(groups)  # a named group has its own curve
-    prob, run = fc.attrs["prob"], fc.sel(kind="run")
-    places = list(zip(*(fc[o].values.tolist() for o in others), strict=True)) or [()] * fc.sizes["target"]
-    draw_data(ax, fit, name)
-    for i, combination in enumerate(sorted(set(places))[:4]):
-        same = [t for t, place in enumerate(places) if place == combination]
-        grid = input_grid(fit, name, fc[name].values[same])
-        inputs = {name: grid, **{o: np.full(_GRID, v) for o, v in zip(others, combination, strict=True)}}
-        where = ", ".join(
-            plain(v) if isinstance(v, str) else f"{o} = {v:.3g}"
-            for o, v in zip(others, combination, strict=True)
-        )
-        draw_fan(
-            ax,
-            grid,
-            fan_of(whole, inputs, prob),
-            prob,
-            COLOURS[i],
-            fit.method,
-            name=where and f"curve at {where}",
-            label=i == 0,
-        )
-        if isinstance(whole, Mixture):
-            _draw_laws(ax, whole, grid, inputs, prob, label=i == 0)
-    middle, low, high = (drawable(run[q].values) for q in ("median", "lower", "upper"))
-    ax.errorbar(fc[name].values, middle, (middle - low, high - middle), fmt="D", ms=4.5, mfc="white", mec=COLOURS[1],
-                ecolor=COLOURS[1], capsize=3, zorder=6, label=f"target: run, {100 * prob:g} %")  # fmt: skip
-    finish_input_axes(ax, fit, name)
-    mark_distance(ax, fit, fc, name)
-
-
-def _draw_laws(
-    ax: Axes, mixture: Mixture, grid: np.ndarray, inputs: Mapping[str, np.ndarray], prob: float, label: bool
-) -> None:
-    """Draw each law's own median, thin, so that it shows where the laws part."""
-    styles = (":", "--", "-.")
-    for i, (name, weight) in enumerate(mixture.weights.items()):
-        line = fan_of(mixture.fits[name], inputs, prob).line
-        told = f"{plain(name)}: median, weight {weight:.2f}" if label else None
-        ax.plot(grid, line, color=COLOURS[(i + 2) % len(COLOURS)], lw=1, ls=styles[i % 3], label=told)
-
-
-def mark_distance(ax: Axes, fit: Fit, fc: xr.Dataset, name: str) -> None:
-    """Shade what lies beyond this input's range, and say how far each target lies beyond the data.
-
-    The distance is the forecast's own, the same in every panel: a target can be far though it leaves
-    the range of no input.
-    """
-    seen, at = fit.data[fit.spec.inputs[name].column].values, fc[name].values
-    orders = fc["orders_beyond"].values
-    limits = ax.get_xlim()
-    if at.max() > seen.max():
-        ax.axvspan(seen.max(), limits[1], color=GREY, alpha=0.08, lw=0, label="beyond the data")
-    if at.min() < seen.min():
-        ax.axvspan(
-            limits[0],
-            seen.min(),
-            color=GREY,
-            alpha=0.08,
-            lw=0,
-            label=None if at.max() > seen.max() else "beyond the data",
-        )
-    ax.set_xlim(limits)
-    for t in np.flatnonzero(orders > 0)[:6]:
-        ax.annotate(f"+{orders_text(orders[t])} orders", (at[t], float(fc["upper"].sel(kind="run").values[t])),
-                    xytext=(0, 5), textcoords="offset points", ha="center", fontsize=7.5, color=COLOURS[1])  # fmt: skip
-
-
-def draw_schedule_forecast(axes: Iterable[Axes], fit: Fit, fc: xr.Dataset) -> None:
-    """Draw the loss along a schedule in the upper panel, the learning rates in the lower."""
-    top, bottom = axes
-    prob, step, data = fc.attrs["prob"], fc["step"].values, fit.data
-    curve, run = (fc.sel(kind=kind) for kind in ("curve", "run"))
-    seen = data[fit.spec.output.name].values
-    for i, (name, rows) in enumerate(runs_of(data).items()):
-        colour, x = COLOURS[(i + 1) % len(COLOURS)], data["step"].values[rows]
-        size = 9 if len(rows) < 100 else 3
-        top.scatter(x, seen[rows], s=size, color=colour, alpha=0.7, lw=0, label=f"trained: {name}")
-        bottom.plot(x, data["lr"].values[rows], color=colour, lw=1, alpha=0.8)
-    ends = ((drawable(k["lower"].values), drawable(k["upper"].values)) for k in (curve, run))
-    fan = Fan(drawable(curve["median"].values), *ends)
-    draw_fan(top, step, fan, prob, COLOURS[0], fit.method, name="forecast: median")
-    bottom.plot(step, fc["lr"].values, color=COLOURS[0], lw=1.8)
-    _shade_beyond(top, step, fc["orders_beyond"].values)
-    middle, low, high = (float(run[q].values[-1]) for q in ("median", "lower", "upper"))
-    unit = plain(fit.spec.output.unit)
-    top.set_title(f"end: {middle:.4g} [{low:.4g}, {high:.4g}] {unit}, {100 * prob:g} % of a run")
-    top.set_ylabel(output_label(fit))
-    frame_values(top, np.concatenate([seen, fan.line[step > data["step"].values.min()]]))
-    bottom.set(xlabel="step (optimiser steps)", ylabel="learning rate (per step)")
-    bottom.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
-
-
-def _shade_beyond(ax: Axes, step: np.ndarray, beyond: np.ndarray) -> None:
-    """Shade the steps that lie beyond the data, if the schedule ends there."""
-    if beyond[-1] <= 1e-6:
-        return
-    inside = np.flatnonzero(beyond <= 1e-6)
-    first = step[inside[-1] + 1] if len(inside) else step[0]
-    label = f"beyond the data: +{orders_text(beyond[-1])} orders at the end"
-    ax.axvspan(first, step[-1], color=GREY, alpha=0.08, lw=0, label=label)
+    ax.set_xlabel(fitted(ax, f"quantile of the {kind} ({unit})"))
+    ax.set_ylabel(fitted(ax, f"quantile of the residuals ({unit})", "y"))

@@ -23,31 +23,37 @@ from bayeslaw.axes import (
     legends,
     new_figure,
     panel_grid,
+    run_grid,
 )
 from bayeslaw.backtest_plots import check_backtest
 from bayeslaw.backtest_plots import plot_backtest as plot_backtest
 from bayeslaw.backtest_plots import plot_backtest_targets as plot_backtest_targets
 from bayeslaw.backtest_plots import plot_reliability as plot_reliability
 from bayeslaw.check import Check, from_json
+from bayeslaw.colour_panels import draw_view, finish_view, views_of
 from bayeslaw.curves import needs_schedule
+from bayeslaw.density_panels import draw_densities, draw_posterior, dress_pairs, pair_name
 from bayeslaw.errors import InputError, check_choice, check_number, check_probability, check_type, listed
 from bayeslaw.files import FIGURES, check_suffix, make_folder, write_bytes
+from bayeslaw.forecast_panels import (
+    draw_fitted_forecast,
+    draw_schedule_forecast,
+    draw_target_forecast,
+    draw_target_lines,
+    draw_view_forecast,
+    lines_height,
+)
 from bayeslaw.group_panels import draw_groups
 from bayeslaw.mixture import Mixture, members
 from bayeslaw.panels import (
+    MOST_TOGETHER,
     draw_curves,
-    draw_densities,
-    draw_levels,
     draw_observed_fitted,
-    draw_posterior,
     draw_quantiles,
     draw_residuals,
-    draw_schedule_forecast,
-    draw_target_forecast,
-    dress_pairs,
-    pair_name,
     plain_inputs,
     residuals_of,
+    shown_runs,
 )
 from bayeslaw.result import Fit, check_fit, natural_names
 from bayeslaw.stability_plots import plot_by_k as plot_by_k
@@ -76,9 +82,11 @@ def plot_fit(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None = Non
     -------
     matplotlib.figure.Figure
         One input: the output against it; where parameters are pooled, a fan for each of at most four
-        groups, or else that of a new one. Two: against the second, with fans at four values of the
-        first, and observed against fitted. More: observed against fitted. Along a schedule: loss
-        against step, a colour a run.
+        groups, or else that of a new one. Two: one across, the other as colour, with fans at three of its
+        values in their colours, since a row compares only with a fan of its colour (parameters and
+        tokens: over compute, by tokens per parameter); and observed against fitted. More: observed
+        against fitted. Along a schedule: loss against step, a colour a run; of more than four runs a
+        panel a run, at most 24.
 
     Raises
     ------
@@ -90,18 +98,21 @@ def plot_fit(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None = Non
     inputs = plain_inputs(fit.spec)
     with mpl.rc_context(STYLE):
         if needs_schedule(fit.spec):
-            figure, axes = new_figure(1)
-            draw_curves(axes[0], fit, prob)
+            runs = len(shown_runs(fit.data))
+            figure, axes = new_figure(1) if runs <= MOST_TOGETHER else run_grid(runs)
+            draw_curves(axes, fit, prob)
         elif len(inputs) == 1:
             figure, axes = new_figure(1)
             draw_groups(axes[0], fit, inputs[0], prob)
         else:
             figure, axes = new_figure(2 if len(inputs) == 2 else 1)
             if len(inputs) == 2:
-                draw_levels(axes[0], fit, inputs, prob)
+                view = views_of(fit.spec, inputs)[0]
+                seen = fit.data[fit.spec.output.name].values
+                finish_view(axes[0], fit, view, draw_view(axes[0], fit, view, prob), seen)
             draw_observed_fitted(axes[-1], fit, prob)
-        legends(axes)
         caption(figure, fit, _checks(fit, found))
+        legends(axes) if len(axes) < 3 else figure_legend(figure, axes)
     return figure
 
 
@@ -121,7 +132,7 @@ def plot_residuals(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None
     -------
     matplotlib.figure.Figure
         Left: residuals on the scale of errors against the first input, or the step with a colour a
-        run. Right: their quantiles against those that the fit's noise expects (for a point fit,
+        run; of more than eight runs those that fit worst have one. Right: their quantiles against those that the fit's noise expects (for a point fit,
         which has no model of noise, a normal with the residuals' standard deviation).
 
     Raises
@@ -155,7 +166,8 @@ def plot_prior_posterior(fit: Fit, names: Iterable[str] | None = None) -> Figure
     -------
     matplotlib.figure.Figure
         One panel a parameter. Posteriors are often a hundred times narrower than priors, so each
-        density is scaled to its own peak, and the title says how much narrower.
+        density is scaled to its own peak, and the title says how much narrower. A discrepancy's length,
+        which is summed out on a grid, has a bar a length: the masses of prior and posterior.
 
     Raises
     ------
@@ -277,9 +289,12 @@ def plot_forecast(fit: Fit | Mixture, fc: xr.Dataset, *, found: Iterable[Check] 
     Returns
     -------
     matplotlib.figure.Figure
-        At targets: a panel an input, with the data, the fan up to the targets (other inputs held at
-        the target's) and the targets' intervals, each with its distance from the data in orders of
-        magnitude. Along a schedule: loss above, learning rate below.
+        At targets, each with its interval and ``orders_beyond``. One input: the data and the fan up to
+        the targets, of pooled laws a fan a group. Two: twice, one across and the other as colour, with
+        fans of the targets' colours; parameters and tokens over compute, by tokens per parameter, and
+        over parameters, by compute. More: observed against fitted, and a line a target with its
+        numbers. Along a schedule: loss above, learning rate below, and on the right the last 15 % of
+        the steps with the interval of a run at the end.
 
     Raises
     ------
@@ -300,14 +315,24 @@ def plot_forecast(fit: Fit | Mixture, fc: xr.Dataset, *, found: Iterable[Check] 
         )
     with mpl.rc_context(STYLE):
         if "step" in fc.dims:
-            figure = Figure(figsize=(7.2, 5.4), layout="constrained")
-            axes = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
-            draw_schedule_forecast(axes, one, fc)
+            figure = Figure(figsize=(9.8, 5.4), layout="constrained")
+            grid = figure.add_gridspec(2, 2, width_ratios=(2.1, 1), height_ratios=(2.6, 1))
+            top = figure.add_subplot(grid[0, 0])
+            bottom, end = figure.add_subplot(grid[1, 0], sharex=top), figure.add_subplot(grid[:, 1])
+            axes = [top]
+            draw_schedule_forecast((top, bottom, end), one, fc)
+        elif len(inputs) == 1:
+            figure, axes = new_figure(1)
+            draw_target_forecast(axes[0], fit, fc, inputs[0])
+        elif len(inputs) == 2:
+            figure, axes = new_figure(2)
+            for ax, view in zip(axes, views_of(one.spec, inputs), strict=True):
+                draw_view_forecast(ax, fit, fc, view)
         else:
-            figure, axes = new_figure(len(inputs))
-            for ax, symbol in zip(axes, inputs, strict=True):
-                draw_target_forecast(ax, fit, fc, symbol)
-        legends(axes, above="step" not in fc.dims)
+            figure, axes = new_figure(2, tall=lines_height(fit, fc))
+            draw_fitted_forecast(axes[0], fit, fc)
+            draw_target_lines(axes[1], fit, fc)
+        legends(axes)
         caption(figure, fit, [*from_json(fc.attrs["checks"]), *_checks(fit, found)])
     return figure
 

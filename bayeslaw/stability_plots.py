@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from bayeslaw.axes import COLOURS, GREY, INK, STYLE, log_axis, plain
+from bayeslaw.axes import (
+    COLOURS,
+    GREY,
+    INK,
+    STYLE,
+    WIDE,
+    figure_legend,
+    fitted,
+    foot,
+    head,
+    log_axis,
+    plain,
+)
 from bayeslaw.errors import InputError
 from bayeslaw.spans import unclean
 
@@ -46,9 +57,8 @@ def plot_stability(st: xr.Dataset) -> Figure:
         for ax, name in zip(axes, names, strict=False):
             _draw_parameter(ax, st.sel(parameter=name))
         _draw_target(axes[len(names)], st)
-        handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower right", ncols=len(labels))
         _caption(figure, st)
+        figure_legend(figure, axes[: len(names) + 1])
     return figure
 
 
@@ -82,29 +92,51 @@ def plot_by_k(st: xr.Dataset) -> Figure:
             ax.fill_between(k, low, high, color=_TRAILING, alpha=0.25, lw=0)
             ax.plot(k, middle, "o-", ms=4, color=_TRAILING)
             _value_axis(ax, name, str(np.ravel(one["unit"].values)[0]), low, high)  # the same for every k
-        for i, name in enumerate(names):
-            at = st["stable_orders"].sel(parameter=name).values
-            known = "" if np.isfinite(at).any() else ": not resolved"
-            style = {
-                "ms": 7 - i,
-                "color": COLOURS[i % len(COLOURS)],
-                "label": plain(name) + known,
-            }  # over one another
-            axes[len(names)].plot(st["k"], at, "o-", **style)
-        axes[len(names)].set(ylabel="stable span (orders; a gap: not resolved)", ylim=(-0.2, None))
-        axes[len(names)].legend()
+        _draw_spans(axes[len(names)], st, names)
         axes[len(names) + 1].plot(st["k"], st["rows"], "o-", ms=4, color=INK)
         axes[len(names) + 1].set_ylabel("rows that reach k (1)")
+        axes[len(names) + 1].yaxis.set_major_locator(MaxNLocator(5, integer=True))
         for ax in axes[: len(names) + 2]:
             ax.set_xlabel("k of pass@k (samples)")
-            ax.set_xscale("log")
-        figure.suptitle(f"{plain(st.attrs['title'])}: over k", x=0.01, ha="left", fontsize=10.5)
+            _k_axis(ax, st["k"].values)
+        head(figure, f"{st.attrs['title']}: over k")
+        foot(figure, f"bands: {100 * st.attrs['prob']:g} % intervals from all rows", GREY)
     return figure
+
+
+def _draw_spans(ax: Axes, st: xr.Dataset, names: list[str]) -> None:
+    """Draw each parameter's stable span over k, larger marks behind smaller ones."""
+    for i, name in enumerate(names):
+        at = st["stable_orders"].sel(parameter=name).values
+        known = "" if np.isfinite(at).any() else ": not resolved"
+        size = np.interp(i, [0, max(len(names) - 1, 1)], [7, 3])
+        style = ("-", "--", ":")[i // len(COLOURS) % 3]
+        ax.plot(
+            st["k"],
+            at,
+            marker="o",
+            ls=style,
+            ms=size,
+            color=COLOURS[i % len(COLOURS)],
+            label=plain(name + known),
+        )
+    ax.set_ylabel(fitted(ax, "stable span (orders; a gap: not resolved)", "y"))
+    ax.set_ylim(-0.2, None)
+    ax.legend(loc="lower left", bbox_to_anchor=(-0.2, 1.0), fontsize=7, ncols=2, columnspacing=0.8)
+
+
+def _k_axis(ax: Axes, ks: np.ndarray) -> None:
+    """Name the k that were looked at; of many the outer ones and some in between."""
+    chosen = ks[np.unique(np.linspace(0, len(ks) - 1, min(len(ks), 6)).round().astype(int))]
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(FixedLocator(chosen))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_locator(NullLocator())
 
 
 def _grid(count: int) -> tuple[Figure, list[Axes]]:
     rows = -(-count // _COLUMNS)
-    figure = Figure(figsize=(4.2 * _COLUMNS, 3.1 * rows + 0.6), layout="constrained")
+    figure = Figure(figsize=(WIDE, 2.6 * rows + 0.7), layout="constrained")
     axes = list(figure.subplots(rows, _COLUMNS, squeeze=False).ravel())
     for ax in axes[count:]:
         ax.set_axis_off()
@@ -126,8 +158,8 @@ def _draw_parameter(ax: Axes, one: xr.Dataset) -> None:
         ax.scatter(at[~known], middle[~known], s=20, fc="white", ec=colour, zorder=3)
     reach = float(one["drift_at"])
     if np.isfinite(reach):
-        ax.axvline(reach, color="#b00020", lw=0.9, ls=":")
-    ax.set_title(plain(one["verdict"].values), fontsize=8.5)
+        ax.axvline(reach, color="#b00020", lw=0.9, ls=":", label="drifts from there on")
+    ax.set_title(fitted(ax, plain(one["verdict"].values), size=8.5), fontsize=8.5)
     ax.set_xlabel("orders of magnitude below the target")
     _value_axis(
         ax, str(one["parameter"].values), str(one["unit"].values), one["lower"].values, one["upper"].values
@@ -136,7 +168,7 @@ def _draw_parameter(ax: Axes, one: xr.Dataset) -> None:
 
 def _value_axis(ax: Axes, name: str, unit: str, low: np.ndarray, high: np.ndarray) -> None:
     seen = np.isfinite(low) & np.isfinite(high)
-    ax.set_ylabel(plain(f"{name} ({unit})"))
+    ax.set_ylabel(fitted(ax, plain(f"{name} ({unit})"), "y"))
     if seen.any() and (low[seen] > 0).all() and high[seen].max() / low[seen].min() > 20:
         log_axis(ax, "y")
 
@@ -149,19 +181,16 @@ def _draw_target(ax: Axes, st: xr.Dataset) -> None:
     ax.errorbar(told["orders"], middle, ends, fmt="o", ms=4.5, color=_GROWING, elinewidth=1.1)
     ax.axhline(st.attrs["observed"], color=INK, lw=0.9, ls="--", label="what it turned out to be")
     ax.set_xlabel("orders of magnitude below the target")
-    ax.set_ylabel(f"forecast of the target ({plain(st.attrs['units'])})")
+    ax.set_ylabel(fitted(ax, f"forecast of the target ({plain(st.attrs['units'])})", "y"))
     ax.set_title(f"known {st.attrs['early_orders']:.1f} orders ahead", fontsize=8.5)
-    if len(middle):
-        if told["target_lower"].values.min() > 0:
-            log_axis(ax, "y")
-        ax.legend(loc="best")
+    if len(middle) and told["target_lower"].values.min() > 0:
+        log_axis(ax, "y")
 
 
 def _caption(figure: Figure, st: xr.Dataset) -> None:
     """Write the verdict above the figure, and below it which fits are not clean."""
-    title = f"{st.attrs['title']} along {st.attrs['along']}: {st.attrs['law_verdict']}"
-    figure.suptitle(textwrap.fill(plain(title), 150), x=0.01, ha="left", fontsize=10.5)
+    head(figure, f"{st.attrs['title']} along {st.attrs['along']}: {st.attrs['law_verdict']}")
     bad = unclean(st)
     text = f"bars: {100 * st.attrs['prob']:g} % intervals; hollow: not resolved; "
     text += f"{int(bad.sum())} of {bad.size} fits are not clean" if bad.any() else "fits: all clean"
-    figure.supxlabel(text, x=0.01, ha="left", fontsize=8, color="#a85a00" if bad.any() else GREY)
+    foot(figure, text, "#a85a00" if bad.any() else GREY)

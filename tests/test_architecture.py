@@ -21,7 +21,7 @@ MODULES = (
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "evidence", "gradient", "optimize",
     "pointfit", "nuts", "inference", "discrepancy", "convergence", "diagnostics", "mixture", "distance", "membership", "targets", "forecasting", "heldout", "backtesting",
     "backtest_words", "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
-    "text", "axes", "backtest_plots", "stability_plots", "panels", "group_panels", "plots", "page", "shown", "uncertainty", "cases", "report_text",
+    "text", "axes", "backtest_plots", "stability_plots", "density_panels", "panels", "colour_panels", "group_panels", "forecast_panels", "plots", "page", "shown", "uncertainty", "cases", "report_text",
     "report_decision", "report_sections", "report_evidence", "reporting", "demo", "cli_output", "cli_options", "cli_fitting", "cli_studies", "cli", "__main__",
 )  # fmt: skip
 SAMPLERS = {"pymc", "pytensor", "nutpie"}

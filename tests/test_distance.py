@@ -15,7 +15,7 @@ import bayeslaw as bl
 from bayeslaw import cases, plots
 from bayeslaw.check import from_json
 from bayeslaw.distance import BUDGET, distance, hull_distance, orders_text
-from bayeslaw.report_sections import verdict_section
+from bayeslaw.report_sections import forecast_section
 from bayeslaw.targets import forecast_inputs
 from bayeslaw.text import forecast_text
 
@@ -61,12 +61,12 @@ def test_every_place_says_the_same_number(fit):
     told = [f"+{orders_text(v)} orders" for v in fc["orders_beyond"].values]
     for ax in plots.plot_forecast(fit, fc).axes[:2]:
         assert [t.get_text() for t in ax.texts] == told
-    verdict = verdict_section(cases.make_cases(fit, targets, None, 0.9), 0.9)
-    assert verdict.tables[0].frame["orders beyond"].tolist() == [
+    section = forecast_section(cases.make_cases(fit, targets, None, 0.9), 0.9)
+    assert section.tables[0].frame["orders beyond"].tolist() == [
         orders_text(v) for v in fc["orders_beyond"].values
     ]
-    for value, text in zip(fc["orders_beyond"].values, verdict.paragraphs, strict=False):
-        assert f"This is {value:.2g} orders of magnitude" in text
+    for value, card in zip(fc["orders_beyond"].values, section.headlines, strict=True):
+        assert f"{value:.2g} orders of magnitude" in card.note
     assert f"{fc['orders_beyond'].values[0]:.5g}" in forecast_text(fc)
 
 

@@ -68,7 +68,7 @@ def by_k() -> xr.Dataset:
         dict.fromkeys(("median", "lower", "upper", "stable_orders"), both)
         | {"unit": ("parameter", np.array([BROKEN], object)), "rows": ("k", [3, 4])},
         {"k": [1, 16], "parameter": [BROKEN]},
-        {"title": BROKEN},
+        {"title": BROKEN, "prob": 0.9},
     )
 
 
