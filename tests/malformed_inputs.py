@@ -9,6 +9,7 @@ import io
 import os
 import tomllib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -471,3 +472,66 @@ def resolved(edit):
         return bl.resolve(spec, edit(data))
 
     return call
+
+
+def kept_whole(**columns):
+    """Fit, save and load a table with these columns beside its own; return what was loaded."""
+
+    def call(g):
+        fit = bl.fit(POWER, bl.read_table(falling(**columns), POWER), "map", bootstrap=0)
+        again = bl.load_fit(fit.save(g.folder / "fit.nc"))
+        assert again.data.identical(fit.data)
+        return again.data
+
+    return call
+
+
+def checked(frame: pd.DataFrame, spec: bl.Spec = POWER):
+    """Fit a table by its mode and return what the checks say."""
+    return lambda g: bl.checks(bl.fit(spec, bl.read_table(frame, spec), "map", bootstrap=0))
+
+
+def full_disk(g):
+    """Save where the last bytes find no room."""
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    g.patch.setattr(os, "fsync", full)
+    try:
+        g.power.save(g.folder / "fit.nc")
+    finally:
+        assert list(g.folder.iterdir()) == []
+
+
+def titled(title: str):
+    """Draw a fit whose law has this title."""
+
+    def call(g):
+        fit = bl.Fit(replace(g.power.spec, title=title), g.power.tree)
+        return bl.plots.save(bl.plots.plot_residuals(fit), g.folder / "figure.png")
+
+    return call
+
+
+def other_problems() -> pd.DataFrame:
+    """Counts of models of which one was asked other problems."""
+    rows = [
+        (m, p, 10, 1 + i)
+        for i, (m, ps) in enumerate({"a": "pqrs", "b": "pq", "c": "pqrs"}.items())
+        for p in ps
+    ]
+    frame = pd.DataFrame(rows, columns=["model", "problem", "n", "c"])
+    return frame.assign(compute=1e18 * 10.0 ** pd.factorize(frame["model"])[0])
+
+
+def stopped() -> pd.DataFrame:
+    """Counts of nine models that were sampled in batches of 128 until one success."""
+    rng = np.random.default_rng(3)
+    p = np.exp(np.linspace(-9.0, -4.5, 9)[:, None] + 1.5 * rng.standard_normal((9, 64))).clip(0, 0.95)
+    at = rng.geometric(p)
+    n = np.minimum(-(-at // 128) * 128, 10112)
+    return pd.DataFrame({
+        "model": np.repeat([f"m{i}" for i in range(9)], 64), "problem": np.tile(np.arange(64).astype(str), 9),
+        "n": n.ravel(), "c": (at <= n).astype(int).ravel(), "compute": np.repeat(np.geomspace(1e18, 1e22, 9), 64),
+    })  # fmt: skip
