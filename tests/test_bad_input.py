@@ -14,9 +14,7 @@ from malformed_inputs import set_attr
 
 import bayeslaw as bl
 
-COMPUTE, CHINCHILLA, ANNEALING, GOLD = (
-    bl.load_model(n) for n in ("compute", "chinchilla", "annealing", "gold-likelihood")
-)
+COMPUTE, CHINCHILLA = (bl.load_model(n) for n in ("compute", "chinchilla"))
 CONSTANT = "constant(peak=2e-4, total=100)"
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import noiseless
-from malformed_inputs import BACKTEST, FIT, FORECAST
+from malformed_inputs import FIT, FORECAST, fill
 
 import bayeslaw as bl
 from bayeslaw import plots, progress
@@ -36,24 +36,7 @@ def point():
 def place(point, tmp_path, monkeypatch):
     """A folder, in which one works, with one of everything that a command reads."""
     monkeypatch.chdir(tmp_path)
-    x = np.geomspace(1, 1e3, 12)
-    pd.DataFrame({"model": [f"m{i}" for i in range(12)], "x": x, "y": 3 * x**-0.2}).to_csv(
-        "t.csv", index=False
-    )
-    pd.DataFrame({"model": ["m1"], "extra": [1]}).to_csv("join.csv", index=False)
-    Path("m.toml").write_text(point.spec.to_toml())
-    point.save("f.nc")
-    point.save("g.nc")
-    Path("figs").mkdir()
-    os.link("f.nc", "figs/fit.png")
-    os.symlink("t.csv", "link.csv")
-    os.symlink("gone.nc", "dangling.nc")
-    os.link("t.csv", "hard.csv")
-    Path("folder").mkdir()
-    os.symlink("folder", "linked-folder")
-    Path("locked.nc").write_text("mine")
-    Path("locked.nc").chmod(0o444)
-    os.mkfifo("pipe.nc")
+    fill(tmp_path, point)
     return tmp_path
 
 
@@ -209,12 +192,6 @@ def test_a_study_of_another_kind_is_named(place, point):
     with pytest.raises(bl.InputError, match="report, stability, power: found a result of backtest"):
         bl.report(point, "r.html", stability=bt)
     assert not Path("r.html").exists()
-
-
-@pytest.mark.parametrize("target", ["nan", "inf"])
-def test_a_target_that_is_no_number_is_refused(target, place):
-    result = call(*BACKTEST, "--target", target, "-o", "b.nc")
-    assert result.exit_code == 2 and f"target: found {target}" in result.stderr
 
 
 # ---- progress
