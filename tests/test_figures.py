@@ -371,6 +371,8 @@ def test_a_schedules_end_has_a_panel_of_its_own():
     low, middle, high = (f"{float(run[q]):.4g}" for q in ("lower", "median", "upper"))
     assert f"step {last}: {middle} [{low}, {high}]" in end.get_title(loc="left")
     assert end.get_ylim()[0] < float(run["lower"]) < float(run["upper"]) < end.get_ylim()[1]
+    fans = [line for line in top.get_lines() if "forecast" in str(line.get_label())]
+    np.testing.assert_allclose(fans[0].get_ydata()[-1], fc["median"].sel(kind="curve")[-1])
     one = bl.forecast(fit, schedule="constant(peak=2e-4, total=9000)", steps=[9000])
     check(plots.plot_forecast(fit, one, found=[]))
 
