@@ -27,6 +27,7 @@ _ALIKE = 0.05
 """Colours closer than this share of their scale cannot be told apart."""
 _SHADES = ListedColormap(mpl.colormaps["viridis"](np.linspace(0, 0.92, 256)))
 """Without the palest yellow, which white paper swallows."""
+_STYLES = ("-", "--", ":")
 _NEAR = 0.25
 """Share of the rows, the nearest in colour, whose width a fan has where no target asks for more."""
 
@@ -143,7 +144,8 @@ def draw_view(
     for i, fan in enumerate(fans_of(whole, places, prob)):
         level, group, _ = lines[i]
         name = f"curve at {view.colour.name} = {short(level)}{group_text(spec, group)}"
-        draw_fan(ax, grids[i], fan, prob, scale.to_rgba(level), fit.method, name=name, label=i == 0)
+        style = _STYLES[[g for _, g, _ in lines].index(group) % len(_STYLES)]  # groups may share a colour
+        draw_fan(ax, grids[i], fan, prob, scale.to_rgba(level), fit.method, name, i == 0, style)
     if isinstance(whole, Mixture):
         draw_laws(ax, whole, grids[0], places[0], prob)
     draw_rows(ax, fit, x, cmap=scale.cmap, norm=scale.norm, c=colour)

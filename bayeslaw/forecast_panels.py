@@ -223,7 +223,7 @@ def draw_schedule_forecast(axes: Sequence[Axes], fit: Fit, fc: xr.Dataset) -> No
     _draw_trained(top, bottom, end, fit)
     kept = np.unique(np.linspace(0, len(step) - 1, min(len(step), _POINTS)).round().astype(int))
     fan = _fan_along(fc, kept)
-    draw_fan(top, step[kept], fan, prob, COLOURS[0], fit.method, name="forecast: median")
+    draw_fan(top, step[kept], fan, prob, COLOURS[0], fit.method, name="forecast: curve, median")
     bottom.plot(step[kept], fc["lr"].values[kept], color=COLOURS[0], lw=1.8)
     _shade_beyond(top, step, fc["orders_beyond"].values)
     top.set_ylabel(fitted(top, output_label(fit), "y"))
@@ -251,7 +251,7 @@ def _draw_trained(top: Axes, bottom: Axes, end: Axes, fit: Fit) -> None:
 def _fan_along(fc: xr.Dataset, at: np.ndarray) -> Fan:
     curve, run = (fc.sel(kind=kind).isel(step=at) for kind in ("curve", "run"))
     ends = ((k["lower"].values, k["upper"].values) for k in (curve, run))
-    return Fan(run["median"].values, *ends)
+    return Fan(curve["median"].values, *ends)
 
 
 def _draw_end(ax: Axes, top: Axes, fit: Fit, fc: xr.Dataset) -> None:

@@ -110,8 +110,8 @@ def _unnamed(
     how = ""
     if along:
         example = dict(zip(columns, seen[-1], strict=True))
-        text = ",".join(f"{c}={v}" for c, v in example.items())
-        how = f" with group={example!r} / --group {text}"
+        text = " ".join(f"--group {c}={v}" for c, v in example.items())
+        how = f" with group={example!r} / {text}"
     return InputError(
         f"{where}: name {' and '.join(named)}{how}, or ask for a new one with new_group=True / --new-group."
     )

@@ -161,6 +161,7 @@ def draw_fan(
     method: str,
     name: str = "",
     label: bool = True,
+    ls: str = "-",
 ) -> None:
     """Draw line, curve and run; `name` stands before the labels where there are several fans."""
     per = f"{100 * prob:g} %"
@@ -169,7 +170,7 @@ def draw_fan(
     labels = what if label else (None, None, None)
     ax.fill_between(x, *fan.run, color=colour, alpha=0.14, lw=0, label=labels[2])
     ax.fill_between(x, *fan.curve, color=colour, alpha=0.32, lw=0, label=labels[1])
-    ax.plot(x, fan.line, color=colour, label=name or labels[0])
+    ax.plot(x, fan.line, color=colour, ls=ls, label=name or labels[0])
 
 
 def draw_rows(ax: Axes, fit: Fit, x: np.ndarray, **look: Any) -> None:

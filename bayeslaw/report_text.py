@@ -269,7 +269,7 @@ def shell_commands(fit: Fit, ahead: tuple[Ahead, ...], prob: float) -> str:
     if asked and "schedule" in asked[0]:
         again += ["--schedule", asked[0]["schedule"]]
     if asked and len(asked) == 1 and "group" in asked[0]:
-        again += ["--group", ",".join(f"{c}={v}" for c, v in asked[0]["group"].items())]
+        again += [word for c, v in asked[0]["group"].items() for word in ("--group", f"{c}={v}")]
     return "\n".join(shlex.join(line) for line in (words, again))
 
 

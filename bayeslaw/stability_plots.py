@@ -160,7 +160,7 @@ def _draw_parameter(ax: Axes, one: xr.Dataset) -> None:
     if np.isfinite(reach):
         ax.axvline(reach, color="#b00020", lw=0.9, ls=":", label="drifts from there on")
     ax.set_title(fitted(ax, plain(one["verdict"].values), size=8.5), fontsize=8.5)
-    ax.set_xlabel("orders of magnitude below the target")
+    ax.set_xlabel("below the target (orders)")
     _value_axis(
         ax, str(one["parameter"].values), str(one["unit"].values), one["lower"].values, one["upper"].values
     )
@@ -180,7 +180,7 @@ def _draw_target(ax: Axes, st: xr.Dataset) -> None:
     ends = middle - told["target_lower"].values, told["target_upper"].values - middle
     ax.errorbar(told["orders"], middle, ends, fmt="o", ms=4.5, color=_GROWING, elinewidth=1.1)
     ax.axhline(st.attrs["observed"], color=INK, lw=0.9, ls="--", label="what it turned out to be")
-    ax.set_xlabel("orders of magnitude below the target")
+    ax.set_xlabel("below the target (orders)")
     ax.set_ylabel(fitted(ax, f"forecast of the target ({plain(st.attrs['units'])})", "y"))
     ax.set_title(f"known {st.attrs['early_orders']:.1f} orders ahead", fontsize=8.5)
     if len(middle) and told["target_lower"].values.min() > 0:
@@ -191,6 +191,6 @@ def _caption(figure: Figure, st: xr.Dataset) -> None:
     """Write the verdict above the figure, and below it which fits are not clean."""
     head(figure, f"{st.attrs['title']} along {st.attrs['along']}: {st.attrs['law_verdict']}")
     bad = unclean(st)
-    text = f"bars: {100 * st.attrs['prob']:g} % intervals; hollow: not resolved; "
+    text = f"bars: {100 * st.attrs['prob']:g} % intervals; hollow: not resolved; orders: of magnitude; "
     text += f"{int(bad.sum())} of {bad.size} fits are not clean" if bad.any() else "fits: all clean"
     foot(figure, text, "#a85a00" if bad.any() else GREY)

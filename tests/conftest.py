@@ -73,31 +73,6 @@ def noiseless(name: str, noise: float = 0.0, seed: int = 0):
     return spec, data.assign({spec.output.name: ("obs", values)})
 
 
-def unsampled(name: str, chains: int = 2, draws: int = 100, title: str | None = None, seed: int = 0):
-    """Return a fit as of NUTS whose draws lie around the truth, without the time that sampling takes."""
-    from dataclasses import replace
-
-    import xarray as xr
-
-    from bayeslaw import inference, nuts
-    from bayeslaw.result import make_fit
-
-    rng = np.random.default_rng(seed)
-    spec, data = noiseless(name, noise=0.02)
-    spec = bl.resolve(bl.change(spec, discrepancy=None), data)
-    truth = {**bl.to_sampling(spec, TRUTHS[name]), "sigma": 0.02, "nu": 20.0}
-    drawn = {n: v * np.exp(0.01 * rng.standard_normal((chains, draws))) for n, v in truth.items()}
-    coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
-    stats = {"diverging": np.zeros((chains, draws), bool), "energy": rng.standard_normal((chains, draws))}
-    groups = {
-        "posterior": nuts.posterior(spec, drawn, coords),
-        "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords),
-    }
-    groups |= inference._prior(spec, data, rng) | inference._replicated(spec, data, groups, rng)
-    settings = {"draws": draws, "tune": 100, "chains": chains, "seed": seed, "target_accept": 0.9}
-    return make_fit(replace(spec, title=title or spec.title), data, "nuts", settings, groups)
-
-
 def handmade(name: str, spec=None, data=None, **values):
     """A posterior around the truth, without sampling: the law's parameters to 1 %, noise from its prior."""
     plain, rows = noiseless(name, noise=0.01)

@@ -334,10 +334,10 @@ def test_a_forecast_takes_groups_and_thinner_steps(place, monkeypatch):
 
 
 def test_stack_prints_weights_and_forecasts(place, monkeypatch):
-    from conftest import unsampled
+    from conftest import handmade
 
     for name in ("a", "b"):
-        unsampled("power", seed=ord(name)).save(f"{name}.nc")
+        handmade("power", bl.change(bl.load_model("power"), discrepancy=None)).save(f"{name}.nc")
     scores = iter([(-1.0, ""), (-2.0, ""), (-3.0, ""), (-2.0, "ess-bulk")] * 2)
     monkeypatch.setattr("bayeslaw.stacking._record", lambda *_: next(scores))
     result = call("stack", "a.nc", "b.nc", "--at", "x=1e7", "-o", "fc.csv", "--plot", "fc.png")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from conftest import PUBLISHED_SCHEDULES, noiseless, unsampled
+from conftest import PUBLISHED_SCHEDULES, handmade, noiseless
 from matplotlib.text import Text
 
 import bayeslaw as bl
@@ -30,7 +30,7 @@ def dollars(fit: bl.Fit) -> bl.Fit:
 
 @pytest.fixture(scope="module")
 def posterior():
-    return dollars(unsampled("power"))
+    return dollars(handmade("power"))
 
 
 @pytest.fixture(scope="module")

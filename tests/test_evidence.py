@@ -288,6 +288,13 @@ def test_too_few_inputs_end_the_command_with_one_and_a_back_test_names_them(tmp_
     assert bt["failed"].values.tolist() == [["few-inputs", ""]]
 
 
+def test_a_back_test_whose_forecast_is_no_number_says_so():
+    x = np.array([1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 30.0])
+    data = bl.read_table(pd.DataFrame({"x": x, "y": np.maximum(1.4 - 0.45 * x, 0.1)}), line("log"))
+    bt = bl.backtest(line("log"), data, "x", methods=["point"], windows=[2.0], bootstrap=20, progress=False)
+    assert bt["failed"].values.tolist() == [["finite"]]
+
+
 # ---- tables that mean what they say
 
 

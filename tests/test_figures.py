@@ -216,7 +216,7 @@ def test_no_text_collides_or_is_cut(fit):
         plots.plot_posterior(
             fit, names, {"the published point fit": {n: float(fit.draws[n].mean()) for n in names}}
         ),
-        *(plots.plot_forecast(fit, ahead(fit, count), found=[]) for count in (1, 12)),
+        plots.plot_forecast(fit, ahead(fit, 12), found=[]),
     )
 
 
@@ -229,7 +229,7 @@ def test_long_names_and_units_break_into_lines(long):
         plots.plot_prior_posterior(long, names),
         plots.plot_posterior(long, names),
         plots.plot_pair(long),
-        *(plots.plot_forecast(long, ahead(long, count), found=found) for count in (1, 12, 40)),
+        *(plots.plot_forecast(long, ahead(long, count), found=found) for count in (1, 40)),
     )
 
 
@@ -371,6 +371,8 @@ def test_a_schedules_end_has_a_panel_of_its_own():
     low, middle, high = (f"{float(run[q]):.4g}" for q in ("lower", "median", "upper"))
     assert f"step {last}: {middle} [{low}, {high}]" in end.get_title(loc="left")
     assert end.get_ylim()[0] < float(run["lower"]) < float(run["upper"]) < end.get_ylim()[1]
+    fans = [line for line in top.get_lines() if "forecast" in str(line.get_label())]
+    np.testing.assert_allclose(fans[0].get_ydata()[-1], fc["median"].sel(kind="curve")[-1])
     one = bl.forecast(fit, schedule="constant(peak=2e-4, total=9000)", steps=[9000])
     check(plots.plot_forecast(fit, one, found=[]))
 
@@ -411,6 +413,42 @@ def test_a_mixture_of_two_inputs_is_drawn(two):
     figure = plots.plot_forecast(mixture, fc, found=[])
     check(figure)
     assert "one: median, weight 0.60" in figure.axes[0].get_legend_handles_labels()[1]
+
+
+# ---- studies
+
+
+def study(names: list[str], unit: str) -> xr.Dataset:
+    """What `stability` returns, made up: two views, parameters with long names, one that drifts."""
+    windows, rng = 12, np.random.default_rng(2)
+    shape = ("window", "parameter"), (windows, len(names))
+    middle = xr.DataArray(np.exp(rng.normal(size=shape[1])), dims=shape[0])
+    st = xr.Dataset({
+        "median": middle, "lower": middle / 30, "upper": middle * 1e6,
+        "resolved": (shape[0], rng.random(shape[1]) < 0.5), "view": ("window", ["trailing"] * 6 + ["growing"] * 6),
+        "orders": ("window", [*np.linspace(0.5, 5, 6), *np.linspace(0, 4, 6)]),
+        **{f"target_{q}": ("window", np.r_[np.full(6, np.nan), np.full(6, v)]) for q, v in
+           (("median", 3.0), ("lower", 1.0), ("upper", 9.0))},
+        "verdict": ("parameter", ["not resolved below 4.0 orders, and drifts at 2.5 orders"] * len(names)),
+        "unit": ("parameter", [unit] * len(names)), "drift_at": ("parameter", np.linspace(1, 3, len(names))),
+        "failed": ("window", [""] * windows), "fitted": ("window", np.ones(windows, bool)),
+    }, {"parameter": names}, {
+        "title": "loss from parameters, tokens and shape", "along": "compute", "prob": 0.9, "observed": 2.5,
+        "units": "nat/token of the held-out half", "early_orders": 2.0,
+        "law_verdict": f"not resolved ({', '.join(names)})",
+    })  # fmt: skip
+    return st
+
+
+def test_studies_with_long_names():
+    names = ["irreducible_loss_of_the_mixture", "exponent_of_parameters_in_loss", *"abcdefghij"]
+    st = study(names, "nat/token active parameter^exponent_of_parameters_in_loss")
+    one = st.isel(window=0).drop_vars("view")
+    by_k = xr.concat([one, one], pd.Index([1, 128], name="k"), data_vars="all")
+    by_k = by_k.assign(
+        rows=("k", [54, 31]), stable_orders=(("k", "parameter"), np.full((2, len(names)), 3.0))
+    )
+    check(plots.plot_stability(st), plots.plot_by_k(by_k.assign_attrs(st.attrs)))
 
 
 # ---- helpers

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from conftest import PUBLISHED_SCHEDULES, noiseless, unsampled
+from conftest import PUBLISHED_SCHEDULES, handmade, noiseless
 
 import bayeslaw as bl
 from bayeslaw import backtesting, inference, plots, spans, stacking
@@ -34,7 +34,7 @@ CURVES = pd.DataFrame({
 def sound(tmp_path_factory):
     """Arguments of every public function that it takes as they are."""
     spec, data = noiseless("power", noise=0.02)
-    point, posterior = bl.fit(spec, data, "map", bootstrap=8), unsampled("power")
+    point, posterior = bl.fit(spec, data, "map", bootstrap=8), handmade("power")
     folder = tmp_path_factory.mktemp("odd")
     fc = bl.forecast(point, {"x": [1e7]})
     bt = bl.backtest(spec, data, "x", methods="point", bootstrap=20, progress=False)

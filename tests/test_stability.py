@@ -54,6 +54,16 @@ def test_a_law_that_holds_is_stable_to_the_end(right):
     assert alpha["distance_sd"] == 0, "the last window is all rows"
 
 
+def test_windows_of_too_few_inputs_are_named(right):
+    assert not right["few_inputs"].values[right["fitted"].values].any()
+    assert "different inputs" not in stability_text(right)
+    few = right.assign(few_inputs=right["orders"] < 1)
+    last = stability_text(few).splitlines()[-1]
+    shortest = str(right["window"].values[right["orders"].values.argmin()])
+    assert last.startswith("[note] ") and shortest in last
+    assert "fewer different inputs than the law has parameters" in last
+
+
 def test_a_turn_of_the_exponent_is_found_where_it_is(bent):
     assert 2 <= bent.attrs["law_orders"] <= 2.5
     # By itself the exponent is slower to tell: it is compared with what one order has to say of it.

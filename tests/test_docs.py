@@ -1,0 +1,28 @@
+"""Numbers in the documents have a script that prints them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+NAMED = sorted({
+    (document, *match)
+    for document in ("README.md", "models/README.md")
+    for match in re.findall(r"`(tests/benchmarks/\w+\.py)(?: (\w+))?`", (ROOT / document).read_text(encoding="utf-8"))
+})  # fmt: skip
+
+
+@pytest.mark.parametrize(("document", "script", "part"), NAMED, ids=[" ".join(n) for n in NAMED])
+def test_a_benchmark_that_is_named_is_there(document, script, part):
+    path = ROOT / script
+    assert path.is_file(), f"{document} names {script}"
+    assert not part or f"\ndef {part}(" in path.read_text(encoding="utf-8"), (
+        f"{document} names its part {part}"
+    )
+
+
+def test_documents_name_their_benchmarks():
+    assert len(NAMED) >= 6
