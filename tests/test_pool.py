@@ -17,7 +17,7 @@ from bayeslaw import cases
 from bayeslaw.check import from_json
 from bayeslaw.groups import group_labels, row_groups, score_name, score_sizes
 from bayeslaw.heldout import held_out
-from bayeslaw.inference import _predictives
+from bayeslaw.inference import _prior, _replicated
 from bayeslaw.law import derive
 from bayeslaw.membership import seen_groups
 from bayeslaw.model import model_data
@@ -75,7 +75,7 @@ def handmade(spec: bl.Spec, data: xr.Dataset, deviations: dict[str, dict[str, li
         "latent": xr.Dataset(latent, coords),
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords),
     }
-    groups |= _predictives(spec, data, groups, rng)
+    groups |= _prior(spec, data, rng) | _replicated(spec, data, groups, rng)
     settings = {"draws": SHAPE[1], "tune": 100, "chains": 2, "seed": 0, "target_accept": 0.9}
     return make_fit(spec, data, "nuts", settings, groups)
 
