@@ -15,7 +15,7 @@ from bayeslaw.check import Check, from_json
 from bayeslaw.curves import needs_schedule
 from bayeslaw.diagnostics import checks, worst_level
 from bayeslaw.distance import BUDGET
-from bayeslaw.errors import InputError, listed
+from bayeslaw.errors import InputError, listed, shown
 from bayeslaw.forecasting import forecast
 from bayeslaw.inference import fit as fit_again
 from bayeslaw.law import used_inputs
@@ -174,7 +174,7 @@ def _flat(fits: Any) -> list[tuple[str, Fit | Mixture]]:
     for name, fit in given:
         if not isinstance(fit, Fit | Mixture):
             raise InputError(
-                f"report(fits): found {type(fit).__name__}, allowed: what fit, load_fit or stack returned, or a list of them."
+                f"report(fits): found {shown(fit)}, allowed: what fit, load_fit or stack returned, or a list of them."
             )
         own = (
             [(n, one) for n, one in fit.fits.items() if fit.weights[n] > 0]

@@ -173,8 +173,6 @@ def change(
         entry = _parameter_entry(spec, document, name)
         entry.pop("fixed", None)
         entry["prior_90"] = list(interval) if isinstance(interval, list | tuple) else interval
-    if pool is not None and not isinstance(pool, Mapping):
-        raise InputError(f"pool: found {pool!r}, allowed: a parameter and its column of groups, {{'level': 'family'}}.")  # fmt: skip
     for name, column in (pool or {}).items():
         entry = _parameter_entry(spec, document, name)
         entry.pop("pool", None)

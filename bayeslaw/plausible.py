@@ -167,6 +167,8 @@ def _against_law(spec: Spec, data: xr.Dataset, names: Sequence[str]) -> list[Che
     name, columns = spec.output.name, list(ways)
     y = data[name].values
     z = to_scale(y, spec.output.scale)
+    if np.ptp(z) == 0:  # an output that is one number goes nowhere
+        return []
     # Whatever grows along x grows with the law: against it are slopes that are clearly negative.
     x = np.stack([_logs(data[c].values.astype(float)) * ways[c] for c in columns], axis=1)
     ranks = np.apply_along_axis(stats.rankdata, 0, x), stats.rankdata(z)

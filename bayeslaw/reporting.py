@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.cases import Case, make_cases
-from bayeslaw.errors import InputError, check_probability, check_type
+from bayeslaw.errors import InputError, check_probability, check_type, shown
 from bayeslaw.files import as_path, check_place
 from bayeslaw.mixture import Mixture
 from bayeslaw.page import Section, write_page
@@ -144,7 +144,7 @@ def _by_name(what: str, given: Any) -> dict[str, xr.Dataset]:
         given = {str(given.attrs.get("model", what)): given}
     if not isinstance(given, Mapping):
         raise InputError(
-            f"report, {what}: found {type(given).__name__}, allowed: what {what}(…) returned, or several by name."
+            f"report, {what}: found {shown(given)}, allowed: what {what}(…) returned, or several by name."
         )
     for name, study in given.items():
         check_study(f"report, {what}, {name}", study, what)

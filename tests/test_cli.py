@@ -126,36 +126,3 @@ def test_failed_sampler_check_exits_one_and_still_writes(table, tmp_path) -> Non
     assert result.exit_code == 1
     assert "[fail]" in result.output
     assert bl.load_fit(out)
-
-
-BAD = [
-    (("fit", "compite", "{table}", "-o", "{out}"), "did you mean 'compute'"),
-    (("fit", "compute", "nothing.csv", "-o", "{out}"), "no such file"),
-    (("fit", "compute", "{table}", "-o", "nowhere/fit.nc"), "folder that exists"),
-    (("fit", "compute", "{table}", "-o", "{out}", "--plots", "{table}"), "cannot be made a folder"),
-    (("fit", "compute", "{table}", "-o", "{out}", "--where", "modle=a"), "did you mean 'model'"),
-    (("fit", "compute", "{table}", "-o", "{out}", "--rename", "x"), "theirs=ours"),
-    (("fit", "compute", "{table}", "-o", "{out}", "--fix", "alpha=much"), "expected a number"),
-    (("fit", "compute", "{table}", "-o", "{out}", "--prior", "alpha=2,1"), "low < high"),
-    (
-        ("fit", "compute", "{table}", "-o", "{out}", "--schedule", "constant(peak=1,total=2)"),
-        "does not apply",
-    ),
-    (("fit", "compute", "{table}", "-o", "{out}", "--method", "mcmc"), "allowed: map, nuts"),
-    (("fit", "compute", "{table}", "-o", "{out}", "--draws", "-5"), "whole number"),
-    (("fit", "annealing", "{table}", "-o", "{out}"), "needs schedules"),
-    (("forecast", "{table}", "--at", "C=1e24"), "cannot be read as a fit"),
-    (("forecast", "nothing.nc", "--at", "C=1e24"), "no such file"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "message"), BAD)
-def test_bad_input_is_one_message_and_exit_two(arguments, message, table, tmp_path) -> None:
-    out = tmp_path / "fit.nc"
-    before = sorted(tmp_path.iterdir())
-    result = call(*(a.format(table=table, out=out) for a in arguments))
-    assert result.exit_code == 2
-    text = " ".join(result.output.split())
-    assert message.lower() in text.lower()
-    assert "Traceback" not in text
-    assert sorted(tmp_path.iterdir()) == before

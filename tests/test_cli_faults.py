@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from conftest import noiseless
+from malformed_inputs import FIT, FORECAST, fill
 
 import bayeslaw as bl
 from bayeslaw import plots, progress
@@ -35,78 +36,8 @@ def point():
 def place(point, tmp_path, monkeypatch):
     """A folder, in which one works, with one of everything that a command reads."""
     monkeypatch.chdir(tmp_path)
-    x = np.geomspace(1, 1e3, 12)
-    pd.DataFrame({"model": [f"m{i}" for i in range(12)], "x": x, "y": 3 * x**-0.2}).to_csv(
-        "t.csv", index=False
-    )
-    pd.DataFrame({"model": ["m1"], "extra": [1]}).to_csv("join.csv", index=False)
-    Path("m.toml").write_text(point.spec.to_toml())
-    point.save("f.nc")
-    point.save("g.nc")
-    Path("figs").mkdir()
-    os.link("f.nc", "figs/fit.png")
-    os.symlink("t.csv", "link.csv")
-    os.symlink("gone.nc", "dangling.nc")
-    os.link("t.csv", "hard.csv")
-    Path("folder").mkdir()
-    os.symlink("folder", "linked-folder")
-    Path("locked.nc").write_text("mine")
-    Path("locked.nc").chmod(0o444)
-    os.mkfifo("pipe.nc")
+    fill(tmp_path, point)
     return tmp_path
-
-
-FIT = ("fit", "m.toml", "t.csv", "--method", "map", "--bootstrap", "8")
-BACKTEST = ("backtest", "m.toml", "t.csv", "--along", "x", "--methods", "point", "--bootstrap", "20")
-STABILITY = ("stability", "m.toml", "t.csv", "--along", "x")
-FORECAST = ("forecast", "f.nc", "--at", "x=1e7")
-OUTPUTS = [
-    ((*FIT, "-o", "t.csv"), "-o t.csv: is the command's TABLE"),
-    ((*FIT, "-o", "./t.csv"), "is the command's TABLE, which would be lost; give another name"),
-    ((*FIT, "-o", "folder/../t.csv"), "is the command's TABLE"),
-    ((*FIT, "-o", "hard.csv"), "is the command's TABLE"),
-    ((*FIT, "-o", "link.csv"), "is the command's TABLE"),
-    ((*FIT, "-o", "m.toml"), "is the command's MODEL"),
-    ((*FIT, "--join", "join.csv", "-o", "join.csv"), "is the command's --join"),
-    (("fit", "m.toml", "f.nc", "-o", "x.nc", "--plots", "figs"), "--plots figs/fit.png: is the command's TABLE"),
-    ((*FIT, "-o", "figs/pair.png", "--plots", "figs"), "--plots figs/pair.png: is what -o writes, too"),
-    ((*FORECAST, "-o", "f.nc"), "-o f.nc: is the command's FIT"),
-    ((*FORECAST, "--plot", "fc.png", "-o", "fc.png"), "--plot fc.png: is what -o writes, too"),
-    ((*FORECAST, "--plot", "FC.png", "-o", "fc.PNG"), "--plot FC.png: is what -o writes, too"),
-    ((*FORECAST, "--plot", "folder/fc.png", "-o", "linked-folder/fc.png"), "is what -o writes, too"),
-    ((*FORECAST, "--plot", "f.nc"), "f.nc: found '.nc', allowed: .png or .svg or .pdf; a figure's name ends in one of them"),
-    (("report", "f.nc", "-o", "f.nc"), "-o f.nc: is the command's FIT"),
-    (("report", "f.nc", "--stability", "g.nc", "-o", "g.nc"), "-o g.nc: is the command's --stability"),
-    (("compare", "f.nc", "g.nc", "-o", "g.nc"), "-o g.nc: is the command's FIT"),
-    (("stack", "f.nc", "g.nc", "--at", "x=1", "-o", "g.nc"), "-o g.nc: is the command's FIT"),
-    ((*BACKTEST, "-o", "t.csv"), "-o t.csv: is the command's TABLE"),
-    ((*BACKTEST, "-o", "b.txt"), "found '.txt', allowed: .nc or .csv; the result's name ends in one of them"),
-    ((*STABILITY, "-o", "t.csv"), "-o t.csv: is the command's TABLE"),
-    ((*STABILITY, "-o", "s.nc", "--plot", "s"), "found no suffix, allowed: .png or"),
-    ((*STABILITY, "--by-k", "1,2", "-o", "t.csv"), "-o t.csv: is the command's TABLE"),
-    ((*FIT, "-o", "/dev/null"), "it is a device"),
-    ((*FIT, "-o", "pipe.nc"), "it is a pipe"),
-    ((*FIT, "-o", "folder"), "it is a folder"),
-    ((*FIT, "-o", "dangling.nc"), "it is a symbolic link"),
-    ((*FIT, "-o", "locked.nc"), "it is read-only"),
-    ((*FIT, "-o", "nowhere/f.nc"), "in a folder that exists"),
-    ((*FIT, "-o", "t.csv/f.nc"), "in a folder that exists"),
-    ((*FIT, "-o", "x.nc", "--plots", "t.csv"), "cannot be made a folder"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"), OUTPUTS, ids=[" ".join(a[0][:1] + a[0][3:]) for a in OUTPUTS]
-)
-def test_no_command_replaces_what_it_reads_or_what_is_no_file(arguments, message, place, monkeypatch):
-    monkeypatch.setattr("bayeslaw.catalogue.load_model", lambda *_: pytest.fail("work began"))
-    monkeypatch.setattr("bayeslaw.result.load_fit", lambda *_: pytest.fail("work began"))
-    before = {p: p.lstat().st_mtime_ns for p in place.rglob("*")}
-    result = call(*arguments)
-    assert result.exit_code == 2, result.output
-    assert message in result.output
-    assert len(result.output.strip().splitlines()) == 1
-    assert {p: p.lstat().st_mtime_ns for p in place.rglob("*")} == before
 
 
 PLACES = [
@@ -263,12 +194,6 @@ def test_a_study_of_another_kind_is_named(place, point):
     assert not Path("r.html").exists()
 
 
-@pytest.mark.parametrize("target", ["nan", "inf"])
-def test_a_target_that_is_no_number_is_refused(target, place):
-    result = call(*BACKTEST, "--target", target, "-o", "b.nc")
-    assert result.exit_code == 2 and f"target: found {target}" in result.stderr
-
-
 # ---- progress
 
 
@@ -406,33 +331,6 @@ def test_a_forecast_takes_groups_and_thinner_steps(place, monkeypatch):
     asked.clear()
     call("forecast", "a.nc", "--schedule", schedule)
     assert "group" not in asked and "steps" not in asked
-
-
-ODD_OPTIONS = [
-    (("forecast", "f.nc", "--at", "x=1", "--every", "5"), "--every: thins the steps of a schedule"),
-    (("forecast", "f.nc", "--at", "x=1", "--at", "x=2"), "--at: 'x' is given twice"),
-    (("forecast", "f.nc", "--at", "x=1,b"), "--at: found 'b', expected a number"),
-    (("forecast", "f.nc", "--at", "x=1", "--group", "size"), "--group: found 'size', expected column=label"),
-    (("forecast", "f.nc", "--at", "x=1", "--seed", "-1"), "seed: found -1"),
-    ((*STABILITY, "--by-k", "1,x", "-o", "s.nc"), "--by-k: found '1,x', expected whole numbers"),
-    ((*STABILITY, "--by-k", "1", "--k", "2", "-o", "s.nc"), "--k does not go with --by-k"),
-    ((*STABILITY, "--by-k", "1", "--claim", "2", "-o", "s.nc"), "--claim does not go with --by-k"),
-    ((*STABILITY, "--every", "1e-9", "-o", "s.nc"), "at most 200"),
-    ((*STABILITY, "--tune", "0", "-o", "s.nc"), "tune: found 0, allowed: a whole number, 50 or more"),
-    (("fit", "power", "t.csv", "--draws", "99999999999999999999", "-o", "s.nc"), "draws: found 99999999999999999999"),
-    (("fit", "power", "t.csv", "--tune", "0", "-o", "s.nc"), "tune: found 0"),
-    (("fit", "power", "t.csv", "--on", "run", "-o", "s.nc"), "--on: names the column of a --join"),
-    (("stack", "f.nc", "-o", "fc.csv"), "stack: -o and --plot are of the forecast"),
-    (("stack", "f.nc", "./f.nc", "--at", "x=1"), "two files are called 'f'"),
-    (("report", "f.nc", "--compare", "-o", "r.html"), "--compare: needs two fits or more"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("arguments", "message"), ODD_OPTIONS, ids=[o[1][:30] for o in ODD_OPTIONS])
-def test_options_that_do_not_go_together_are_refused(arguments, message, place, monkeypatch):
-    monkeypatch.setattr("bayeslaw.inference._posterior", lambda *_: pytest.fail("it began to sample"))
-    result = call(*arguments)
-    assert result.exit_code == 2 and message in result.stderr, result.output
 
 
 def test_stack_prints_weights_and_forecasts(place, monkeypatch):

@@ -57,19 +57,6 @@ def test_problems_of_a_model_are_summed():
     assert data["neg_log_pass_at_k"].values == pytest.approx([-np.log(3 / 20), -np.log(0.5 / 41)])
 
 
-@pytest.mark.parametrize(
-    ("call", "fragment"),
-    [
-        (lambda: bl.read_table(simulated(), SPEC, k=4), "it needs k = 1"),
-        (lambda: bl.read_table(simulated().drop(columns="c"), SPEC), "needs columns n"),
-    ],
-)
-def test_what_is_no_count_is_refused(call, fragment):
-    with pytest.raises(bl.InputError) as caught:
-        call()
-    assert fragment in str(caught.value)
-
-
 def case():
     data = bl.read_table(simulated(), SPEC)
     rows = observed_rows(bl.resolve(SPEC, data), data)

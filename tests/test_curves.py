@@ -98,43 +98,6 @@ def test_the_published_curves_have_the_published_areas(published_curves):
     assert set(areas) == set(PUBLISHED_SCHEDULES)
 
 
-OFF = curve(lr=[1.5e-4, 3e-4, 2e-4, 3e-5])
-
-
-@pytest.mark.parametrize(
-    ("table", "schedules", "fragments"),
-    [
-        (curve().assign(step=[5, 10, 50, 101]), TEXT, ["run 'r', row 4: step 101", "ends at 100"]),
-        (curve().assign(step=[5, 10, 50, 1e300]), TEXT, ["'step', row 4", "1e+300", "whole numbers"]),
-        (curve().assign(step=[5, 10, 50, 50]), TEXT, ["rows 3, 4", "run = r, step = 50"]),
-        (curve().assign(step=[5, 10, 50, 60.5]), TEXT, ["'step', row 4", "60.5", "whole numbers"]),
-        (curve().assign(step=[-5, 10, 50, 60]), TEXT, ["'step', row 1", "-5", "0 or more"]),
-        (curve().assign(step=[1, 2, 3, 4]), TEXT, ["all its steps lie inside the 10 warm-up steps"]),
-        (curve().assign(loss=[5.0, 4, 3, np.nan]), TEXT, ["'loss', row 4", "nan", "no missing values"]),
-        (curve().assign(loss=[5.0, 4, 3, 0]), TEXT, ["'loss', row 4", "found 0", "greater than 0"]),
-        (curve().assign(loss=[5.0, 4, 3, np.inf]), TEXT, ["'loss', row 4", "inf", "finite"]),
-        (curve().assign(loss=list("abcd")), TEXT, ["'loss', rows 1, 2, 3 and 1 more", "found a", "numbers"]),
-        (curve().drop(columns="run"), TEXT, ["no column 'run'"]),
-        (curve().rename(columns={"loss": "los"}), TEXT, ["no column 'loss'", "did you mean 'los'"]),
-        (curve().iloc[:0], TEXT, ["no rows"]),
-        (OFF, TEXT, ["run 'r', row 3, step 50", "lr = 0.0002", "the schedule says", "correct"]),
-        (OFF.assign(lr=[0, -1, 0, 0]), TEXT, ["'lr', row 2", "-1", "0 or more"]),
-        (OFF.assign(lr=[0, 0, 0, 0]), "logged()", ["not all zero"]),
-        (curve(), "logged()", ["no table with an 'lr' column"]),
-        (curve(), {}, ["none for run(s) r", "--schedule"]),
-        (curve(), {"s": TEXT}, ["the table has no run 's'", "The table has r."]),
-        (curve(), {"r": "cosin(peak=1)"}, ["unknown kind 'cosin'"]),
-        (curve(), {"r": 5}, ["schedule 5", "expected kind"]),
-        (curve(sampling_error=[0, 0, 0, -1.0]), TEXT, ["'sampling_error', row 4", "0 or more"]),
-    ],
-)  # fmt: skip
-def test_curves_that_do_not_line_up_are_refused(table, schedules, fragments):
-    with pytest.raises(bl.InputError) as caught:
-        bl.read_curves(table, ANNEALING, schedules)
-    for fragment in fragments:
-        assert fragment in str(caught.value)
-
-
 def test_a_law_without_a_schedule_is_read_as_a_table():
     with pytest.raises(bl.InputError, match="needs no schedule; read its table with read_table"):
         bl.read_curves(curve(), bl.load_model("chinchilla"), TEXT)

@@ -20,10 +20,9 @@ from matplotlib.figure import Figure
 
 import bayeslaw as bl
 from bayeslaw import plots
-from bayeslaw.files import check_folder, check_place, make_folder, write_bytes, write_study, write_text
+from bayeslaw.files import write_bytes, write_study, write_text
 from bayeslaw.nuts import _settle_compiledir
 from bayeslaw.page import Section, write_page
-from bayeslaw.reporting import read_study
 
 LONG = 300 * "n"
 
@@ -180,27 +179,6 @@ def test_a_long_name_is_written_and_a_longer_one_refused(fit, tmp_path, kind):
             WRITERS[kind](fit, tmp_path / name)
         assert reason in str(raised.value)
     assert len(list(tmp_path.iterdir())) == 1
-
-
-@pytest.mark.parametrize(
-    ("use", "name", "message"),
-    [
-        (bl.load_fit, LONG, "no such file"),
-        (lambda name: read_study(name, "backtest"), LONG, "no such file"),
-        (bl.load_model, f"{LONG}.toml", "File name too long"),
-        (lambda name: bl.read_table(name, bl.load_model("power")), f"{LONG}.csv", "File name too long"),
-        (lambda name: bl.read_table(name, bl.load_model("power")), f"{LONG}.parquet", "File name too long"),
-        (check_place, LONG, "the name is too long); choose a shorter one"),
-        (check_place, f"{LONG}/a", "the name is too long"),
-        (check_folder, LONG, "the name is too long); choose a shorter one"),
-        (check_folder, f"{LONG}/a", "the name is too long"),
-        (make_folder, f"{LONG}/a", "the name is too long"),
-    ],
-)
-def test_a_name_that_no_file_can_have_is_refused_wherever_it_stands(use, name, message):
-    with pytest.raises(bl.InputError) as raised:
-        use(name)
-    assert message in str(raised.value) and "\n" not in str(raised.value)
 
 
 # ---- folders that are not there

@@ -153,30 +153,6 @@ def test_an_unknown_column_is_named():
         bl.fit(spec, data, draws=4, tune=50, chains=1, progress=False)
 
 
-@pytest.mark.parametrize(
-    ("entry", "fragment"),
-    [
-        ({"spread": [0.1, 0.5]}, "'spread' goes with 'pool'"),
-        ({"pool": 3}, "expected text in quotes"),
-        ({"pool": "family", "spread": [0.5, 0.1]}, "low < high"),
-        ({"pool": "family", "spread": [-0.5, 0.1]}, "must lie strictly inside"),
-        ({"pool": "family", "fixed": 1.0}, "sampled and has no bounds"),
-        ({"pool": "family", "bounds": [0.001, 100]}, "sampled and has no bounds"),
-    ],
-)
-def test_a_malformed_pool_is_refused(entry, fragment):
-    import copy
-
-    from bayeslaw.reading import parse_spec
-
-    document = copy.deepcopy(dict(bl.load_model("compute").document))
-    document["parameters"]["level"].update(entry)
-    with pytest.raises(bl.InputError) as caught:
-        parse_spec(document, "mine")
-    assert str(caught.value).startswith("model 'mine', [parameters] level")
-    assert fragment in str(caught.value)
-
-
 def test_pooling_what_is_none_is_refused():
     with pytest.raises(bl.InputError, match="did you mean 'level'"):
         bl.change(bl.load_model("compute"), pool={"levl": "family"})

@@ -150,23 +150,6 @@ def test_a_bend_is_named(simulated_fit):
 
 # -- counts along curves ----------------------------------------------------------------------------
 
-CURVES = {"kernel": "exponential", "over": ["step"], "within": "run"}
-REFUSED = [
-    ("curves of counts", lambda: bl.change(bl.load_model("annealing"), likelihood={"family": "Binomial"}),
-     ["model 'annealing', [likelihood] family", '"Binomial"', '"exponential"', "matern32, matern52, brownian", "discrepancy=None"]),
-    ("counts along curves", lambda: bl.change(bl.load_model("compute"), likelihood={"family": "Binomial"}, discrepancy=CURVES),
-     ["model 'compute', [likelihood] family", '"exponential"', "discrepancy=None"]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("call", "fragments"), [t[1:] for t in REFUSED], ids=[t[0] for t in REFUSED])
-def test_counts_beside_a_kernel_for_curves_are_refused(call, fragments):
-    with pytest.raises(bl.InputError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    for fragment in fragments:
-        assert fragment in str(caught.value)
-
 
 def test_counts_without_a_kernel_for_curves_are_read():
     law = bl.change(bl.load_model("annealing"), likelihood={"family": "Binomial"}, discrepancy=None)

@@ -9,13 +9,15 @@ import pandas as pd
 import pytest
 import xarray as xr
 from conftest import PUBLISHED_SCHEDULES, TRUTHS, shared
+from malformed_inputs import equal
+from malformed_inputs import graded as counts
 
 import bayeslaw as bl
 from bayeslaw import cases
 from bayeslaw.check import from_json
 from bayeslaw.groups import group_labels, row_groups, score_name, score_sizes
 from bayeslaw.heldout import held_out
-from bayeslaw.inference import _predictives
+from bayeslaw.inference import _prior, _replicated
 from bayeslaw.law import derive
 from bayeslaw.membership import seen_groups
 from bayeslaw.model import model_data
@@ -29,22 +31,6 @@ TWO = ["benchmark", "difficulty"]
 COMPUTE, ANNEALING = bl.load_model("compute"), bl.load_model("annealing")
 PLAIN = bl.change(COMPUTE, discrepancy=None)
 SHAPE = (2, 100)
-
-
-def counts(models: int = 6, problems: int = 8, n: int = 400) -> pd.DataFrame:
-    """Counts of models on two benchmarks with problems of two difficulties, which differ in level."""
-    rng = np.random.default_rng(0)
-    C = np.geomspace(1e18, 1e22, models)
-    parts = []
-    for benchmark, apart in (("GSM8K", -0.3), ("MATH", 0.1)):
-        for difficulty, harder in (("easy", 0.0), ("hard", 0.4)):
-            p = np.exp(-(0.3 + 900 * C**-0.125) * np.exp(apart + harder))
-            parts.append(pd.DataFrame({
-                "model": np.repeat([f"m{i}" for i in range(models)], problems), "benchmark": benchmark, "difficulty": difficulty,
-                "problem": np.tile([f"{benchmark} {difficulty} {i}" for i in range(problems)], models),
-                "n": n, "c": rng.binomial(n, np.repeat(p, problems)), "compute": np.repeat(C, problems),
-            }))  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
 
 
 def curves(spec: bl.Spec) -> xr.Dataset:
@@ -89,7 +75,7 @@ def handmade(spec: bl.Spec, data: xr.Dataset, deviations: dict[str, dict[str, li
         "latent": xr.Dataset(latent, coords),
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords),
     }
-    groups |= _predictives(spec, data, groups, rng)
+    groups |= _prior(spec, data, rng) | _replicated(spec, data, groups, rng)
     settings = {"draws": SHAPE[1], "tune": 100, "chains": 2, "seed": 0, "target_accept": 0.9}
     return make_fit(spec, data, "nuts", settings, groups)
 
@@ -155,56 +141,7 @@ def test_levels_may_be_numbers_where_a_column_is_one_of_names():
     assert set(bl.read_table(table, spec)["difficulty"].values) == {"1", "2"}
 
 
-def losses(**columns) -> pd.DataFrame:
-    frame = pd.DataFrame({"x": np.geomspace(1, 100, 6), "y": np.linspace(2, 1, 6), "family": list("aabbcc")})
-    return frame.assign(**columns)
-
-
-POWER = bl.change(bl.load_model("power"), pool={"level": "family"})
 BINOMIAL = bl.change(COMPUTE, likelihood={"family": "Binomial"})
-
-
-def unequal() -> pd.DataFrame:
-    """Counts whose n differs between the problems of two models."""
-    table = equal()
-    return table.assign(n=np.where((table["model"] < "m2") & (table.index % 8 == 0), 900, table["n"]))
-
-
-def equal() -> pd.DataFrame:
-    return counts()[lambda t: t["benchmark"] == "MATH"]
-
-
-TABLES = [
-    ("missing column", losses().drop(columns="family"), POWER, ["no column 'family'", "a parameter is pooled", "Allowed"]),
-    ("missing labels", losses(family=["a", None, "b", "b", np.nan, "c"]), POWER, ["column 'family', rows 2, 5", "a label in every row"]),
-    ("blank labels", losses(family=["a", " ", "b", "b", "c", "c"]), POWER, ["column 'family', row 2", "a label in every row"]),
-    ("one group", losses(family="a"), POWER, ["all 6 row(s) are of one group (family = a)", "fit this one without pool"]),
-    ("numbers", losses(family=[1, 1, 2, 2, 3, 3]), POWER, ["column 'family' holds numbers (1, 2, 3)", "allowed: text", "'family 1'"]),
-    ("quantities", losses(family=np.linspace(0, 1, 6)), POWER, ["holds numbers (0.0, 0.2, 0.4)"]),
-    ("true and false", losses(family=[True, False] * 3), POWER, ["holds numbers (True, False)"]),
-    ("the separator", losses(family=["a\x1fb", *"abbcc"]), POWER, ["row 1", "control character U+001F"]),
-    ("one combination", counts().assign(benchmark="A", difficulty="d"), bl.change(COMPUTE, pool={"level": TWO}),
-     ["one group (benchmark = A, difficulty = d)"]),
-    ("missing in counts", counts().assign(difficulty=lambda t: t["difficulty"].where(t.index != 3)),
-     bl.change(COMPUTE, pool={"level": TWO}), ["column 'difficulty', row 4"]),
-    ("benchmarks", counts(), COMPUTE, ["several benchmarks", "where=['benchmark=…'] of GSM8K|MATH", "change(spec, pool={'level': 'benchmark'})"]),
-    ("benchmarks, pooled otherwise", counts(), bl.change(COMPUTE, pool={"level": "difficulty"}), ["several benchmarks"]),
-    ("unequal n", unequal(), BINOMIAL, ["model m0", "(and 1 more like it)", "n runs from 400 to 900 over its 16 problems",
-                                        "the mean over problems", "read_table(…, k=1)", "default likelihood"]),
-    ("unequal n in a group", unequal(), bl.change(BINOMIAL, pool={"level": "difficulty"}), ["difficulty easy", "over its 8 problems"]),
-    ("more successes than samples", counts().drop(columns=["problem", "benchmark"]).assign(c=401), BINOMIAL, ["column 'c'", "c ≤ n"]),
-    ("the same, by problem", counts().assign(benchmark="A", c=401), BINOMIAL, ["column 'c'", "c ≤ n"]),
-    ("a problem twice", pd.concat([equal()] * 2), BINOMIAL, ["have the same key"]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("table", "spec", "words"), [c[1:] for c in TABLES], ids=[c[0] for c in TABLES])
-def test_what_cannot_be_pooled_or_summed_is_refused(table, spec, words):
-    with pytest.raises(bl.InputError) as caught:
-        bl.read_table(table, spec)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert not [w for w in words if w not in message], message
 
 
 def test_equal_n_is_summed_and_a_joined_column_names_groups():
@@ -239,26 +176,6 @@ def test_a_law_keeps_its_columns(tmp_path):
     )
     (tmp_path / "mine.toml").write_text(spec.to_toml(), encoding="utf-8")
     assert bl.load_model(tmp_path / "mine.toml").pooled == spec.pooled
-
-
-POOLS = [
-    ("benchmark", "pool: found 'benchmark', allowed: a parameter and its column of groups"),
-    (["level"], "pool: found ['level'], allowed"),
-    ({"level": []}, "a list of different ones, found []"),
-    ({"level": ["benchmark", 3]}, "a list of different ones, found ['benchmark', 3]"),
-    ({"level": ["benchmark", "benchmark"]}, "a list of different ones"),
-    ({"level": {"benchmark": 1}}, "expected text in quotes"),
-    ({"level": " "}, "' ' cannot be the name of a column of groups"),
-    ({"level": "a\x1fb"}, "cannot be the name of a column of groups"),
-    ({"level": "a/b"}, "'a/b' cannot be the name"),
-]
-
-
-@pytest.mark.parametrize(("pool", "words"), POOLS, ids=str)
-def test_a_pool_that_is_none_is_refused(pool, words):
-    with pytest.raises(bl.InputError) as caught:
-        bl.change(COMPUTE, pool=pool)
-    assert words in str(caught.value)
 
 
 def test_combinations_are_groups_that_cannot_be_mistaken():

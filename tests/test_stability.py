@@ -125,22 +125,6 @@ def test_figures(right):
         bl.plots.plot_by_k(right)
 
 
-@pytest.mark.parametrize(
-    ("given", "found"),
-    [
-        ({"along": "computer"}, "no column 'computer'"),
-        ({"every": 0}, "every: found 0"),
-        ({"delta": {"alpha": -1}}, "delta: found -1"),
-        ({"prob": 1.5}, "prob: found 1.5"),
-        ({"width": "wide"}, "width: found 'wide'"),
-        ({"claim": 0}, "claim: found 0"),
-    ],
-)
-def test_bad_settings_are_refused(spec, given, found):
-    with pytest.raises(bl.InputError, match=found):
-        bl.stability(spec, bl.read_table(ladder(), spec), **{"along": "x", **given})
-
-
 def counts(k: int) -> pd.DataFrame:
     """Counts of 12 models on five problems; half of the models have fewer than 16 samples."""
     rng = np.random.default_rng(k)
