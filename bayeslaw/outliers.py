@@ -78,7 +78,9 @@ def outlying_shifts(spec: Spec, rows: Rows, residual: np.ndarray) -> tuple[np.nd
         The same for rows that are as far out but may be a bend of the curve: they have no shift.
     """
     free = sum(p.fixed is None for p in spec.parameters.values())
-    table = _Table(places(spec, rows), usual_wandering(spec, rows), residual, np.asarray(rows.error, float), free)
+    table = _Table(
+        places(spec, rows), usual_wandering(spec, rows), residual, np.asarray(rows.error, float), free
+    )
     none, kept, far = np.zeros(len(rows)), np.ones(len(rows), dtype=bool), False
     prior = spec.noise["sigma"]
     # A point fit goes through some of few rows exactly: run noise is at least small.
