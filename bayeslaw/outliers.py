@@ -51,6 +51,7 @@ class _Table:
     wander: np.ndarray
     residual: np.ndarray
     error: np.ndarray
+    free: int
 
     def noise(self, sigma: float) -> np.ndarray:
         """Return the variance of run noise and known error, in units of run noise."""
@@ -76,7 +77,10 @@ def outlying_shifts(spec: Spec, rows: Rows, residual: np.ndarray) -> tuple[np.nd
     bend : numpy.ndarray, shape (rows,)
         The same for rows that are as far out but may be a bend of the curve: they have no shift.
     """
-    table = _Table(places(spec, rows), usual_wandering(spec, rows), residual, np.asarray(rows.error, float))
+    free = sum(p.fixed is None for p in spec.parameters.values())
+    table = _Table(
+        places(spec, rows), usual_wandering(spec, rows), residual, np.asarray(rows.error, float), free
+    )
     none, kept, far = np.zeros(len(rows)), np.ones(len(rows), dtype=bool), False
     prior = spec.noise["sigma"]
     # A point fit goes through some of few rows exactly: run noise is at least small.
@@ -112,7 +116,9 @@ def _apart(
         gap, width = _left_out(table.wander, noise, noise * doubt, table.residual, kept)
         apart, say = gap / (width * sigma), 1 / noise[kept] ** 2
         off = np.abs(apart[kept] - _weighted_median(apart[kept], say))
-        before, sigma = sigma, max(sigma * 1.4826 * _weighted_median(off, say), least)
+        told = say.sum()  # of so many rows the law's parameters take some
+        spread = 1.4826 * _weighted_median(off, say) * np.sqrt(told / max(told - table.free, told / 4))
+        before, sigma = sigma, max(sigma * spread, least)
         apart = np.abs(apart) * before / sigma
         was, doubt = doubt, np.maximum(1.0, (apart / _DOUBTED) ** 2)
         if max(abs(np.log(sigma / before)), np.abs(np.log(doubt / was)).max()) < _SETTLED:
