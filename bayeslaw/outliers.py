@@ -3,7 +3,7 @@
 Run noise, known sampling errors and a usual wandering of the curve say how far a row may lie from what its
 neighbours lead to expect. One that lies much farther is an outlier where others surround it. At the edge of the
 data a curve that bends looks the same, and shifts would take away what the rows have to say against the law:
-there rows are outliers only if they contradict one another, and a single one never is.
+there rows are outliers only where no smooth curve holds them, and a single one never is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.optimize import nnls
 
 from bayeslaw.covariance import WANDERING, places, usual_value, usual_wandering
 from bayeslaw.kernels import distance
@@ -30,7 +31,9 @@ _BEND = 2.0
 _LEVEL = 0.005
 """Share of the data's reach within which rows lie equally far out: runs repeated at the edge are no bend."""
 _NEAREST = 40
-_FLAT = 1e-6
+_FLAT, _ONE = 1e-6, 1e2
+_NEAR = 0.01
+"""E-folds within which rows are at one place."""
 
 
 @dataclass(frozen=True)
@@ -157,19 +160,30 @@ def _weighted_median(values: np.ndarray, weight: np.ndarray) -> float:
 
 def _bent(table: _Table, gap: np.ndarray, sigma: float, kept: np.ndarray) -> np.ndarray:
     """Return which of the rows that are apart may be the curve's own bend."""
-    bent, sides = np.zeros(len(gap), dtype=bool), _sides(table.place)
+    bent, sides, inside = np.zeros(len(gap), dtype=bool), _sides(table.place), []
     groups = _groups(table.place, gap, kept)
     for group in groups:
-        beyond = min((along[kept] > along[group].max() - _LEVEL * np.ptp(along)).sum() for along in sides)
-        if beyond < len(group):  # they reach the edge of the data, or nearly
+        if _at_edge(table.place, sides, group, kept):
             bent[group] = not _rough(table, group, gap, sigma)
         else:
-            bent[group] = [_goes_on(table, sides, i, sigma, kept) for i in group]
+            inside += group.tolist()
+    for _ in range(_PASSES):  # a bend reaches inwards as far as rows go on from those farther out
+        more = [i for i in inside if not bent[i] and _goes_on(table, sides, i, sigma, kept | bent)]
+        bent[more] = True
+        if not more:
+            break
     # Where the curve breaks off, rows before and after are apart from one another.
     broken = np.flatnonzero(bent)
     for group in groups:
         bent[group] |= any(_neighbours(table.place, i, j, kept) for i in group for j in broken)
     return bent
+
+
+def _at_edge(place: np.ndarray, sides: list[np.ndarray], group: np.ndarray, kept: np.ndarray) -> bool:
+    """Whether rows reach out of the convex hull of those that are kept, or have fewer of them beyond than they are."""
+    beyond = min((along[kept] > along[group].max() - _LEVEL * np.ptp(along)).sum() for along in sides)
+    hull = np.vstack([place[kept].T, np.full(kept.sum(), _ONE)])
+    return beyond < len(group) or any(nnls(hull, np.append(place[i], _ONE))[1] > _NEAR for i in group)
 
 
 def _sides(place: np.ndarray) -> list[np.ndarray]:
@@ -195,7 +209,7 @@ def _neighbours(place: np.ndarray, i: int, j: int, kept: np.ndarray) -> bool:
 
 
 def _rough(table: _Table, group: np.ndarray, gap: np.ndarray, sigma: float) -> bool:
-    """Whether rows contradict one another: not even a curve that bends as far as they lie apart holds them."""
+    """Whether rows jump: not even a curve that bends as far as they lie apart holds them."""
     size = _BEND * np.sqrt(np.mean((gap[group] / sigma) ** 2)) / WANDERING
     total = size**2 * table.wander[np.ix_(group, group)] + np.diag(table.noise(sigma)[group])
     inverse = np.linalg.inv(total)

@@ -120,20 +120,20 @@ def test_one_row_at_the_edge_is_no_outlier_unless_it_is_repeated_there():
     assert marked(twice, again) == {COLUMN: [39], BENT: []}
 
 
-def test_rows_at_the_edge_that_contradict_one_another_are_outliers():
+def test_rows_at_the_edge_that_no_curve_holds_are_outliers():
     rng = np.random.default_rng(4)
     frame, z = places(1, 40, rng)
     z = z + NOISE * rng.standard_normal(40)
-    z[-4:] += np.array([15, 60, 12, 70]) * NOISE
+    z[-4:] += np.array([40, 90, 35, 100]) * NOISE
     assert marked(frame, z) == {COLUMN: [36, 37, 38, 39], BENT: []}
 
 
 def test_the_outliers_of_the_public_runs_are_found():
     runs = pd.read_csv(shared("chinchilla/runs.csv"))
-    for cut, wanted in ((1e20, [0, 1, 2, 3]), (np.inf, [0, 1, 2, 3])):
+    for cut in (1e20, np.inf):  # the fifth of the five is 5 spreads out: no more than run noise may be
         rows = runs[runs["compute"] <= cut]
         z = np.log(rows["loss"].to_numpy())
-        assert marked(rows[["params", "tokens"]], z) == {COLUMN: wanted, BENT: []}
+        assert marked(rows[["params", "tokens"]], z) == {COLUMN: [0, 1, 2, 3], BENT: []}
     sound = runs.iloc[5:]
     assert marked(sound[["params", "tokens"]], np.log(sound["loss"].to_numpy())) == NONE
 
