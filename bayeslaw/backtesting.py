@@ -363,7 +363,7 @@ def _scores(held: HeldOut, rng: np.random.Generator) -> dict[str, Any]:
     y, draws = held.observed, held.draws
     lower, upper = central_interval(draws, SCORED)
     relative = width = np.nan
-    if (y > 0).all() and (draws > 0).all():
+    if (y > 0).all() and (lower > 0).all():  # one draw of heavy tails may underflow to zero
         ends = np.log(lower), np.log(upper)
         relative = interval_score(np.log(y), *ends, SCORED).mean()
         width = (ends[1] - ends[0]).mean()

@@ -104,10 +104,11 @@ def _bend(fit: Fit) -> list[Check]:
     count, named = _far(fit, BENT)
     if not count:
         return []
+    place = fit.data["obs"].values[np.argmax(np.abs(fit.data[BENT].values))] + 1
     message = (
         f"{count} row(s) towards the edge of the data lie far from what the others lead to expect (on the scale of errors): "
         f"{named}. A curve that bends there and bad runs look the same, so they count in full. Look at them: drop bad runs "
-        "(where='row!=3'); otherwise the law lacks a bend, and what it says beyond the data rests on its discrepancy alone."
+        f"(where='row!={place}', the table's row); otherwise the law lacks a bend, and what it says beyond the data rests on its discrepancy alone."
     )
     return [Check("bend", "warn", float(count), message)]
 

@@ -22,8 +22,8 @@ from bayeslaw.errors import InputError, shown
 from bayeslaw.files import as_path
 from bayeslaw.storage import visible_texts
 
-OWN = ("outlying", "shared_by")
-"""Columns that fits and curves write and that weigh rows; in a table they are those of another fit, and left out."""
+OWN = ("outlying", "bent", "shared_by")
+"""Columns that fits and curves write and that weigh or name rows; in a table they are those of another fit, and left out."""
 _PARQUET = (".parquet", ".pq")
 _COMPRESSED: dict[bytes, tuple[str, Callable]] = {
     b"\x1f\x8b": ("gzip", gzip.open), b"BZh91AY&SY": ("bz2", bz2.open), b"\xfd7zXZ\x00": ("xz", lzma.open),

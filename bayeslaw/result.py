@@ -389,7 +389,7 @@ def residuals(fit: Fit) -> np.ndarray:
 
 
 def row_names(data: xr.Dataset, rows: np.ndarray) -> list[str]:
-    """Name rows by run or model, and step or what else tells its rows apart, or else by their number.
+    """Name rows by run or model, and step or what else tells its rows apart, or else by their number in the table.
 
     Parameters
     ----------
@@ -401,7 +401,8 @@ def row_names(data: xr.Dataset, rows: np.ndarray) -> list[str]:
     list of str
     """
     key = next((k for k in ("run", "model") if k in data.coords), None)
-    names = [str(data[key].values[i]) if key else f"row {i + 1}" for i in rows]
+    places = data["obs"].values
+    names = [str(data[key].values[i]) if key else f"row {places[i] + 1}" for i in rows]
     if "step" in data.coords:
         return [f"{n} at step {data['step'].values[i]:.0f}" for n, i in zip(names, rows, strict=True)]
     apart = _apart(data, key) if key else []  # a model on several benchmarks

@@ -89,7 +89,7 @@ def read_table(
     Returns
     -------
     xarray.Dataset
-        Dim ``obs``; the output, ``sampling_error`` (its standard error, in the output's unit), the
+        Dim ``obs``, whose values are the table's row numbers from 0; the output, ``sampling_error`` (its standard error, in the output's unit), the
         inputs and every other numeric column; names, dates and the like as coordinates of text,
         ``(missing)`` where there is none. ``attrs["checks"]`` says which rows were left out and why.
         Left out are columns that no law can use, because of their names (no text, with a '/', or 'obs'
@@ -111,6 +111,9 @@ def read_table(
             raise InputError(f"{name}: found {value!r}, but nothing is joined; give the second table with join=… / --join, or leave it out.")  # fmt: skip
     opened = open_tables(table, spec.output.name, where, rename, join)
     told, columns = _told(spec, opened), _columns(spec)
+    name, other = told.output.name, opened.other
+    if other is not None and name in other and name not in opened.frame and name not in PASS_OUTPUTS:
+        raise InputError(f"join: column {name!r}, which model '{spec.name}' predicts, stands in the joined table alone; allowed: in the first table. Swap the two.")  # fmt: skip
     if told.output.name not in PASS_OUTPUTS and k is not None:
         raise InputError(f"k does not apply: model '{spec.name}' predicts {spec.output.name}.")
     refuse_gaps_in_counts(opened.frame, KEYS, opened.stated(columns))
@@ -255,13 +258,15 @@ def to_dataset(rows: pd.DataFrame, spec: Spec, checks: list[Check], **attrs: str
     Returns
     -------
     xarray.Dataset
+        ``obs`` is the rows' index, where that tells them apart: their places in the table, as ``where`` counts them.
     """
+    places = rows.index.to_numpy() if rows.index.is_unique else np.arange(len(rows))
     rows = rows.reset_index(drop=True)
     if "sampling_error" not in rows:
         rows = rows.assign(sampling_error=0.0)
     units = {i.column: i.unit for i in spec.inputs.values()} | {spec.output.name: spec.output.unit}
     units["sampling_error"] = spec.output.unit
-    data = xr.Dataset(coords={"obs": np.arange(len(rows))}, attrs={"checks": to_json(checks), **attrs})
+    data = xr.Dataset(coords={"obs": places}, attrs={"checks": to_json(checks), **attrs})
     for name in (spec.output.name, *(i.column for i in spec.inputs.values() if i.function is None)):
         if not can_be_called(name):
             raise InputError(

@@ -16,6 +16,7 @@ import bayeslaw as bl
 from bayeslaw import backtesting, plots, scores
 from bayeslaw.backtest_words import one_sided, target_table
 from bayeslaw.cli import main
+from bayeslaw.heldout import HeldOut
 from bayeslaw.text import backtest_text
 
 FAST = {"draws": 250, "tune": 300, "chains": 2, "bootstrap": 50, "progress": False}
@@ -444,3 +445,15 @@ def test_command_refuses_bad_input(table, tmp_path, options, message):
     assert result.exit_code == 2
     assert message in " ".join(result.output.split()).lower()
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_draw_that_underflows_costs_no_score():
+    rng = np.random.default_rng(0)
+    draws = np.exp(0.1 * rng.standard_normal((1000, 2)))
+    sound = HeldOut(np.array([1.0, 1.1]), draws, 0.0, np.zeros(2), "nat")
+    draws_low = draws.copy()
+    draws_low[draws[:, 0].argmin(), 0] = 0.0  # as a Student t on logarithms does, once in many draws
+    low = HeldOut(sound.observed, draws_low, 0.0, np.zeros(2), "nat")
+    found = [backtesting._scores(held, np.random.default_rng(0)) for held in (sound, low)]
+    for name in ("interval_score_relative", "width_relative"):
+        assert found[1][name] == found[0][name] > 0

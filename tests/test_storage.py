@@ -113,7 +113,7 @@ KINDS = st.one_of(
 NAMES = st.text(min_size=1, max_size=5) | st.sampled_from([
     "_FillValue", "_Netcdf4Dimid", "_nc4_non_coord_x", "__", "coordinates", "units", "dtype", "DIMENSION_LIST", ".", "..",
     " ", "a b", "a\n", "a.b", "a,b", "a:b", "tokens\xa0seen", "größe", "模型", "a\0b", "n" * 300, "chain", "draw", "start",
-    "posterior", "constant_data", "level", "residual", "objective", "obs", "node", "a/b", "/", "outlying", "shared_by", "checks",
+    "posterior", "constant_data", "level", "residual", "objective", "obs", "node", "a/b", "/", "outlying", "bent", "shared_by", "checks",
     "model", "run", "step", "seed", "n", "c", "k", "lr_area", "params", "tokens", "days since 2000", "sampling_error",
 ])  # fmt: skip
 ODD_NAMES = st.integers() | st.tuples(st.text(max_size=2), st.integers()) | st.none()

@@ -21,6 +21,7 @@ from bayeslaw.errors import did_you_mean
 from bayeslaw.filters import keep
 from bayeslaw.frames import load_frame
 from bayeslaw.repeats import near_steps
+from bayeslaw.result import row_names
 
 COMPUTE, CHINCHILLA, ANNEALING, GOLD, POWER = (
     bl.load_model(n) for n in ("compute", "chinchilla", "annealing", "gold-likelihood", "power")
@@ -389,3 +390,23 @@ def test_windows_grow_along_what_follows():
     bt = bl.backtest(POWER, data, methods="point", bootstrap=20)
     assert bt.attrs["along"] == "compute"
     assert bt.sizes["window"] > 3
+
+
+def test_rows_are_named_as_conditions_count_them():
+    table = pd.DataFrame(
+        {"of": ["a"] * 3 + ["b"] * 3, "x": np.geomspace(1, 32, 6), "y": np.linspace(6, 1, 6)}
+    )
+    data = bl.read_table(table, bl.load_model("power"), where="of=b")
+    assert row_names(data, np.array([0, 2])) == ["row 4", "row 6"]
+    assert row_names(data.isel(obs=[1, 2]), np.array([0])) == ["row 5"]
+    rest = bl.read_table(table, bl.load_model("power"), where=["of=b", "row!=4"])
+    assert row_names(rest, np.arange(2)) == ["row 5", "row 6"]
+
+
+def test_what_a_law_predicts_stands_in_the_first_table():
+    runs = pd.DataFrame({"name": list("abc"), "x": [1.0, 2.0, 4.0]})
+    scores = pd.DataFrame({"name": list("abc"), "error": [3.0, 2.0, 1.0]})
+    power, rename = bl.load_model("power"), {"error": "y"}
+    with pytest.raises(bl.InputError, match="'y', which model 'power' predicts, stands in the joined table"):
+        bl.read_table(runs, power, join=scores, on="name", rename=rename)
+    assert bl.read_table(scores, power, join=runs, on="name", rename=rename).sizes["obs"] == 3
