@@ -154,7 +154,7 @@ def pass_at_k(
     if by is None:
         by = [c for c in ("benchmark", "model", "run") if c in counts.columns]
     table, found = estimates(counts, k, listed("by", by, "a list of columns"))
-    for check in found:
+    for check in (c for c in found if c.level == "warn"):
         warnings.warn(f"pass_at_k: {check.message}", UserWarning, stacklevel=2)
     table.attrs["checks"] = to_json(found)
     return table
@@ -231,8 +231,9 @@ def sampling_checks(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
     Returns
     -------
     list of Check
-        ``adaptive-sampling``, a warning whose value is z; empty where nothing speaks for it, as where n is
-        one number a group or varies without regard to success.
+        ``adaptive-sampling``, a warning whose value is z; a note where n was set by the problem: where every
+        group has the same n for a problem. Empty where nothing speaks for it, as where n is one number a
+        group or varies without regard to success.
 
     Notes
     -----
@@ -252,14 +253,32 @@ def sampling_checks(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
         return []
     rule, off = ("stops at successes", "high") if z < 0 else ("goes on after successes", "low")
     fewer, other = ("fewer", "low") if z < 0 else ("more", "high")
-    message = (
+    told = (
         f"Problems with {fewer} successes have more samples (z = {z:.1f}, at equal n, over {varying} group(s) whose n "
-        f"differs between problems), as a sampling rule that {rule} makes it. If n hung on the outcomes, c/n and pass@k "
+        "differs between problems)"
+    )
+    if _set_by_problem(counts, by):
+        message = (
+            f"{told}, but n was set by the problem, the same for every group: nothing is biased, unless it was set by "
+            "these outcomes."
+        )
+        return [Check("adaptive-sampling", "note", z, message)]
+    message = (
+        f"{told}, as a sampling rule that {rule} makes it. If n hung on the outcomes, c/n and pass@k "
         f"are too {off}, −log pass@k too {other}, beyond their standard errors: use of every problem the same number of "
-        "samples, the first that were drawn, or sample again with n fixed beforehand. If n was fixed before sampling, "
-        "by what was known of the problems, nothing is biased."
+        "samples, the first that were drawn, a number chosen without looking at the outcomes (the smallest n hangs on "
+        "them, too), or sample again with n fixed beforehand. If n was fixed before sampling, by what was known of the "
+        "problems, nothing is biased."
     )
     return [Check("adaptive-sampling", "warn", z, message)]
+
+
+def _set_by_problem(counts: pd.DataFrame, by: Sequence[str]) -> bool:
+    """Return whether most problems are in several groups, each with one n, and these differ."""
+    keys = [*(c for c in by if c == "benchmark"), "problem"]
+    n = counts.groupby(keys, sort=False)["n"].agg(["min", "max", "size"])
+    several = n["size"] > 1
+    return bool((n["min"] == n["max"]).all() and several.mean() > 0.5 and n["min"][several].nunique() > 1)
 
 
 def _hangs_together(counts: pd.DataFrame, by: Sequence[str]) -> tuple[float, int, int]:

@@ -21,9 +21,11 @@ FACTOR, ROW_FACTOR = 1.5, 2.0
 """How far compute may be from 6·params·tokens, in the median and in a row: embeddings, attention over long
 contexts and rounding stay below; experts, repeated data and wrong units do not."""
 MOST_SHARED = 0.95
-"""Models share their problems if at least this part of the largest set is everybody's."""
+"""A model shares its problems with the others if at least this part of its own and of the usual ones is common."""
 SURE = 1e-4
 """Chance, in a table of noise, of slopes as clear as those that are called against the law."""
+WITH = 0.05
+"""Chance of a slope as clear as one that speaks for the law, where inputs that grow together hide each other's slopes."""
 _BUDGET = ("params", "tokens", "compute")
 _COLLINEAR = 1e-6
 _DRAWS = 64
@@ -66,7 +68,7 @@ def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
     counts : pandas.DataFrame
         One row a (model, problem), with the column ``problem``.
     by : sequence of str
-        The columns that tell models and checkpoints apart.
+        The columns that tell models and checkpoints apart; not those that sort problems.
 
     Returns
     -------
@@ -80,11 +82,11 @@ def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
         if not keys:
             continue
         sets = {key: frozenset(map(str, own)) for key, own in table.groupby(keys, sort=False)["problem"]}
-        usual = Counter(sets.values()).most_common(1)[0][0]
+        usual = _usual(list(sets.values()))
         odd = sorted((k for k, own in sets.items() if own != usual), key=lambda k: len(sets[k] & usual))
         if not odd:
             continue
-        shared, largest = frozenset.intersection(*sets.values()), max(map(len, sets.values()))
+        shared = frozenset.intersection(*sets.values())
         named = ", ".join(f"{k[0]} {len(sets[k])}" for k in odd[:_SHOWN])
         more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
         message = (
@@ -92,9 +94,19 @@ def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
             f"{named}{more}; all share {len(shared)}. Means over different problems do not compare: leave "
             "these models out, or keep the shared problems: where=['problem=…'] (--where)."
         )
-        level = "warn" if len(shared) < MOST_SHARED * largest else "note"
+        far = any(len(sets[k] & usual) < MOST_SHARED * max(len(sets[k]), len(usual)) for k in odd)
+        level = "warn" if far else "note"
         out.append(Check("problem-sets", level, float(len(shared)), message))
     return out
+
+
+def _usual(sets: Sequence[frozenset[str]]) -> frozenset[str]:
+    """Return the set that most models have or, where no two have the same, what at least half of them have."""
+    common, times = Counter(sets).most_common(1)[0]
+    if times > 1:
+        return common
+    held = Counter(problem for own in sets for problem in own)
+    return frozenset(problem for problem, models in held.items() if 2 * models >= len(sets))
 
 
 def _compute_factor(rows: pd.DataFrame, names: Sequence[str]) -> list[Check]:
@@ -171,8 +183,7 @@ def _against_law(spec: Spec, data: xr.Dataset, names: Sequence[str]) -> list[Che
         return []
     # Whatever grows along x grows with the law: against it are slopes that are clearly negative.
     x = np.stack([_logs(data[c].values.astype(float)) * ways[c] for c in columns], axis=1)
-    ranks = np.apply_along_axis(stats.rankdata, 0, x), stats.rankdata(z)
-    if max(_least_negative(x, z), _least_negative(*ranks)) > SURE:
+    if not _clearly_negative(x, z):
         return []
     size = ((x - x.mean(axis=0)) / x.std(axis=0)).sum(axis=1)
     ends = [int(i) for i in (size.argmin(), size.argmax())]
@@ -192,6 +203,17 @@ def _against_law(spec: Spec, data: xr.Dataset, names: Sequence[str]) -> list[Che
 
 def _logs(values: np.ndarray) -> np.ndarray:
     return np.log(values) if (values > 0).all() else values
+
+
+def _clearly_negative(x: np.ndarray, z: np.ndarray) -> bool:
+    """Return whether all slopes are, in the values and in their ranks: jointly, or one by one and none jointly is not.
+
+    Inputs that grow together leave a joint slope each that nobody can tell, though z goes with all of them.
+    """
+    both = (x, z), (np.apply_along_axis(stats.rankdata, 0, x), stats.rankdata(z))
+    jointly = max(_least_negative(*pair) for pair in both)
+    alone = max(_least_negative(a[:, [i]], b) for a, b in both for i in range(a.shape[1]))
+    return jointly <= SURE or (alone <= SURE and jointly < 1 - WITH)
 
 
 def _least_negative(x: np.ndarray, z: np.ndarray) -> float:

@@ -87,7 +87,7 @@ def stability(
         growing; ``orders`` how far a window reaches below the target, or how far below it ends. Per
         parameter ``stable_orders``, ``drift_at``, ``resolved_from`` and ``verdict``, see
         `bayeslaw.drift.Span`, and `stable_spans` as a table. ``failed`` names fits whose sampler failed a check, and says of windows that
-        are not ``fitted`` why. ``few_inputs`` marks windows with fewer different inputs than the law has free parameters: a fit
+        are not ``fitted`` why. ``few_inputs`` marks windows of too few different inputs for the free parameters of the law: a fit
         alone would fail for it; here such windows are studied, and what they say is largely the prior's, from which a resolved parameter must differ.
         Attributes: ``law_orders`` and ``law_verdict`` over all resolved parameters, ``early_orders``.
         `bayeslaw.text.stability_text` says it in words.

@@ -24,7 +24,7 @@ from bayeslaw.repeats import near_copies, refuse_copies
 from bayeslaw.sizes import check_sizes
 from bayeslaw.spec import Spec, check_spec
 from bayeslaw.storage import as_text, can_be_called, is_number
-from bayeslaw.tallies import COVARIATES, KEYS, group_columns, row_names, summed, unbiased_rows
+from bayeslaw.tallies import COVARIATES, KEYS, model_columns, row_names, summed, unbiased_rows
 from bayeslaw.validate import check_columns, check_labels, check_several, check_unique
 
 
@@ -126,7 +126,7 @@ def read_table(
         checks += found
     rows = _finished(rows, spec, opened, on or "model", checks)
     if told.output.name in PASS_OUTPUTS and {"problem", "n", "c"} <= set(opened.frame.columns):
-        checks += problem_sets(_those_in(opened.frame, rows), group_columns(opened.frame, spec))
+        checks += problem_sets(_those_in(opened.frame, rows), model_columns(opened.frame))
     rows = _usable(rows, spec, excluded)
     check_sizes(spec, rows, rows.index + 1, "table")
     for own in spec.pool_columns.values():

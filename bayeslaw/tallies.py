@@ -119,13 +119,18 @@ def group_columns(frame: pd.DataFrame, spec: Spec) -> list[str]:
 
     A column over which a parameter is pooled is one: a model is then a row for each difficulty.
     """
+    return list(dict.fromkeys([*model_columns(frame), *(c for c in spec.group_columns if c in frame)]))
+
+
+def model_columns(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that tell one model or checkpoint from another in a table of problems' counts."""
     keys = [key for key in KEYS if key in frame]
     if not keys:
         raise InputError(
             "table of counts: no column 'model'; add it, or rename yours with rename={'yours': 'model'}."
         )
     covariates = [c for c in COVARIATES if c in frame and frame[c].notna().all()]
-    return list(dict.fromkeys([*keys, *covariates, *(c for c in spec.group_columns if c in frame)]))
+    return [*keys, *covariates]
 
 
 def row_names(rows: pd.DataFrame, spec: Spec) -> pd.Series:

@@ -246,7 +246,7 @@ def stability_text(st: xr.Dataset) -> str:
     few = st["window"].values[st["few_inputs"].values.astype(bool) & st["fitted"].values.astype(bool)]
     if len(few):
         failed.append(
-            f"[note] {', '.join(few)}: fewer different inputs than the law has parameters; what they say is the prior's"
+            f"[note] {', '.join(few)}: too few different inputs for the law's parameters; what they say is the prior's"
         )
     claim = [attrs["claim_verdict"]] if "claim_verdict" in attrs else []
     return "\n".join([head, *claim, shown.map(number).to_string(), early, *failed])

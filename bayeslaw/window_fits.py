@@ -169,7 +169,9 @@ class Study:
         out["fitted"] = ("window", np.array([f is not None for f in self.found]))
         out["failed"] = ("window", np.array([r["failed"] for r in self.records], dtype=object))
         few = np.array([r.get("few_inputs", True) for r in self.records])
-        meaning = "fewer different inputs than free parameters: what the window says is largely the prior's"
+        meaning = (
+            "too few different inputs for the free parameters: what the window says is largely the prior's"
+        )
         out["few_inputs"] = ("window", few, {"long_name": meaning})
         out["unit"] = ("parameter", np.array([q.unit for q in one.values()], dtype=object))
         out["scale"] = ("parameter", np.array([q.scale for q in one.values()], dtype=object))

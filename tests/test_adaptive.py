@@ -119,6 +119,31 @@ def test_and_so_is_going_on_after_successes():
     assert told.value > 0 and "are too low, −log pass@k too high" in told.message
 
 
+def test_n_that_the_problem_sets_is_a_note():
+    """Hard problems get more samples by design, the same for every model: no rule that looked at these outcomes."""
+    rng = np.random.default_rng(0)
+    p = rates(rng)
+    n = np.broadcast_to(np.where(p.mean(axis=0) < np.median(p.mean(axis=0)), 2048, 128), p.shape)
+    counts = table(n, rng.binomial(n, p))
+    (told,) = sampling_checks(counts, ["model"])
+    assert (told.name, told.level) == ("adaptive-sampling", "note")
+    assert "n was set by the problem" in told.message
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert from_json(bl.pass_at_k(counts).attrs["checks"]) == [told]
+    (alone,) = sampling_checks(counts.assign(problem=counts["model"] + counts["problem"]), ["model"])
+    assert alone.level == "warn"  # no two models share a problem: who set n is not to be seen
+
+
+def test_the_advice_names_no_biased_way_out():
+    """Under a rule that stops at the third success, cut at the smallest n all are as biased as before."""
+    rng = np.random.default_rng(1)
+    (told,) = sampling_checks(table(*three_successes(rng, np.full((200, 100), 0.02))), ["model"])
+    assert (
+        "a number chosen without looking at the outcomes (the smallest n hangs on them, too)" in told.message
+    )
+
+
 def test_the_direction_that_is_told_is_the_one_of_the_bias():
     rng = np.random.default_rng(1)
     p = np.full((200, 100), 0.02)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from click.testing import CliRunner
-from conftest import PUBLISHED_SCHEDULES, TRAINING_SCHEDULES, noiseless, shared
+from conftest import PUBLISHED_SCHEDULES, TRAINING_SCHEDULES, TRUTHS, noiseless, shared
 from malformed_inputs import falling as curve
 from malformed_inputs import line
 
@@ -18,7 +18,14 @@ from bayeslaw import inference, plots
 from bayeslaw.catalogue import parse_toml
 from bayeslaw.check import from_json
 from bayeslaw.cli import main
-from bayeslaw.evidence import CONFLICT, distinct_inputs, few_inputs, free_parameters, prior_conflict
+from bayeslaw.evidence import (
+    CONFLICT,
+    distinct_inputs,
+    few_inputs,
+    free_parameters,
+    prior_conflict,
+    told_parameters,
+)
 from bayeslaw.intervals import finite_checks, over_draws
 from bayeslaw.plausible import directions
 from bayeslaw.pointfit import point_spec
@@ -274,6 +281,58 @@ def test_inputs_of_several_columns_and_of_schedules():
     assert few_inputs(spec, data.isel(obs=[0, 1, 2])).level == "fail"
 
 
+def grid(params, tokens) -> xr.Dataset:
+    params, tokens = np.broadcast_arrays(params, tokens)
+    loss = 1.8 + 480 * params**-0.35 + 2100 * tokens**-0.37
+    return bl.read_table(pd.DataFrame({"params": params, "tokens": tokens, "loss": loss}), CHINCHILLA)
+
+
+LONG, THREE = np.geomspace(1e9, 1e11, 30), np.repeat([1e8, 1e9, 1e10], 10)
+
+
+@pytest.mark.parametrize(
+    ("data", "fix", "rank", "words"),
+    [
+        (grid(1e9, LONG), {}, 3, "they tell only 3 of them apart (params has one value in all rows)"),
+        (grid(1e9 * (1 + 1e-9 * np.arange(30)), LONG), {}, 3, "params has one value"),
+        (grid(np.tile([1e9, 3e9], 15), LONG), {}, 4, "params has two values"),
+        (grid(LONG, np.tile([1e10, 3e10], 15)), {}, 4, "tokens has two values"),
+        (grid(np.tile([1e9, 3e9], 15), LONG), {"alpha": 0.3}, 4, ""),
+        (grid(THREE, np.tile(LONG[::3], 3)), {}, 5, ""),
+        (grid(LONG, 20 * LONG), {}, 5, ""),
+        (grid(np.geomspace(1e8, 3e8, 6), 20 * np.geomspace(1e8, 3e8, 6)), {}, 5, ""),
+        (grid(THREE, np.tile(np.geomspace(1e18, 1e21, 10), 3) / THREE), {}, 5, ""),  # iso-FLOP
+        (grid(LONG, 1e20 / LONG), {}, 5, ""),
+    ],
+)
+def test_a_direction_in_which_inputs_never_varied_fails(data, fix, rank, words):
+    spec = bl.change(CHINCHILLA, fix=fix)
+    assert told_parameters(spec, data) == rank
+    check = few_inputs(spec, data)
+    assert check.level == ("fail" if words else "ok") and words in check.message
+    pooled = bl.change(spec, pool={"level": "family"})
+    assert (
+        few_inputs(pooled, data.assign_coords(family=("obs", ["a", "b"] * (data.sizes["obs"] // 2)))) == check
+    )
+
+
+@pytest.mark.parametrize("name", TRUTHS)
+def test_sound_inputs_tell_every_parameter(name):
+    spec, data = noiseless(name)
+    free = free_parameters(spec)
+    assert told_parameters(spec, data) == free
+    few = data.isel(obs=np.linspace(0, data.sizes["obs"] - 1, free + 3).astype(int))
+    assert few_inputs(point_spec(spec), few).level == "ok"
+    if name == "annealing":  # one constant rate never fell: nothing tells what annealing takes
+        constant = data.isel(obs=data["run"].values == "constant_20000")
+        assert told_parameters(spec, constant) < free and few_inputs(spec, constant).level == "fail"
+
+
+def test_a_law_without_a_value_under_its_priors_is_not_judged_by_rank():
+    spec = line("log", a=[-2.0, -1.0], b=[-2.0, -1.0])
+    assert told_parameters(spec, bl.read_table(curve(), line("log"))) == free_parameters(spec)
+
+
 def test_too_few_inputs_end_the_command_with_one_and_a_back_test_names_them(tmp_path):
     table = curve().iloc[[0, 6] * 4].assign(run=list("abcdefgh"))
     table.to_csv(tmp_path / "two.csv", index=False)
@@ -321,6 +380,23 @@ def test_what_is_noise_or_rises_in_one_input_alone_is_not():
     assert told(bl.read_table(in_step, CHINCHILLA), "against-law") != []  # proportional inputs count once
 
 
+@pytest.mark.parametrize("spread", [0.05, 0.5], ids=["D = 20 N", "D from 4 N to 100 N"])
+def test_inputs_that_grow_together_do_not_hide_which_way_the_output_goes(spread):
+    against = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        params = 10 ** rng.uniform(7, 10, 30)
+        tokens = 20 * params * np.exp(spread * rng.standard_normal(30))
+        law = 1.8 + 480 * params**-0.35 + 2100 * tokens**-0.37
+        noise = np.exp(0.01 * rng.standard_normal(30))
+        for loss, wrong in ((4.5 - law / 3, True), (law, False), (3.0, False)):
+            table = pd.DataFrame({"params": params, "tokens": tokens, "loss": loss * noise})
+            found = told(bl.read_table(table, CHINCHILLA), "against-law") != []
+            against += found and wrong
+            assert wrong or not found
+    assert against >= 7
+
+
 def test_a_law_that_may_go_either_way_is_not_judged():
     spec = line()
     data = bl.read_table(curve(y=np.linspace(0, 1, 12)), spec)
@@ -328,9 +404,9 @@ def test_a_law_that_may_go_either_way_is_not_judged():
 
 
 def counts(sets: dict[str, str]) -> pd.DataFrame:
-    rows = [(m, p, 10, 1 + i) for i, (m, ps) in enumerate(sets.items()) for p in ps]
+    rows = [(m, p, 10, 1 + i % 9) for i, (m, ps) in enumerate(sets.items()) for p in ps]
     frame = pd.DataFrame(rows, columns=["model", "problem", "n", "c"])
-    return frame.assign(compute=1e18 * 10 ** pd.factorize(frame["model"])[0])
+    return frame.assign(compute=1e18 * 10.0 ** (pd.factorize(frame["model"])[0] / 4))
 
 
 @pytest.mark.parametrize("family", ["StudentT", "Binomial"])
@@ -346,6 +422,26 @@ def test_models_with_other_problems_are_named(family):
     letters = "".join(map(chr, range(100, 150)))
     (check,) = told(bl.read_table(counts({"a": letters, "b": letters + "ä", "c": letters}), spec), "problem-sets")  # fmt: skip
     assert check.level == "note"  # one problem in fifty hardly moves a mean
+
+
+def test_a_column_that_sorts_problems_makes_no_other_models():
+    table = counts({f"m{i}": "abcdefghij" for i in range(8)})
+    table["difficulty"] = np.where(table["problem"] < "h", "easy", "hard")
+    pooled = bl.change(COMPUTE, pool={"level": "difficulty"})
+    assert told(bl.read_table(table, pooled), "problem-sets") == []
+    (check,) = told(bl.read_table(table.iloc[:-2], pooled), "problem-sets")
+    assert check.level == "warn" and "1 of 8 models" in check.message and "m7 8" in check.message
+
+
+def test_a_few_problems_lost_here_and_there_are_a_note():
+    problems = [chr(200 + i) for i in range(164)]
+    sets = {
+        f"m{i}": "".join(p for j, p in enumerate(problems) if j not in (2 * i, 2 * i + 1)) for i in range(60)
+    }
+    (check,) = told(bl.read_table(counts(sets), COMPUTE), "problem-sets")
+    assert check.level == "note" and "usual 164" in check.message and check.value == 44
+    (check,) = told(bl.read_table(counts({"first": "".join(problems[:30]), **sets}), COMPUTE), "problem-sets")
+    assert check.level == "warn" and "first 30" in check.message
 
 
 def test_gsm8k_has_a_checkpoint_with_other_problems():

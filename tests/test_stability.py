@@ -61,7 +61,7 @@ def test_windows_of_too_few_inputs_are_named(right):
     last = stability_text(few).splitlines()[-1]
     shortest = str(right["window"].values[right["orders"].values.argmin()])
     assert last.startswith("[note] ") and shortest in last
-    assert "fewer different inputs than the law has parameters" in last
+    assert "too few different inputs for the law's parameters" in last
 
 
 def test_a_turn_of_the_exponent_is_found_where_it_is(bent):
