@@ -217,6 +217,18 @@ def test_draws_without_a_value_are_left_out():
     assert "1 of 4 steps (the first is step 6)" in check.message
 
 
+@pytest.mark.parametrize(
+    ("share", "prob", "level"),
+    [(0.004, 0.99, "warn"), (0.006, 0.9, "warn"), (0.006, 0.99, "fail"), (0.02, 0.9, "fail")],
+)
+def test_an_interval_fails_where_as_many_draws_are_left_out_as_lie_beyond_its_end(share, prob, level):
+    told = {n: np.ones((3, 1)) for n in ("mean", "median", "lower", "upper")}
+    told["valueless"] = np.full((3, 1), share)
+    (check,) = finite_checks(told, prob=prob)
+    assert check.level == level
+    assert ("beyond an end of the 99 % interval" in check.message) == (share == 0.006 and prob == 0.99)
+
+
 # ---- enough inputs
 
 
