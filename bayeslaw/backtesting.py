@@ -33,9 +33,10 @@ from bayeslaw.progress import work
 from bayeslaw.result import Fit, data_hash, row_names
 from bayeslaw.scores import (
     central_interval,
-    covered,
+    coverage,
     crps,
     interval_score,
+    middle,
     own_coverage_range,
     own_pit_range,
     pit,
@@ -363,7 +364,7 @@ def _scores(held: HeldOut, rng: np.random.Generator) -> dict[str, Any]:
     y, draws = held.observed, held.draws
     lower, upper = central_interval(draws, SCORED)
     relative = width = np.nan
-    if (y > 0).all() and (draws > 0).all():
+    if (y > 0).all() and (draws[np.isfinite(draws)] > 0).all():
         ends = np.log(lower), np.log(upper)
         relative = interval_score(np.log(y), *ends, SCORED).mean()
         width = (ends[1] - ends[0]).mean()
@@ -371,14 +372,14 @@ def _scores(held: HeldOut, rng: np.random.Generator) -> dict[str, Any]:
     places = pit(draws, y, rng)
     pit_low, pit_high = own_pit_range(draws, rng)
     return {
-        "error": _relative_error(np.median(draws, axis=0), y).mean(),
+        "error": _relative_error(middle(draws), y).mean(),
         "crps": crps(draws, y).mean(),
         "log_score_joint": held.log_joint,
         "log_score_row": held.log_rows.mean(),
         "interval_score": interval_score(y, lower, upper, SCORED).mean(),
         "interval_score_relative": relative,
         "width_relative": width,
-        "coverage": np.array([covered(y, *central_interval(draws, p)).mean() for p in LEVELS]),
+        "coverage": np.array([coverage(y, *central_interval(draws, p)) for p in LEVELS]),
         "coverage_low": low,
         "coverage_high": high,
         "pit": places,
@@ -390,10 +391,11 @@ def _scores(held: HeldOut, rng: np.random.Generator) -> dict[str, Any]:
 
 def _target_scores(held: HeldOut, at: int, places: np.ndarray) -> dict[str, Any]:
     """Say what was foretold of the target row."""
-    draws, y = held.draws[:, at], held.observed[at]
-    lower, upper = np.transpose([central_interval(draws, p) for p in LEVELS])
+    draws, y = held.draws[:, [at]], held.observed[at]
+    lower, upper = np.transpose([np.ravel(central_interval(draws, p)) for p in LEVELS])
+    median = middle(draws)[0]
     return {
-        "target_error": _relative_error(np.median(draws), y), "target_median": np.median(draws),
+        "target_error": _relative_error(median, y), "target_median": median,
         "target_lower": lower, "target_upper": upper, "target_pit": places[at],
     }  # fmt: skip
 

@@ -16,6 +16,7 @@ import bayeslaw as bl
 from bayeslaw import backtesting, plots, scores
 from bayeslaw.backtest_words import one_sided, target_table
 from bayeslaw.cli import main
+from bayeslaw.heldout import HeldOut, log_mean
 from bayeslaw.text import backtest_text
 
 FAST = {"draws": 250, "tune": 300, "chains": 2, "bootstrap": 50, "progress": False}
@@ -96,6 +97,44 @@ def test_own_range_of_the_mean_pit_knows_that_rows_move_together():
     np.testing.assert_allclose(together, [0.05, 0.95], atol=0.001)
     ties = scores.own_pit_range(np.zeros((4000, 100)), rng)  # all alike: as good as random
     np.testing.assert_allclose(ties, alone, atol=0.005)
+
+
+def scored(draws: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    held = HeldOut(y, draws, 0.0, np.zeros(len(y)), "1")
+    one = backtesting._scores(held, np.random.default_rng(0))
+    return one | backtesting._target_scores(held, 0, one["pit"])
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_draws_without_a_value_spoil_no_window(odd):
+    rng = np.random.default_rng(4)
+    draws = np.exp(0.1 * rng.standard_normal((1000, 1)) + 0.01 * rng.standard_normal((1000, 5)))
+    y, gaps = np.linspace(0.9, 1.1, 5), draws.copy()
+    gaps[:3, 0] = odd
+    one, wanted = scored(gaps, y), scored(draws[3:], y)  # the joint draws that have a value everywhere
+    for name, value in wanted.items():
+        np.testing.assert_allclose(one[name], value, rtol=0.03, atol=0.01, err_msg=name)
+    np.testing.assert_array_equal(one["target_lower"], wanted["target_lower"])  # of this row exactly
+    np.testing.assert_allclose(scores.crps(gaps, y)[0], scores.crps(draws[3:], y)[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("odd", "known"), [(0, True), (1, True), (50, False)])
+def test_a_density_is_that_of_the_draws_with_a_value(odd, known):
+    each = np.log(np.random.default_rng(6).uniform(size=(1000, 2)))
+    wanted = np.log(np.exp(each[odd:]).mean(axis=0))
+    each[:odd] = np.nan
+    np.testing.assert_allclose(log_mean(each), wanted if known else [np.nan] * 2)
+
+
+def test_a_row_of_which_no_draw_has_a_value_has_no_score():
+    draws = np.exp(np.random.default_rng(5).standard_normal((100, 3)))
+    draws[:, 0] = np.nan
+    one = scored(draws, np.ones(3))
+    assert np.isnan(one["pit"]).tolist() == [True, False, False]
+    assert all(
+        np.isnan(value).all() for name, value in one.items() if not name.startswith(("log_score", "pit"))
+    )
+    assert np.isnan([one["pit_mean"], one["pit_mean_low"], one["pit_mean_high"]]).all()
 
 
 # ---- what a back-test is
