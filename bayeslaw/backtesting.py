@@ -48,6 +48,8 @@ METHODS = ("posterior", "independent", "point")
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 SCORED = 0.9
 """Probability of the intervals that are scored and whose width is told."""
+_EXPECTED = {"pit_mean_low": 0.05, "pit_mean_high": 0.95, "pit_mean_lowest": 0.01, "pit_mean_highest": 0.99}
+"""Points of the mean PIT that a forecast itself expects."""
 _SCORE_DRAWS = 2000
 _LEAST_BOOTSTRAP = 20
 _ORDERED_BY = ("step", "compute", "params")
@@ -68,6 +70,8 @@ _VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "pit_mean": ((), "share", "mean PIT of the held-out rows; below 0.5 the forecasts were too high"),
     "pit_mean_low": ((), "share", "5 % point of the mean PIT that the forecast itself expects"),
     "pit_mean_high": ((), "share", "95 % point of the mean PIT that the forecast itself expects"),
+    "pit_mean_lowest": ((), "share", "1 % point of the mean PIT that the forecast itself expects"),
+    "pit_mean_highest": ((), "share", "99 % point of the mean PIT that the forecast itself expects"),
     "target_error": ((), "share", "|median - y| / |y| of the target"),
     "target_median": ((), "output", "median of the target's forecast"),
     "target_lower": (("level",), "output", "lower end of the target's interval"),
@@ -370,7 +374,7 @@ def _scores(held: HeldOut, rng: np.random.Generator) -> dict[str, Any]:
         width = (ends[1] - ends[0]).mean()
     low, high = own_coverage_range(draws, LEVELS, rng)
     places = pit(draws, y, rng)
-    pit_low, pit_high = own_pit_range(draws, rng)
+    expected = own_pit_range(draws, rng, tuple(_EXPECTED.values()))
     return {
         "error": _relative_error(middle(draws), y).mean(),
         "crps": crps(draws, y).mean(),
@@ -384,8 +388,7 @@ def _scores(held: HeldOut, rng: np.random.Generator) -> dict[str, Any]:
         "coverage_high": high,
         "pit": places,
         "pit_mean": places.mean(),
-        "pit_mean_low": pit_low,
-        "pit_mean_high": pit_high,
+        **dict(zip(_EXPECTED, expected, strict=True)),
     }
 
 

@@ -19,6 +19,7 @@ from bayeslaw.catalogue import parse_toml
 from bayeslaw.check import from_json
 from bayeslaw.cli import main
 from bayeslaw.evidence import CONFLICT, distinct_inputs, few_inputs, free_parameters, prior_conflict
+from bayeslaw.heldout import log_mean
 from bayeslaw.intervals import finite_checks, over_draws
 from bayeslaw.plausible import directions
 from bayeslaw.pointfit import point_spec
@@ -227,6 +228,14 @@ def test_an_interval_fails_where_as_many_draws_are_left_out_as_lie_beyond_its_en
     (check,) = finite_checks(told, prob=prob)
     assert check.level == level
     assert ("beyond an end of the 99 % interval" in check.message) == (share == 0.006 and prob == 0.99)
+
+
+@pytest.mark.parametrize(("odd", "known"), [(0, True), (1, True), (50, False)])
+def test_a_density_is_that_of_the_draws_with_a_value(odd, known):
+    each = np.log(np.random.default_rng(6).uniform(size=(1000, 2)))
+    wanted = np.log(np.exp(each[odd:]).mean(axis=0))
+    each[:odd] = np.nan
+    np.testing.assert_allclose(log_mean(each), wanted if known else [np.nan] * 2)
 
 
 # ---- enough inputs
