@@ -254,8 +254,7 @@ def test_a_sure_forecast_that_warns_says_so():
     warned = [Check("residual-correlation", "warn", 0.9, "…")]
     last = "What warns below may change that."
     assert decisions([told((2.0, 1.95, 2.05), found=warned)])[-1] == last
-    for other in (told((2.0, 1.95, 2.05)), told((2, 1, 3), found=warned)):
-        assert last not in decisions([other])
+    assert last not in decisions([told((2.0, 1.95, 2.05))]) + decisions([told((2, 1, 3), found=warned)])
 
 
 def test_shares_are_decided_as_shares():
@@ -267,10 +266,9 @@ def test_shares_are_decided_as_shares():
     assert "to ± 1 %" in said and said.endswith("interval of a run; 0.10 to 2.0 % fail.")
 
 
-@pytest.mark.parametrize("prob", [0.5, 0.99])
-def test_the_verdict_does_not_hang_on_the_interval_that_is_shown(prob):
+def test_the_verdict_does_not_hang_on_the_interval_that_is_shown():
     fit, asked = handmade("power"), {"targets": {"x": [1e7]}}
-    shown = [cases.Ahead(asked, bl.forecast(fit, prob=p, **asked)) for p in (0.9, prob)]
+    shown = [cases.Ahead(asked, bl.forecast(fit, prob=p, **asked)) for p in (0.9, 0.5, 0.99)]
     assert len({*(decisions([cases.Case("power", fit, ahead=(one,))])[0] for one in shown)}) == 1
 
 
