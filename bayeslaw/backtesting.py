@@ -33,9 +33,10 @@ from bayeslaw.progress import work
 from bayeslaw.result import Fit, data_hash, row_names
 from bayeslaw.scores import (
     central_interval,
-    covered,
+    coverage,
     crps,
     interval_score,
+    middle,
     own_coverage_range,
     own_pit_range,
     pit,
@@ -47,6 +48,8 @@ METHODS = ("posterior", "independent", "point")
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 SCORED = 0.9
 """Probability of the intervals that are scored and whose width is told."""
+_EXPECTED = {"pit_mean_low": 0.05, "pit_mean_high": 0.95, "pit_mean_lowest": 0.01, "pit_mean_highest": 0.99}
+"""Points of the mean PIT that a forecast itself expects."""
 _SCORE_DRAWS = 2000
 _LEAST_BOOTSTRAP = 20
 _ORDERED_BY = ("step", "compute", "params")
@@ -67,6 +70,8 @@ _VARIABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "pit_mean": ((), "share", "mean PIT of the held-out rows; below 0.5 the forecasts were too high"),
     "pit_mean_low": ((), "share", "5 % point of the mean PIT that the forecast itself expects"),
     "pit_mean_high": ((), "share", "95 % point of the mean PIT that the forecast itself expects"),
+    "pit_mean_lowest": ((), "share", "1 % point of the mean PIT that the forecast itself expects"),
+    "pit_mean_highest": ((), "share", "99 % point of the mean PIT that the forecast itself expects"),
     "target_error": ((), "share", "|median - y| / |y| of the target"),
     "target_median": ((), "output", "median of the target's forecast"),
     "target_lower": (("level",), "output", "lower end of the target's interval"),
@@ -369,31 +374,31 @@ def _scores(held: HeldOut, rng: np.random.Generator) -> dict[str, Any]:
         width = (ends[1] - ends[0]).mean()
     low, high = own_coverage_range(draws, LEVELS, rng)
     places = pit(draws, y, rng)
-    pit_low, pit_high = own_pit_range(draws, rng)
+    expected = own_pit_range(draws, rng, tuple(_EXPECTED.values()))
     return {
-        "error": _relative_error(np.median(draws, axis=0), y).mean(),
+        "error": _relative_error(middle(draws), y).mean(),
         "crps": crps(draws, y).mean(),
         "log_score_joint": held.log_joint,
         "log_score_row": held.log_rows.mean(),
         "interval_score": interval_score(y, lower, upper, SCORED).mean(),
         "interval_score_relative": relative,
         "width_relative": width,
-        "coverage": np.array([covered(y, *central_interval(draws, p)).mean() for p in LEVELS]),
+        "coverage": np.array([coverage(y, *central_interval(draws, p)) for p in LEVELS]),
         "coverage_low": low,
         "coverage_high": high,
         "pit": places,
         "pit_mean": places.mean(),
-        "pit_mean_low": pit_low,
-        "pit_mean_high": pit_high,
+        **dict(zip(_EXPECTED, expected, strict=True)),
     }
 
 
 def _target_scores(held: HeldOut, at: int, places: np.ndarray) -> dict[str, Any]:
     """Say what was foretold of the target row."""
-    draws, y = held.draws[:, at], held.observed[at]
-    lower, upper = np.transpose([central_interval(draws, p) for p in LEVELS])
+    draws, y = held.draws[:, [at]], held.observed[at]
+    lower, upper = np.transpose([np.ravel(central_interval(draws, p)) for p in LEVELS])
+    median = middle(draws)[0]
     return {
-        "target_error": _relative_error(np.median(draws), y), "target_median": np.median(draws),
+        "target_error": _relative_error(median, y), "target_median": median,
         "target_lower": lower, "target_upper": upper, "target_pit": places[at],
     }  # fmt: skip
 

@@ -82,8 +82,8 @@ def forecast(
         see `distance`; of a mixture the farthest of its laws. ``attrs["checks"]`` travels along. Of a mixture also
         ``law_share``, the share of the variance on the scale of errors that is the choice of law,
         and ``attrs["weights"]``, JSON. Draws at which the law has no value on the scale of errors are
-        left out; where that is more than one in a hundred, or the forecast is no finite number, the
-        check ``finite`` fails.
+        left out; where that is more than one in a hundred, or as many as lie beyond an end of the
+        interval, or the forecast is no finite number, the check ``finite`` fails.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def forecast(
     unit = {"units": spec.output.unit}
     attrs = {"law_share": {"units": "share"}}
     quantities = _quantiles(fit, inputs, prob, seed)
-    checks = [*checks, *finite_checks(quantities, coords.get("step"))]
+    checks = [*checks, *finite_checks(quantities, coords.get("step"), prob)]
     del quantities["valueless"]
     out = xr.Dataset(
         {n: (("kind", dim), v, attrs.get(n, unit)) for n, v in quantities.items()}, {"kind": list(KINDS)}

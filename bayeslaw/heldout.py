@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from bayeslaw.counts import shown_share
 from bayeslaw.families import observation_of
 from bayeslaw.forecasting import new_rows, predictor
+from bayeslaw.intervals import VALUELESS
 from bayeslaw.law import row_columns
 from bayeslaw.mixture import Mixture, members, mixed
 from bayeslaw.observation import Rows, observed_rows, to_output
@@ -81,8 +82,25 @@ def held_out(fit: Fit | Mixture, data: xr.Dataset, draws: int = 1000, seed: int 
             observed = np.round(shown_share(columns["n"], columns["c"]), 12)
             unseen, unit = np.round(np.exp(-unseen), 12), "share"
         joint, each = _densities(fit, values, columns, rows, thin, rng)
-    count = np.log(len(each))
-    return HeldOut(observed, unseen, float(logsumexp(joint) - count), logsumexp(each, axis=0) - count, unit)
+    return HeldOut(observed, unseen, float(log_mean(joint)), log_mean(each), unit)
+
+
+def log_mean(logs: np.ndarray) -> np.ndarray:
+    """Average densities over the draws at which the law has a value.
+
+    Parameters
+    ----------
+    logs : numpy.ndarray, shape (draws, …)
+        Log densities; NaN where the law has no value.
+
+    Returns
+    -------
+    numpy.ndarray
+        Log of the mean density; NaN where more draws lack a value than a forecast may leave out.
+    """
+    lacking = np.isnan(logs)
+    mean = logsumexp(np.where(lacking, -np.inf, logs), axis=0) - np.log(np.maximum((~lacking).sum(axis=0), 1))
+    return np.where(lacking.mean(axis=0) > VALUELESS, np.nan, mean)
 
 
 def _held_out_mixture(mixture: Mixture, data: xr.Dataset, draws: int, seed: int) -> HeldOut:

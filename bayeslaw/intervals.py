@@ -13,7 +13,7 @@ from bayeslaw.spec import LARGEST, Spec
 KINDS = ("law", "curve", "run")
 QUANTITIES = ("mean", "median", "lower", "upper")
 VALUELESS = 0.01
-"""A forecast of which a larger share of draws has no value is none."""
+"""A forecast of which a larger share of draws has no value is none; nor is an interval, where as many lie beyond an end."""
 
 
 def summaries(spec: Spec, kinds: Mapping[str, np.ndarray], prob: float) -> dict[str, np.ndarray]:
@@ -72,7 +72,9 @@ def over_draws(draws: np.ndarray, valued: np.ndarray, at: list[float]) -> tuple[
     return mean, ends
 
 
-def finite_checks(told: Mapping[str, np.ndarray], steps: np.ndarray | None = None) -> list[Check]:
+def finite_checks(
+    told: Mapping[str, np.ndarray], steps: np.ndarray | None = None, prob: float = 0.9
+) -> list[Check]:
     """Say where a run's forecast is no number, or rests on a part of the draws.
 
     Parameters
@@ -81,6 +83,8 @@ def finite_checks(told: Mapping[str, np.ndarray], steps: np.ndarray | None = Non
         As `summaries` returns them.
     steps : numpy.ndarray, shape (targets,), optional
         Of a schedule.
+    prob : float
+        Of the interval.
 
     Returns
     -------
@@ -94,6 +98,11 @@ def finite_checks(told: Mapping[str, np.ndarray], steps: np.ndarray | None = Non
     for level, odd, what in (
         ("fail", wrong, "the forecast is no finite number: there the law has no value, or one too large"),
         ("fail", lacking > VALUELESS, share),
+        (
+            "fail",
+            lacking >= (1 - prob) / 2,
+            f"{share}: no fewer than lie beyond an end of the {100 * prob:g} % interval",
+        ),
         ("warn", lacking > 0, share),
     ):
         if odd.any():

@@ -40,6 +40,8 @@ def refuse_copies(frame: pd.DataFrame, what: str = "table") -> None:
     told = frame[[c for c in frame.columns if not _COUNTER.fullmatch(str(c))]]
     if not told.shape[1]:
         return
+    # As written, where a column mixes kinds: pandas sorts what it hashes.
+    told = told.apply(lambda column: column.map(repr) if column.dtype == object else column)
     marks = pd.util.hash_pandas_object(told, index=False)
     copies = marks.index[marks.duplicated()]
     if not len(copies):

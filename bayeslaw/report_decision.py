@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from bayeslaw.cases import Ahead, Case
+from bayeslaw.forecasting import forecast
 from bayeslaw.mixture import Mixture
 from bayeslaw.report_text import failed, failure_words, listed, pass_at, place
 
 USEFUL = 0.04
 """The relative error that a decision between recipes needs: "about 4 % is the bar of usefulness", since recipes
 that papers choose between differ by as much, and seeds alone by up to 3.5 % (arXiv:2410.11840)."""
+JUDGED = 0.9
+"""Probability of the intervals that a decision is judged by, whichever a report shows: a verdict hangs on no option."""
+_NEAR_ALL = 90.0
+"""From so many per cent of solved problems on, what is left to fail says more of a model."""
 _MOST_APART = 3
 """So many targets have a sentence each; of more, the best and the worst known are named."""
 
@@ -47,6 +52,13 @@ class Told:
         fine = np.isfinite([self.low, self.middle, self.high]).all() and self.low * self.high > 0
         return (self.high - self.low) / abs(self.middle) if fine else np.nan
 
+    @property
+    def reach(self) -> float:
+        """The distance of the farther end as a share of the median; NaN as `width` is."""
+        if np.isnan(self.width):
+            return np.nan
+        return max(self.high - self.middle, self.middle - self.low) / abs(self.middle)
+
 
 def told(case: Case, ahead: Ahead, row: int) -> Told:
     """Return where a run lands, in the unit in which a reader decides.
@@ -78,21 +90,19 @@ def deciding(cases: Iterable[Case]) -> list[Case]:
     return [case for case in cases if case.ahead and not any(case.fit is fit for fit in mixed)]
 
 
-def decisions(cases: Iterable[Case], prob: float) -> list[str]:
+def decisions(cases: Iterable[Case]) -> list[str]:
     """Say of each fit what its forecasts can decide.
 
     Parameters
     ----------
     cases : iterable of Case
         Laws of a mixture are left to the mixture.
-    prob : float
-        Probability of the intervals.
 
     Returns
     -------
     list of str
         For each fit: what it cannot tell apart, or how well it knows its targets, and whether their
-        intervals overlap. A fit that failed a check decides nothing.
+        intervals overlap, of 90 % whatever the report shows. A fit that failed a check decides nothing.
     """
     chosen = deciding(cases)
     out = []
@@ -103,11 +113,19 @@ def decisions(cases: Iterable[Case], prob: float) -> list[str]:
         if failed(case):
             out.append(f"{name} decides nothing yet: {failure_words(case)}.")
             continue
-        every = [told(case, ahead, row) for ahead in case.ahead for row in ahead.rows]
-        out += _known(name, every, prob) + _apart(every)
-        if any(one.width / 2 <= USEFUL for one in every) and any(c.level == "warn" for c in case.all_checks):
+        every = [told(case, ahead, row) for ahead in _judged(case) for row in ahead.rows]
+        out += _known(name, every) + _apart(every)
+        if any(one.reach <= USEFUL for one in every) and any(c.level == "warn" for c in case.all_checks):
             out.append("What warns below may change that.")
     return out
+
+
+def _judged(case: Case) -> list[Ahead]:
+    """Return the forecasts with the intervals that decide: those shown, or the same asked for anew."""
+    return [
+        a if a.fc.attrs["prob"] == JUDGED else replace(a, fc=forecast(case.fit, prob=JUDGED, **a.asked))
+        for a in case.ahead
+    ]
 
 
 def bar() -> str:
@@ -115,19 +133,19 @@ def bar() -> str:
     return f"For scale: a decision between recipes needs about ± {100 * USEFUL:g} %; seeds alone differ by up to 3.5 % (arXiv:2410.11840)."
 
 
-def _known(name: str, every: list[Told], prob: float) -> list[str]:
+def _known(name: str, every: list[Told]) -> list[str]:
     """Say what each target's interval leaves open; of many, the best and the worst."""
     if len(every) <= _MOST_APART:
-        return [_sentence(name, one, prob) for one in every]
-    fine = sorted((one for one in every if np.isfinite(one.width)), key=lambda one: one.width)
-    useful = sum(one.width / 2 <= USEFUL for one in fine)
+        return [_sentence(name, one) for one in every]
+    fine = sorted((one for one in every if np.isfinite(one.width)), key=lambda one: one.reach)
+    useful = sum(one.reach <= USEFUL for one in fine)
     head = f"{name} knows {useful or 'none'} of {len(every)} targets to ± {100 * USEFUL:g} % or better."
     shown = [one for one in every if not np.isfinite(one.width)][:1] + fine[:1] + fine[-1:]
-    return [head, *(_sentence(name, one, prob) for one in dict.fromkeys(shown))]
+    return [head, *(_sentence(name, one) for one in dict.fromkeys(shown))]
 
 
-def _sentence(name: str, one: Told, prob: float) -> str:
-    per = f"{100 * prob:g} % interval of a run"
+def _sentence(name: str, one: Told) -> str:
+    per = f"{100 * JUDGED:g} % interval of a run"
     if not np.isfinite([one.low, one.middle, one.high]).all():
         return f"{name} says nothing at {one.where}: the {per} is not finite."
     low, high = apart(one.low, one.high)
@@ -135,10 +153,18 @@ def _sentence(name: str, one: Told, prob: float) -> str:
     what = f"a {one.what} of " if one.what else ""
     if np.isnan(one.width):
         return f"{name} cannot tell {what}{low} from {high}{unit} at {one.where}: the {per} holds zero."
-    if one.width / 2 <= USEFUL:
-        return f"{name} knows {one.what or 'the run'} at {one.where} to ± {_percent(one.width / 2)}, within the {100 * USEFUL:g} % that a decision between recipes needs: {low} to {high}{unit} is the {per}."
+    if one.reach <= USEFUL:
+        return f"{name} knows {one.what or 'the run'} at {one.where} to ± {_percent(one.reach)}, within the {100 * USEFUL:g} % that a decision between recipes needs: {low} to {high}{unit} is the {per}{_failures(one)}."
     low = f"{low}{unit}" if unit == " %" else low
-    return f"{name} cannot tell {what}{low} from {high}{unit} at {one.where}: the {per} is {_times(one.width)} the value."
+    return f"{name} cannot tell {what}{low} from {high}{unit} at {one.where}: the {per} is {_times(one.width)} the value{_failures(one)}."
+
+
+def _failures(one: Told) -> str:
+    """Say the share that fails, where nearly all is solved: there it is what differs between models."""
+    if not one.what or one.middle <= _NEAR_ALL:
+        return ""
+    low, high = apart(100 - one.high, 100 - one.low)
+    return f"; {low} to {high} % fail"
 
 
 def apart(low: float, high: float) -> tuple[str, str]:
@@ -194,7 +220,8 @@ def _apart(every: list[Told]) -> list[str]:
         a, b = over[0]
         low, high = apart(max(a.low, b.low), min(a.high, b.high))
         unit = f" {a.unit}" if a.unit else ""
-        return [f"Their two intervals overlap, from {low} to {high}{unit}: by them alone the runs are not told apart ({shared})."]  # fmt: skip
+        how = f"touch at {low}" if low == high else f"overlap, from {low} to {high}"
+        return [f"Their two intervals {how}{unit}: by them alone the runs are not told apart ({shared})."]  # fmt: skip
     if len(over) <= _MOST_APART:
         named = listed([f"{a.where} with {b.where}" for a, b in over])
         return [f"Of the {len(every)} intervals these overlap: {named} ({shared})."]

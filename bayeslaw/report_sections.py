@@ -48,7 +48,7 @@ _MOST_LABELS, _LARGE = 4, 1e6
 def forecast_section(cases: list[Case], prob: float) -> Section:
     """Say what will happen, what can be decided by it, and draw it: the one place where forecasts stand."""
     pairs, headed = _pairs(cases), _pairs(deciding(cases))[:_MOST_HEADLINES]
-    decided = decisions(cases, prob)
+    decided = decisions(cases)
     said = [f"No forecast by {case.name}: {case.missing}" for case in cases if case.missing]
     if len(pairs) > len(headed):
         said.append(f"The table has all {len(pairs)} forecasts.")

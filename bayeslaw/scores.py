@@ -1,13 +1,16 @@
 """Proper scores, coverage and PIT of forecasts that are given as draws.
 
 All functions take joint draws of shape (draws, rows) and what was observed, shape (rows,), in one unit.
+Draws that are no finite number are left out, as of a forecast; a row without any other has no score (NaN).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+from bayeslaw.intervals import over_draws
 
 _MOST_TRUTHS = 4000
 """More draws than this say no more of a range of coverage."""
@@ -26,13 +29,35 @@ def central_interval(draws: np.ndarray, prob: float) -> tuple[np.ndarray, np.nda
     -------
     lower, upper : numpy.ndarray, shape (rows,)
     """
-    lower, upper = np.quantile(draws, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
+    _, (lower, upper) = over_draws(draws, np.isfinite(draws), [(1 - prob) / 2, (1 + prob) / 2])
     return lower, upper
+
+
+def middle(draws: np.ndarray) -> np.ndarray:
+    """Return the median of each row."""
+    return _on_valued(lambda own: np.median(own, axis=0), draws)
+
+
+def _on_valued(score: Callable[..., np.ndarray], draws: np.ndarray, *each: np.ndarray) -> np.ndarray:
+    """Score all rows together where every draw has a value, else each row on the draws that have one."""
+    valued = np.isfinite(draws)
+    if valued.all():
+        return score(draws, *each)
+    out = np.full(draws.shape[1], np.nan)
+    for row in np.flatnonzero(valued.any(axis=0)):
+        own = draws[valued[:, row], row][:, None]
+        out[row] = score(own, *(values[[row]] for values in each))[0]
+    return out
 
 
 def covered(observed: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """Return whether each value lies inside its interval, ends included."""
     return (observed >= lower) & (observed <= upper)
+
+
+def coverage(observed: np.ndarray, lower: np.ndarray, upper: np.ndarray) -> float:
+    """Return the share of values inside their intervals; NaN where an interval is missing."""
+    return float(covered(observed, lower, upper).mean()) if np.isfinite([lower, upper]).all() else np.nan
 
 
 def crps(draws: np.ndarray, observed: np.ndarray) -> np.ndarray:
@@ -59,6 +84,10 @@ def crps(draws: np.ndarray, observed: np.ndarray) -> np.ndarray:
     ----------
     Gneiting and Raftery, JASA 102 (2007) 359, Eq. 21; Ferro, QJRMS 140 (2014) 1917.
     """
+    return _on_valued(_fair_crps, draws, observed)
+
+
+def _fair_crps(draws: np.ndarray, observed: np.ndarray) -> np.ndarray:
     size = len(draws)
     distance = np.abs(draws - observed).mean(axis=0)
     if size < 2:
@@ -110,9 +139,12 @@ def pit(draws: np.ndarray, observed: np.ndarray, rng: np.random.Generator) -> np
     ----------
     Czado, Gneiting and Held, Biometrics 65 (2009) 1254.
     """
-    below = (draws < observed).sum(axis=0)
+    valued = np.isfinite(draws)
+    size = valued.sum(axis=0)
+    below = (valued & (draws < observed)).sum(axis=0)
     ties = (draws == observed).sum(axis=0) + 1
-    return (below + rng.uniform(size=ties.shape) * ties) / (len(draws) + 1)
+    places = (below + rng.uniform(size=ties.shape) * ties) / (size + 1)
+    return np.where(size > 0, places, np.nan)
 
 
 def own_coverage_range(
@@ -140,12 +172,25 @@ def own_coverage_range(
     """
     size = len(draws)
     truths = draws if size <= _MOST_TRUTHS else draws[rng.choice(size, _MOST_TRUTHS, replace=False)]
-    shares = [covered(truths, *central_interval(draws, prob)).mean(axis=1) for prob in probs]
+    valued = np.isfinite(truths)
+    shares = [_over_rows(covered(truths, *central_interval(draws, prob)), valued) for prob in probs]
     low, high = np.quantile(shares, [0.05, 0.95], axis=1)
     return low, high
 
 
-def own_pit_range(draws: np.ndarray, rng: np.random.Generator) -> tuple[float, float]:
+def _over_rows(values: np.ndarray, valued: np.ndarray) -> np.ndarray:
+    """Average each joint draw over the rows at which it has a value; NaN where a row has none at all."""
+    if valued.all():
+        return values.mean(axis=1)
+    if not valued.any(axis=0).all():
+        return np.full(1, np.nan)
+    rows = valued.sum(axis=1)
+    return np.where(valued, values, 0.0).sum(axis=1)[rows > 0] / rows[rows > 0]
+
+
+def own_pit_range(
+    draws: np.ndarray, rng: np.random.Generator, at: Sequence[float] = (0.05, 0.95)
+) -> np.ndarray:
     """Return the mean PIT over rows that a forecast itself expects, were it right.
 
     As `own_coverage_range`: rows are foretold together, so that a right forecast, too, finds most rows
@@ -157,13 +202,16 @@ def own_pit_range(draws: np.ndarray, rng: np.random.Generator) -> tuple[float, f
         Joint draws.
     rng : numpy.random.Generator
         Chooses among ties, as `pit` does.
+    at : sequence of float
+        Probabilities; by default the ends of the central 90 %.
 
     Returns
     -------
-    low, high : float
-        The central 90 % of the mean PIT.
+    numpy.ndarray, shape (probabilities,)
+        Quantiles of the mean PIT.
     """
-    order = np.lexsort((rng.uniform(size=draws.shape), draws), axis=0)
+    valued = np.isfinite(draws)
+    # What has no value is sorted to the end, behind the ranks that count.
+    order = np.lexsort((rng.uniform(size=draws.shape), np.where(valued, draws, np.inf)), axis=0)
     rank = np.argsort(order, axis=0)
-    low, high = np.quantile(((rank + 0.5) / len(draws)).mean(axis=1), [0.05, 0.95])
-    return float(low), float(high)
+    return np.quantile(_over_rows((rank + 0.5) / np.maximum(valued.sum(axis=0), 1), valued), at)

@@ -15,6 +15,7 @@ from bayeslaw.diagnostics import prior_sensitivity
 from bayeslaw.evidence import few_inputs
 from bayeslaw.heldout import held_out
 from bayeslaw.inference import fit
+from bayeslaw.intervals import over_draws
 from bayeslaw.law import row_columns
 from bayeslaw.observation import observed_rows
 from bayeslaw.priors import summed_out
@@ -133,8 +134,9 @@ class Study:
         record["few_inputs"] = few_inputs(fitted.spec, fitted.data).level == "fail"
         record["sensitivity"] = prior_sensitivity(fitted, xr.Dataset({n: q.draws for n, q in kept.items()}))
         if self.row not in window.seen:
-            told = held_out(fitted, self.data.isel(obs=[self.row]), seed=self.settings["seed"]).draws[:, 0]
-            low, middle, high = np.quantile(told, [self.ends[0], 0.5, self.ends[1]])
+            told = held_out(fitted, self.data.isel(obs=[self.row]), seed=self.settings["seed"]).draws
+            _, ends = over_draws(told, np.isfinite(told), [self.ends[0], 0.5, self.ends[1]])
+            low, middle, high = ends[:, 0]
             record |= {"target_lower": low, "target_median": middle, "target_upper": high}
         self.records.append(record)
 

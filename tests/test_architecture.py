@@ -16,8 +16,8 @@ PACKAGE = Path(bl.__file__).parent
 MODULES = (
     "errors", "check", "progress", "storage", "files", "expression", "spec", "coherence", "reading", "catalogue",
     "schedules", "functions", "law", "priors", "sizes", "plausible", "frames", "validate", "filters", "columns", "repeats",
-    "counts", "tallies", "gold", "joins", "opening", "tables", "curves", "windows", "scores",
-    "observation", "intervals", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance", "outliers",
+    "counts", "tallies", "gold", "joins", "opening", "tables", "curves", "windows",
+    "observation", "intervals", "scores", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance", "outliers",
     "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "evidence", "gradient", "optimize",
     "pointfit", "nuts", "inference", "discrepancy", "convergence", "diagnostics", "mixture", "distance", "membership", "targets", "forecasting", "heldout", "backtesting",
     "backtest_words", "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",

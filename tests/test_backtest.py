@@ -99,6 +99,36 @@ def test_own_range_of_the_mean_pit_knows_that_rows_move_together():
     np.testing.assert_allclose(ties, alone, atol=0.005)
 
 
+def scored(draws: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
+    held = HeldOut(y, draws, 0.0, np.zeros(len(y)), "1")
+    one = backtesting._scores(held, np.random.default_rng(0))
+    return one | backtesting._target_scores(held, 0, one["pit"])
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_draws_without_a_value_spoil_no_window(odd):
+    rng = np.random.default_rng(4)
+    draws = np.exp(0.1 * rng.standard_normal((1000, 1)) + 0.01 * rng.standard_normal((1000, 5)))
+    y, gaps = np.linspace(0.9, 1.1, 5), draws.copy()
+    gaps[:3, 0] = odd
+    one, wanted = scored(gaps, y), scored(draws[3:], y)  # the joint draws that have a value everywhere
+    for name, value in wanted.items():
+        np.testing.assert_allclose(one[name], value, rtol=0.03, atol=0.01, err_msg=name)
+    np.testing.assert_array_equal(one["target_lower"], wanted["target_lower"])  # of this row exactly
+    np.testing.assert_allclose(scores.crps(gaps, y)[0], scores.crps(draws[3:], y)[0], rtol=1e-12)
+
+
+def test_a_row_of_which_no_draw_has_a_value_has_no_score():
+    draws = np.exp(np.random.default_rng(5).standard_normal((100, 3)))
+    draws[:, 0] = np.nan
+    one = scored(draws, np.ones(3))
+    assert np.isnan(one["pit"]).tolist() == [True, False, False]
+    assert all(
+        np.isnan(value).all() for name, value in one.items() if not name.startswith(("log_score", "pit"))
+    )
+    assert np.isnan([one["pit_mean"], one["pit_mean_low"], one["pit_mean_high"]]).all()
+
+
 # ---- what a back-test is
 
 
@@ -285,7 +315,9 @@ def test_targets_are_named_each_where_they_differ(groups, spec, data):
     seen = bl.backtest(spec, data, windows=[low / 3, low * 3], target=low * 1.01, **POINT)
     assert len(target_table(seen)) == 1  # the other window sees its target
     assert plots.plot_backtest_targets(seen).axes
-    old = groups.drop_vars(["target_name", "pit_mean", "pit_mean_low", "pit_mean_high"])
+    old = groups.drop_vars(
+        ["target_name", "pit_mean", "pit_mean_low", "pit_mean_high", "pit_mean_lowest", "pit_mean_highest"]
+    )
     assert target_table(old)["target"].tolist() == ["row 37", "row 38", "row 39", "row 40"]
     assert "row 37" in backtest_text(old)
 
@@ -293,7 +325,8 @@ def test_targets_are_named_each_where_they_differ(groups, spec, data):
 def leaning(bt, target, mean, rows, windows):
     """A back-test of so many windows whose PIT are these; the forecasts expect mean PITs of 0.2 to 0.8."""
     one = bt.isel(method=[0], window=[0] * windows)
-    fill = {"target_pit": target, "pit_mean": mean, "pit_mean_low": 0.2, "pit_mean_high": 0.8}
+    fill = {"target_pit": target, "pit_mean": mean}
+    fill |= {"pit_mean_low": 0.2, "pit_mean_high": 0.8, "pit_mean_lowest": 0.05, "pit_mean_highest": 0.95}
     one = one.assign({n: xr.full_like(one["target_pit"], 0.0) + v for n, v in fill.items()})
     return one.assign(target_row=("window", rows))
 
@@ -302,8 +335,8 @@ LEANS = {
     "too high in all 7 windows; they have one target, so that this counts once": (0.3, 0.5, [1] * 7, 7),
     "too low in all 7 windows; by luck alone that happens one time in 64": (0.7, 0.5, np.arange(7), 7),
     "too high in all 8 windows, of 2 different targets": (0.1, 0.5, [1, 2] * 4, 8),
-    "held-out rows' forecasts were too high in 5 of 5 windows: their mean PIT is 0.10, where": (0.3, 0.1, [1] * 5, 5),
-    "held-out rows' forecasts were too low in the one window": (0.3, 0.9, [1], 1),
+    "held-out rows' forecasts were too high in 5 of 5 windows: the mildest, a, has a mean PIT of 0.10, where the forecasts themselves expect 0.20 to 0.80": (0.3, 0.1, [1] * 5, 5),
+    "held-out rows' forecasts were too low in the one window: their mean PIT is 0.97, where the forecasts themselves expect 0.05 to 0.95": (0.3, 0.97, [1], 1),
     "": (0.3, 0.5, [1] * 5, 5),  # five targets are too few to lean, and the rows lie as expected
 }  # fmt: skip
 
@@ -313,6 +346,20 @@ def test_forecasts_that_lean_to_one_side_are_said(groups, said):
     told = one_sided(leaning(groups, *LEANS[said]))
     assert len(told) == bool(said)
     assert not said or said in told[0]
+
+
+def test_one_window_must_lie_outside_its_98_percent(groups):
+    assert one_sided(leaning(groups, 0.3, 0.9, [1], 1)) == []
+
+
+def test_the_window_that_leans_least_is_told_with_its_own_range(groups):
+    """The union of the windows' ranges would hold their mean PITs."""
+    three = leaning(groups, 0.3, np.array([[0.02, 0.1, 0.3]]), [1] * 3, 3)
+    three = three.assign(pit_mean_low=three["pit_mean_low"] * 0 + np.array([0.05, 0.2, 0.304]))
+    three = three.assign_coords(window=["x", "y", "z"])
+    (said,) = one_sided(three)
+    assert "3 of 3 windows: the mildest, z, has a mean PIT of 0.300, where" in said
+    assert "expect 0.304 to 0.800," in said
 
 
 def test_windows_on_both_sides_lean_to_none(groups):

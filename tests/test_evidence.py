@@ -26,6 +26,7 @@ from bayeslaw.evidence import (
     prior_conflict,
     told_parameters,
 )
+from bayeslaw.heldout import log_mean
 from bayeslaw.intervals import finite_checks, over_draws
 from bayeslaw.plausible import directions
 from bayeslaw.pointfit import point_spec
@@ -222,6 +223,26 @@ def test_draws_without_a_value_are_left_out():
     told["upper"][2, 1] = np.inf
     (check,) = finite_checks(told, np.array([5, 6, 7, 8]))
     assert "1 of 4 steps (the first is step 6)" in check.message
+
+
+@pytest.mark.parametrize(
+    ("share", "prob", "level"),
+    [(0.004, 0.99, "warn"), (0.006, 0.9, "warn"), (0.006, 0.99, "fail"), (0.02, 0.9, "fail")],
+)
+def test_an_interval_fails_where_as_many_draws_are_left_out_as_lie_beyond_its_end(share, prob, level):
+    told = {n: np.ones((3, 1)) for n in ("mean", "median", "lower", "upper")}
+    told["valueless"] = np.full((3, 1), share)
+    (check,) = finite_checks(told, prob=prob)
+    assert check.level == level
+    assert ("beyond an end of the 99 % interval" in check.message) == (share == 0.006 and prob == 0.99)
+
+
+@pytest.mark.parametrize(("odd", "known"), [(0, True), (1, True), (50, False)])
+def test_a_density_is_that_of_the_draws_with_a_value(odd, known):
+    each = np.log(np.random.default_rng(6).uniform(size=(1000, 2)))
+    wanted = np.log(np.exp(each[odd:]).mean(axis=0))
+    each[:odd] = np.nan
+    np.testing.assert_allclose(log_mean(each), wanted if known else [np.nan] * 2)
 
 
 # ---- enough inputs

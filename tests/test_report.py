@@ -230,7 +230,9 @@ def told(*ends, name="power", found=()):
 
 DECISIONS = [
     ([(2.3, 2.0, 2.9)], "This fit cannot tell 2.0 from 2.9 at x = 1e7: the 90 % interval of a run is 39 % of the value."),
-    ([(2.0, 1.95, 2.05)], "This fit knows the run at x = 1e7 to ± 2.5 %, within the 4 % that a decision between recipes needs: 1.95 to 2.05 is"),
+    ([(2.0, 1.96, 2.05)], "This fit knows the run at x = 1e7 to ± 2.5 %, within the 4 % that a decision between recipes needs: 1.96 to 2.05 is"),
+    ([(3.0, 2.99, 3.15)], "This fit cannot tell 2.99 from 3.15 at x = 1e7: the 90 % interval of a run is 5.3 % of the value."),
+    ([(2.0, 1.9, 2.1), (2.2, 2.1, 2.3)], "Their two intervals touch at 2.1"),
     ([(1.0, 0.5, 3.5)], "the 90 % interval of a run is 3.0 times the value."),
     ([(0.0, -1.0, 1.0)], "This fit cannot tell -1.0 from 1.0 at x = 1e7: the 90 % interval of a run holds zero."),
     ([(np.inf, 2.0, np.inf)], "This fit says nothing at x = 1e7: the 90 % interval of a run is not finite."),
@@ -245,23 +247,29 @@ DECISIONS = [
 
 @pytest.mark.parametrize(("ends", "said"), DECISIONS)
 def test_what_a_forecast_decides_is_said(ends, said):
-    assert said in " ".join(decisions([told(*ends)], 0.9))
+    assert said in " ".join(decisions([told(*ends)]))
 
 
 def test_a_sure_forecast_that_warns_says_so():
     warned = [Check("residual-correlation", "warn", 0.9, "…")]
     last = "What warns below may change that."
-    assert decisions([told((2.0, 1.95, 2.05), found=warned)], 0.9)[-1] == last
-    assert last not in decisions([told((2.0, 1.95, 2.05))], 0.9) + decisions(
-        [told((2, 1, 3), found=warned)], 0.9
-    )
+    assert decisions([told((2.0, 1.95, 2.05), found=warned)])[-1] == last
+    assert last not in decisions([told((2.0, 1.95, 2.05))]) + decisions([told((2, 1, 3), found=warned)])
 
 
 def test_shares_are_decided_as_shares():
     ends = -np.log([0.02, 0.05, 0.01])  # pass@k of 2 % [1 %, 5 %]
-    (said,) = decisions([told(ends, name="compute")], 0.9)
+    (said,) = decisions([told(ends, name="compute")])
     assert said.startswith("This fit cannot tell a pass@k of 1.0 % from 5.0 % at C = 1e7 FLOP")
     assert said.endswith("2.0 times the value.")
+    (said,) = decisions([told(-np.log([0.99, 0.999, 0.98]), name="compute")])
+    assert "to ± 1 %" in said and said.endswith("interval of a run; 0.10 to 2.0 % fail.")
+
+
+def test_the_verdict_does_not_hang_on_the_interval_that_is_shown():
+    fit, asked = handmade("power"), {"targets": {"x": [1e7]}}
+    shown = [cases.Ahead(asked, bl.forecast(fit, prob=p, **asked)) for p in (0.9, 0.5, 0.99)]
+    assert len({*(decisions([cases.Case("power", fit, ahead=(one,))])[0] for one in shown)}) == 1
 
 
 @pytest.mark.parametrize(
@@ -293,7 +301,7 @@ FAILED = {
 def test_whose_check_failed_is_said(words):
     case = told((2.3, 2.0, 2.9), found=[Check(n, "fail", 1.0, "…") for n in FAILED[words]])
     assert failed(case) and verdict_status([case]) == ("fail", f"Do not use power yet: {words}.")
-    (said,) = decisions([case], 0.9)
+    (said,) = decisions([case])
     assert said == f"This fit decides nothing yet: {words.replace('power: ', '')}."
 
 

@@ -246,7 +246,7 @@ def test_a_study_comes_back_too(tmp_path):
         {"window": ("window", labels), "a b": ("window", ["x", "y", "z"])},
         {"along": "\ud800", "prob": 0.9, "leave_out": 1, "target": None},
     )
-    again = read_study(write_study(study, tmp_path / "study.nc", lambda: ""))
+    again = read_study(write_study(study, tmp_path / "study.nc", lambda: ""), "backtest")
     expected = study.assign_coords({"window": ["a\0b", MISSING, "größe"]})
     xr.testing.assert_identical(again, expected)
     assert {name: type(value) for name, value in again.attrs.items()} == {
