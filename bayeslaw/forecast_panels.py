@@ -111,7 +111,8 @@ def draw_view_forecast(ax: Axes, whole: Fit | Mixture, fc: xr.Dataset, view: Vie
 def draw_targets(ax: Axes, fc: xr.Dataset, at: np.ndarray, colours: np.ndarray | str = "white") -> None:
     """Draw the interval of a run at each target."""
     middle, low, high = (fc[q].sel(kind="run").values for q in ("median", "lower", "upper"))
-    ends = np.where(np.isfinite([low, high]), np.abs([middle - low, high - middle]), 0)
+    with np.errstate(invalid="ignore"):  # a forecast that is no number is told of by its checks
+        ends = np.where(np.isfinite([low, high]), np.abs([middle - low, high - middle]), 0)
     label = f"target: run, {100 * fc.attrs['prob']:g} %"
     ax.errorbar(at, middle, ends, fmt="none", ecolor=_TARGET, capsize=3, zorder=6)
     ax.errorbar([], [], [], fmt="D", ms=4.5, mfc="white", mec=_TARGET, ecolor=_TARGET, capsize=3, label=label)

@@ -26,6 +26,7 @@ SURE = 1e-4
 """Chance, in a table of noise, of slopes as clear as those that are called against the law."""
 _BUDGET = ("params", "tokens", "compute")
 _COLLINEAR = 1e-6
+_ROUNDING = 1e-9
 _DRAWS = 64
 _SHOWN = 5
 
@@ -58,7 +59,7 @@ def row_labels(rows: pd.DataFrame) -> list[str]:
     return [str(v) for v in rows[key]] if key else [f"row {i + 1}" for i in rows.index]
 
 
-def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
+def problem_sets(counts: pd.DataFrame, by: Sequence[str], pooled: Sequence[str] = ()) -> list[Check]:
     """Compare the problems that each model was given.
 
     Parameters
@@ -67,6 +68,9 @@ def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
         One row a (model, problem), with the column ``problem``.
     by : sequence of str
         The columns that tell models and checkpoints apart.
+    pooled : sequence of str
+        Those of `by` over which parameters are pooled. Where one parts a model's own problems, as a
+        difficulty does, models are compared within each of its groups, as within a benchmark.
 
     Returns
     -------
@@ -74,11 +78,15 @@ def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
         ``problem-sets``, where they differ: a mean over other problems is another quantity.
     """
     out = []
-    apart = "benchmark" in counts
-    for name, table in counts.groupby("benchmark", sort=False) if apart else [("", counts)]:
-        keys = [c for c in by if c != "benchmark"]
-        if not keys:
-            continue
+    asked = [c for c in pooled if c in counts and c not in ("benchmark", "model", "run")]
+    models = [c for c in by if c not in ("benchmark", *asked)]
+    parted = [c for c in asked if models and counts.groupby(models, sort=False)[c].nunique().max() > 1]
+    apart = [c for c in ("benchmark", *parted) if c in counts]
+    keys = [c for c in by if c not in apart]
+    if not keys:
+        return []
+    for label, table in counts.groupby(apart, sort=False) if apart else [((), counts)]:
+        name = ", ".join(map(str, label))
         sets = {key: frozenset(map(str, own)) for key, own in table.groupby(keys, sort=False)["problem"]}
         usual = Counter(sets.values()).most_common(1)[0][0]
         odd = sorted((k for k, own in sets.items() if own != usual), key=lambda k: len(sets[k] & usual))
@@ -88,7 +96,7 @@ def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
         named = ", ".join(f"{k[0]} {len(sets[k])}" for k in odd[:_SHOWN])
         more = f" and {len(odd) - _SHOWN} more" if len(odd) > _SHOWN else ""
         message = (
-            f"{len(odd)} of {len(sets)} models have other problems than the usual {len(usual)}{f' of {name}' if apart else ''}: "
+            f"{len(odd)} of {len(sets)} models have other problems than the usual {len(usual)}{f' of {name}' if name else ''}: "
             f"{named}{more}; all share {len(shared)}. Means over different problems do not compare: leave "
             "these models out, or keep the shared problems: where=['problem=…'] (--where)."
         )
@@ -167,6 +175,8 @@ def _against_law(spec: Spec, data: xr.Dataset, names: Sequence[str]) -> list[Che
     name, columns = spec.output.name, list(ways)
     y = data[name].values
     z = to_scale(y, spec.output.scale)
+    if np.ptp(z) <= _ROUNDING * max(1.0, np.abs(z).max()):  # what is all one value goes nowhere
+        return []
     # Whatever grows along x grows with the law: against it are slopes that are clearly negative.
     x = np.stack([_logs(data[c].values.astype(float)) * ways[c] for c in columns], axis=1)
     ranks = np.apply_along_axis(stats.rankdata, 0, x), stats.rankdata(z)

@@ -16,7 +16,14 @@ from bayeslaw import inference, plots
 from bayeslaw.catalogue import parse_toml
 from bayeslaw.check import from_json
 from bayeslaw.cli import main
-from bayeslaw.evidence import CONFLICT, distinct_inputs, few_inputs, free_parameters, prior_conflict
+from bayeslaw.evidence import (
+    CONFLICT,
+    distinct_inputs,
+    few_inputs,
+    free_parameters,
+    prior_conflict,
+    refuse_out_of_reach,
+)
 from bayeslaw.intervals import finite_checks, over_draws
 from bayeslaw.plausible import directions
 from bayeslaw.pointfit import point_spec
@@ -464,6 +471,35 @@ def test_models_with_other_problems_are_named(family):
     letters = "".join(map(chr, range(100, 150)))
     (check,) = told(bl.read_table(counts({"a": letters, "b": letters + "ä", "c": letters}), spec), "problem-sets")  # fmt: skip
     assert check.level == "note"  # one problem in fifty hardly moves a mean
+
+
+@pytest.mark.parametrize("column", ["difficulty", "problem"])
+def test_problems_that_are_pooled_over_are_compared_within_their_groups(column):
+    spec = bl.change(COMPUTE, pool={"level": column})
+    table = counts({"a": "pqrs", "b": "pqrs", "c": "pqrs"})
+    table["difficulty"] = np.where(table["problem"].isin(["p", "q"]), "easy", "hard")
+    assert told(bl.read_table(table, spec), "problem-sets") == []
+    lacking = table[(table["model"] != "b") | (table["problem"] != "p")]
+    found = told(bl.read_table(lacking, spec), "problem-sets")
+    assert len(found) == (column == "difficulty") and all("of easy: b 1" in c.message for c in found)
+
+
+def test_models_of_other_families_are_compared_though_a_parameter_is_pooled_over_families():
+    table = counts({"a": "pq", "b": "pq", "c": "rs"})
+    table["family"] = np.where(table["model"] == "c", "other", "one")
+    (check,) = told(bl.read_table(table, bl.change(COMPUTE, pool={"level": "family"})), "problem-sets")
+    assert "c 2; all share 0" in check.message
+
+
+def test_a_constant_goes_nowhere():
+    assert told(bl.read_table(curve(y=2.0 + 1e-15 * np.arange(12)), POWER), "against-law") == []
+
+
+def test_a_law_without_a_value_at_the_rows_is_said_to_have_none():
+    predicted = np.full((4, 3), np.nan)
+    predicted[:, 0] = [1.0, 2.0, 3.0, 4.0]
+    with pytest.raises(bl.InputError, match="no finite number or always the same; does it divide by zero"):
+        refuse_out_of_reach(line(), np.ones(3), predicted)
 
 
 def test_gsm8k_has_a_checkpoint_with_other_problems():
