@@ -103,6 +103,8 @@ def forecast(
         raise InputError(
             "forecast: this point fit has no bootstrap, so no interval; fit with bootstrap=1000 (--bootstrap 1000)."
         )
+    if new_group and not any(one.spec.pool_columns for one in fits):
+        raise InputError("new_group: the law pools no parameter over groups; leave it out (--new-group).")
     spec = fits[0].spec
     dim = "step" if needs_schedule(spec) else "target"
     inputs, coords, checks = forecast_inputs(fits, targets, schedule, steps, group)

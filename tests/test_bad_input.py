@@ -133,6 +133,8 @@ TABLES = [
     ("unknown gold", rows_of(runs(), gold="mean"), ["gold: found 'mean'", "mean-probability"]),
     ("join on nothing", rows_of(runs(), join=runs(), on="name"), ["no column 'name' to join on"]),
     ("join without partner", rows_of(runs(), join=pd.DataFrame({"model": ["z"], "x": [1]})), ["no value of 'model' stands in both", "'a'"]),
+    ("join with nothing", rows_of(runs(), join=pd.DataFrame({"model": [], "x": []})), ["joined table: it has no rows"]),
+    ("join on what is averaged", passes_of(counts(), join=pd.DataFrame({"problem": ["p"], "x": [1]}), on="problem"), ["no 'problem'", "counts are taken together over it", "table.merge"]),
     ("join twice", rows_of(runs(), join=pd.DataFrame({"model": ["a", "a"], "x": [1, 2]})), ["joined table", "model = a"]),
 ]  # fmt: skip
 
@@ -222,10 +224,10 @@ TARGETS = [
     ({"C": [-1e24]}, ["C = -1e+24", "greater than 0"]),
     ({"C": [0]}, ["C = 0", "greater than 0"]),
     ({"C": [1e24, 1e25], "sampling_error": [0.1] * 3}, ["'C' has 2 value(s)", "others have 3"]),
-    ({"C": [[1e24]]}, ["targets: 'C'"]),
+    ({"C": [[1e24]]}, ["targets: 'C': found [[1e+24]]", "a list of one or more"]),
     ({"C": [[1e24], [1e24, 1e25]]}, ["expected {'input': [numbers]}"]),
     ({"C": ["big"]}, ["expected {'input': [numbers]}", "big"]),
-    ({"C": []}, ["targets: 'C'"]),
+    ({"C": []}, ["targets: 'C': found []", "a list of one or more"]),
     ({}, ["targets: empty"]),
     ("C=1e24", ["expected {'input': [numbers]}"]),
     (None, ["forecasts at targets", "--at"]),
@@ -240,6 +242,13 @@ TARGETS = [
 @pytest.mark.parametrize(("targets", "fragments"), TARGETS, ids=[repr(t[0])[:40] for t in TARGETS])
 def test_targets_that_do_not_fit_the_law_are_refused(fit, targets, fragments):
     refuses(lambda: bl.forecast(fit, targets), fragments)
+
+
+def test_a_new_group_of_a_law_without_groups_is_refused(fit):
+    refuses(
+        lambda: bl.forecast(fit, {"C": [1e24]}, new_group=True),
+        ["new_group", "pools no parameter", "--new-group"],
+    )
 
 
 @pytest.mark.parametrize("prob", [1.5, 1, 0, -0.1, np.nan, "0.9", None, True])
