@@ -159,6 +159,11 @@ def change(
     tables = {"fix": fix, "prior": prior, "pool": pool}
     for name, value in tables.items():
         check_type(name, value, Mapping | None, f"a mapping such as {_EXAMPLES[name]}")
+    held = [name for name, value in (fix or {}).items() if value is not None and name in (prior or {})]
+    if held:
+        raise InputError(
+            f"change: {held[0]!r} is held by fix, and prior would free it again; give one of them (--fix or --prior)."
+        )
     document = copy.deepcopy(dict(spec.document))
     if discrepancy is not ...:
         _change_discrepancy(document, discrepancy)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.expression import FUNCTIONS
-from bayeslaw.spec import Derived, Spec
+from bayeslaw.spec import TEXT, Derived, Spec
 
 RANGES = {"real": (-math.inf, math.inf), "positive": (0.0, math.inf), "unit": (0.0, 1.0)}
 """Where a parameter may lie, by its support."""
@@ -84,6 +84,10 @@ def _refuse_circles(spec: Spec, refuse: Callable[[str, str], InputError]) -> Non
     places = [(f"[inputs] {i.name}", i.column) for i in spec.inputs.values()]
     places += [("[discrepancy]", name) for name in curves if name not in spec.inputs]
     places += [(f"[parameters] {n} pool", c) for n, pool in spec.pooled.items() for c in ([pool] if isinstance(pool, str) else pool)]  # fmt: skip
+    names = [(f"[inputs] {i.name}", i.column) for i in spec.inputs.values() if i.function is None]
+    for where, column in [*names, ("[output] name", spec.output.name)]:
+        if column in TEXT:
+            raise refuse(where, f"the column {column!r} holds names, and a law takes numbers; give the column another name, in the model file and with rename={{'theirs': 'ours'}}.")  # fmt: skip
     told = _PASSES if spec.output.name in _PASSES else (spec.output.name,)
     for where, column in places:
         if column in told:

@@ -202,10 +202,17 @@ def refuse_out_of_reach(spec: Spec, y: np.ndarray, predicted: np.ndarray) -> Non
         If the rows lie more than `REFUSED` prior standard deviations away, in the median.
     """
     away, low, high = _expected(spec, y, predicted)
-    if away > REFUSED:
-        name, unit = spec.output.name, spec.output.unit
+    name = spec.output.name
+    if np.isinf(away):
         raise InputError(
-            f"model '{spec.name}': {name} is {np.median(y):.3g} {unit} in the middle row; the law's prior expects "
+            f"model '{spec.name}': under its priors the law says nothing of {name} at most rows, no finite number or "
+            "always the same; does it divide by zero, or take the logarithm or a power of what may be negative, at these "
+            "inputs? Or are the rows' sampling errors too large to say anything?"
+        )
+    if away > REFUSED:
+        unit = "" if spec.output.unit == "1" else f" {spec.output.unit}"
+        raise InputError(
+            f"model '{spec.name}': {name} is {np.median(y):.3g}{unit} in the middle row; the law's prior expects "
             f"{low:.3g} to {high:.3g}, {away:.0f} prior standard deviations away. Check the unit of column {name!r}, "
             "or change(spec, prior={…}) (--prior)."
         )

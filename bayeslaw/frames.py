@@ -82,21 +82,27 @@ def load_frame(table: str | Path | pd.DataFrame, what: str = "table") -> pd.Data
     frame = (frame.reset_index(level=named) if named else frame).reset_index(drop=True)
     refuse_twins(list(frame.columns), what)
     frame = frame.drop(columns=list(OWN), errors="ignore")
+    wide = [
+        n for n, t in frame.dtypes.items() if isinstance(t, np.dtype) and t.kind == "f" and t.itemsize > 8
+    ]
+    frame = frame.astype(dict.fromkeys(wide, float))
     return visible_texts(frame.assign(**{c: frame[c].map(str, na_action="ignore") for c in _neither(frame)}))
 
 
 def _neither(frame: pd.DataFrame) -> list[str]:
     """Return the columns that hold neither numbers nor names, such as lists: they become text."""
-    kinds = list | dict | set | np.ndarray
-    return [
-        name
-        for name, values in frame.items()
-        if isinstance(name, str)
-        and (
-            pd.api.types.is_complex_dtype(values)
-            or (values.dtype == object and any(isinstance(v, kinds) for v in values))
-        )
-    ]
+    return [name for name, values in frame.items() if isinstance(name, str) and _is_neither(values)]
+
+
+def _is_neither(values: pd.Series) -> bool:
+    kinds = pd.api.types
+    if kinds.is_complex_dtype(values):
+        return True
+    if isinstance(values.dtype, pd.ArrowDtype):
+        from pyarrow.types import is_nested
+
+        return is_nested(values.dtype.pyarrow_dtype)
+    return values.dtype == object and not all(kinds.is_scalar(v) for v in values)
 
 
 def refuse_twins(names: list[Any], what: str) -> None:

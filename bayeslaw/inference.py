@@ -226,6 +226,11 @@ def check_law_and_data(caller: str, spec: Any, data: Any) -> None:
             f"{caller}(spec, data): found {shown(spec) if not isinstance(spec, Spec) else shown(data)}, allowed: "
             "spec comes from load_model, data from read_table or read_curves."
         )
+    if spec.family == "Binomial" and not {"n", "c"} <= set(data.variables):
+        raise InputError(
+            f"model '{spec.name}': a Binomial likelihood counts successes, and the data have no columns n and c; read a table "
+            "of counts with read_table, or take StudentT or Normal: change(spec, likelihood=…) / --likelihood."
+        )
 
 
 def _point(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool | None) -> Fit:

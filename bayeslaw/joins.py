@@ -12,7 +12,8 @@ from bayeslaw.columns import constant_columns
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.gold import GOLD, gold_covariates
 from bayeslaw.repeats import TOLERANCE
-from bayeslaw.validate import TEXT, check_unique, numbers, refuse_missing
+from bayeslaw.spec import TEXT
+from bayeslaw.validate import check_unique, numbers, refuse_missing
 
 _OTHER = "joined table"
 _PER_PROBLEM = ("problem", "gold_nll")
@@ -54,7 +55,14 @@ def join_tables(
     InputError
         If a key is missing or stands twice, or a column that stands in both says different things.
     """
+    if other.empty:
+        raise InputError(f"{_OTHER}: it has no rows; give at least one.")
     for name, table in (("table", rows), (_OTHER, other)):
+        if name == "table" and on not in rows and on in frame:
+            raise InputError(
+                f"join: a law's rows are observations, which have no {on!r}: counts are taken together over it; "
+                f"put the columns into the table first, as in table.merge(other, on={on!r})."
+            )
         if on not in table.columns:
             raise InputError(
                 f"{name}: no column {on!r} to join on{did_you_mean(on, table.columns, f'The {name} has')}"

@@ -27,6 +27,7 @@ SURE = 1e-4
 WITH = 0.05
 """Chance of a slope as clear as one that speaks for the law, where inputs that grow together hide each other's slopes."""
 _BUDGET = ("params", "tokens", "compute")
+_ROUNDING = 1e-9
 _COLLINEAR = 1e-6
 _DRAWS = 64
 _SHOWN = 5
@@ -179,7 +180,7 @@ def _against_law(spec: Spec, data: xr.Dataset, names: Sequence[str]) -> list[Che
     name, columns = spec.output.name, list(ways)
     y = data[name].values
     z = to_scale(y, spec.output.scale)
-    if np.ptp(z) == 0:  # an output that is one number goes nowhere
+    if np.ptp(z) <= _ROUNDING * max(1.0, np.abs(z).max()):  # what is all one value goes nowhere
         return []
     # Whatever grows along x grows with the law: against it are slopes that are clearly negative.
     x = np.stack([_logs(data[c].values.astype(float)) * ways[c] for c in columns], axis=1)

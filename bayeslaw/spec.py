@@ -26,6 +26,8 @@ KERNELS = ("matern32", "matern52", "brownian", "exponential")
 OUTLIERS = ("auto", True, False)
 SMALLEST, LARGEST = 1e-100, 1e100
 """Sizes that numbers of a law and its data may have, zero aside; `bayeslaw.sizes` says why."""
+TEXT = ("model", "run", "benchmark", "problem", "difficulty")
+"""The known columns that hold names."""
 INPUT_FUNCTIONS = ("annealing_area",)
 """Inputs that are functions of a parameter; `bayeslaw.functions` has their formulas."""
 JOINT = "\x1f"

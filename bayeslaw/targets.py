@@ -153,10 +153,15 @@ def _zip_columns(targets: Any, labels: Set[str], known: Set[str]) -> dict[str, n
         raise refusal from None
     if not columns:
         raise InputError("targets: empty; give a value for each input of the law.")
+    for name, values in columns.items():
+        if values.ndim != 1 or not len(values):
+            raise InputError(
+                f"targets: {name!r}: found {shown(given[name])}, allowed: a number, or a list of one or more."
+            )
     length = max(len(v) for v in columns.values())
     _refuse_many("targets", length, "forecast them in parts")
     for name, values in columns.items():
-        if values.ndim != 1 or len(values) not in (1, length) or not length:
+        if len(values) not in (1, length):
             raise InputError(
                 f"targets: {name!r} has {len(values)} value(s), others have {length}; rows go together."
             )

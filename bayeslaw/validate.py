@@ -17,7 +17,7 @@ import pandas as pd
 from bayeslaw.errors import InputError, did_you_mean
 from bayeslaw.frames import is_number
 from bayeslaw.sizes import ALLOWED, odd_sizes
-from bayeslaw.spec import JOINT, LARGEST
+from bayeslaw.spec import JOINT, LARGEST, TEXT
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -67,9 +67,6 @@ COLUMNS: dict[str, tuple[pa.Check, ...]] = {
     "neg_log_pass_at_k": (NOT_NEGATIVE,),
 }
 """What the known columns may hold; any other column that a law uses must be finite numbers."""
-
-TEXT = ("model", "run", "benchmark", "problem", "difficulty")
-"""The known columns that hold names."""
 
 
 def check_columns(table: pd.DataFrame, names: Iterable[str], what: str = "table") -> pd.DataFrame:

@@ -49,6 +49,10 @@ def test_a_fixed_parameter_can_be_freed_again():
     assert fixed.parameters["alpha"].prior_90 == spec.parameters["alpha"].prior_90
     assert bl.change(fixed, fix={"alpha": None, "sigma": None}) == spec
     assert bl.change(fixed, prior={"alpha": (0.1, 0.2)}).parameters["alpha"].fixed is None
+    both = {"fix": {"alpha": None}, "prior": {"alpha": (0.1, 0.2)}}
+    assert bl.change(fixed, **both) == bl.change(fixed, prior={"alpha": (0.1, 0.2)})
+    with pytest.raises(bl.InputError, match="'alpha' is held by fix, and prior would free it again"):
+        bl.change(spec, fix={"alpha": 0.1}, prior={"alpha": (0.1, 0.2)})
 
 
 @pytest.mark.parametrize("kind", REFERENCES)

@@ -24,6 +24,7 @@ from bayeslaw.evidence import (
     few_inputs,
     free_parameters,
     prior_conflict,
+    refuse_out_of_reach,
     told_parameters,
 )
 from bayeslaw.heldout import log_mean
@@ -463,6 +464,17 @@ def test_a_few_problems_lost_here_and_there_are_a_note():
     assert check.level == "note" and "usual 164" in check.message and check.value == 44
     (check,) = told(bl.read_table(counts({"first": "".join(problems[:30]), **sets}), COMPUTE), "problem-sets")
     assert check.level == "warn" and "first 30" in check.message
+
+
+def test_a_constant_goes_nowhere():
+    assert told(bl.read_table(curve(y=2.0 + 1e-15 * np.arange(12)), POWER), "against-law") == []
+
+
+def test_a_law_without_a_value_at_the_rows_is_said_to_have_none():
+    predicted = np.full((4, 3), np.nan)
+    predicted[:, 0] = [1.0, 2.0, 3.0, 4.0]
+    with pytest.raises(bl.InputError, match="no finite number or always the same; does it divide by zero"):
+        refuse_out_of_reach(line(), np.ones(3), predicted)
 
 
 def test_gsm8k_has_a_checkpoint_with_other_problems():

@@ -154,3 +154,14 @@ def test_a_bend_is_named(simulated_fit):
 def test_counts_without_a_kernel_for_curves_are_read():
     law = bl.change(bl.load_model("annealing"), likelihood={"family": "Binomial"}, discrepancy=None)
     assert (law.family, law.discrepancy) == ("Binomial", None)
+
+
+@pytest.mark.parametrize("method", ["map", "nuts"])
+def test_counts_need_columns_of_counts(method):
+    table = pd.DataFrame({"x": np.geomspace(1, 1e4, 8), "y": 1.5 + 3 * np.geomspace(1, 1e4, 8) ** -0.3})
+    law = bl.load_model("power")
+    counted = bl.change(law, likelihood="Binomial")
+    with pytest.raises(bl.InputError, match="counts single samples: it needs k = 1 and the output neg_log"):
+        bl.read_table(table, counted)
+    with pytest.raises(bl.InputError, match="the data have no columns n and c"):
+        bl.fit(counted, bl.read_table(table, law), method, bootstrap=0)

@@ -9,6 +9,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from click.testing import CliRunner
 from conftest import shared
@@ -158,6 +159,20 @@ def test_columns_of_lists_and_complex_numbers_are_labels():
     assert data["root"].values.tolist() == ["(2+0j)", "(3+0j)"]
 
 
+@pytest.mark.parametrize(
+    ("column", "read"),
+    [
+        ([(1, 2), "a", None], ["(1, 2)", "a", "(missing)"]),
+        ([range(2), frozenset([1]), 3], ["range(0, 2)", "frozenset({1})", "3"]),
+        (pd.Series([[1], [2], [2]], dtype=pd.ArrowDtype(pa.list_(pa.int64()))), ["[1]", "[2]", "[2]"]),
+        (np.array([1, 2, 3], dtype=np.longdouble), [1.0, 2.0, 3.0]),
+    ],
+    ids=["tuples", "ranges", "arrow lists", "long doubles"],
+)
+def test_columns_that_pandas_cannot_count_are_read(column, read):
+    assert bl.read_table(runs(extra=column), CHINCHILLA)["extra"].values.tolist() == read
+
+
 def test_a_list_of_names_is_cut_only_where_it_is_long():
     assert did_you_mean("b", "abc") == "; did you mean 'b'? Allowed: a, b, c."
     assert did_you_mean("FLOPS", ["flops"], "The table has") == "; did you mean 'flops'? The table has flops."
@@ -179,6 +194,13 @@ def test_a_law_that_foretells_its_own_input_is_refused(tmp_path):
     refuses(
         lambda: bl.change(CHINCHILLA, pool={"level": "loss"}), ["[parameters] level pool", "'loss' is what"]
     )
+
+
+@pytest.mark.parametrize("old", ['column = "x"', 'name = "y"'])
+def test_a_law_of_columns_of_names_is_refused(old, tmp_path):
+    text = bl.load_model("power").to_toml()
+    (tmp_path / "mine.toml").write_text(text.replace(old, old.split(" = ")[0] + ' = "run"'))
+    refuses(lambda: bl.load_model(tmp_path / "mine.toml"), ["the column 'run' holds names", "takes numbers"])
 
 
 def test_help_names_logged_rates():
