@@ -332,19 +332,19 @@ def lines(figure) -> set[str]:
 
 
 def test_figures_show_each_groups_own_curve(two, sizes):
-    told = {f"curve of {b}, {d}" for b, d in seen_groups(two, TWO)}
+    told = {f"curve: median, {b}, {d}" for b, d in seen_groups(two, TWO)}
     assert len(told) == 4 and told <= lines(bl.plots.plot_fit(two, found=()))
     fc = bl.forecast(two, {"C": [1e23] * 2, "benchmark": ["MATH", "GSM8K"], "difficulty": ["easy", "hard"]})
     figure = bl.plots.plot_forecast(two, fc, found=())
-    assert {"curve at MATH, easy", "curve at GSM8K, hard"} <= lines(figure)
+    assert {"curve: median, MATH, easy", "curve: median, GSM8K, hard"} <= lines(figure)
     # Each fan goes through its target.
     ax = next(a for a in figure.axes if a.get_lines())
-    for name, target in (("curve at MATH, easy", 0), ("curve at GSM8K, hard", 1)):
+    for name, target in (("curve: median, MATH, easy", 0), ("curve: median, GSM8K, hard", 1)):
         (line,) = [one for one in ax.get_lines() if one.get_label() == name]
         at = np.interp(np.log(1e23), np.log(line.get_xdata()), line.get_ydata())
         assert at == pytest.approx(median(fc)[target], rel=0.02)
     fc = bl.forecast(sizes, schedule=SCHEDULE, group={"model_size": "100M"})
-    (line,) = [one for one in bl.plots.plot_forecast(sizes, fc, found=()).axes[0].get_lines() if one.get_label() == "forecast: median"]  # fmt: skip
+    (line,) = [one for one in bl.plots.plot_forecast(sizes, fc, found=()).axes[0].get_lines() if one.get_label() == "forecast: curve, median"]  # fmt: skip
     np.testing.assert_allclose(line.get_ydata(), median(fc))
 
 
@@ -352,7 +352,7 @@ def test_many_groups_are_drawn_as_a_new_one():
     spec = bl.change(PLAIN, pool={"level": "problem"})
     data = bl.read_table(counts(problems=2, n=4000).assign(benchmark="all"), spec)
     fit = handmade(spec, data, {"level": dict.fromkeys(set(data["problem"].values), 0.0)})
-    assert "curve of a new problem" in lines(bl.plots.plot_fit(fit, found=()))
+    assert "curve: median, a new problem" in lines(bl.plots.plot_fit(fit, found=()))
     (case,) = cases.make_cases(fit, None, None, 0.9)
     assert case.ahead[0].asked["new_group"]
 

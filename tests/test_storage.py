@@ -243,7 +243,12 @@ def test_a_study_comes_back_too(tmp_path):
     labels = np.array(["a\0b", None, "größe"], dtype=object)
     study = xr.Dataset(
         {"found": ("window", [1.0, np.nan, -0.0], {"units": "1"}), "failed": ("window", [True, False, True])},
-        {"window": ("window", labels), "a b": ("window", ["x", "y", "z"])},
+        {
+            "window": ("window", labels),
+            "a b": ("window", ["x", "y", "z"]),
+            "method": ["point"],
+            "level": [0.9],
+        },
         {"along": "\ud800", "prob": 0.9, "leave_out": 1, "target": None},
     )
     again = read_study(write_study(study, tmp_path / "study.nc", lambda: ""), "backtest")
