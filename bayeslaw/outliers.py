@@ -20,12 +20,10 @@ from bayeslaw.observation import Rows
 from bayeslaw.spec import Spec
 
 FAR_OUT, OUT = 10.0, 6.0
-"""Spreads from which a row makes shifts necessary, and from which rows then get one. Tables without outliers
-stay below 7, real outliers reach 50."""
+"""Spreads from which a row makes shifts necessary, and from which rows then get one."""
 _DOUBTED = 3.0
 """Spreads from which a row's say on its neighbours shrinks."""
-_PASSES, _TURNS = 10, 5
-_SETTLED = 0.05
+_PASSES, _TURNS, _SETTLED = 10, 5, 0.05
 _BEND = 2.0
 """How much larger a curve's bend may be than the rows of it that are seen."""
 _LEVEL = 0.005
@@ -48,6 +46,8 @@ class _Table:
         Usual covariance of the curve around the law, in units of run noise.
     residual, error : numpy.ndarray, shape (rows,)
         On the scale of errors.
+    free : int
+        Number of the law's parameters.
     """
 
     place: np.ndarray

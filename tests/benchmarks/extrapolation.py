@@ -244,12 +244,21 @@ class Tally:
             )
 
 
-def worlds(count: int = 200) -> None:
-    """Simulated ladders, the target two orders beyond: a usual law that is right, or drifts; any law of the prior."""
+WORLDS = {
+    "right": 200,
+    "drifting": 200,
+    "right, any law of the prior": 100,
+    "drifting, any law of the prior": 100,
+}
+"""Kinds of simulated ladders, and how many of each."""
+
+
+def worlds() -> None:
+    """Simulated ladders, the target two orders beyond: a usual law or any of the prior, which is right, or drifts."""
     law = bl.load_model("compute")
     compute = np.geomspace(1e18, 1e21, 24)
     target = 1e23
-    for kind in ("right", "drifting", "right, any law of the prior"):
+    for kind, count in WORLDS.items():
         rng = np.random.default_rng(1)
         tally = Tally(law)
         for _ in range(count):
@@ -262,12 +271,12 @@ def world(rng: np.random.Generator, compute: np.ndarray, kind: str) -> tuple[pd.
     """Draw a law from what is usual, its drift, and noise."""
     level, floor, alpha = rng.uniform(2, 5), rng.uniform(0.1, 0.5), rng.uniform(0.1, 0.25)
     noise = rng.uniform(0.03, 0.08)
-    if kind == "right, any law of the prior":
+    if kind.endswith("any law of the prior"):
         drawn = draw_priors(bl.load_model("compute"), 1, rng)
         level, floor, alpha, noise = (float(drawn[n][0]) for n in ("level", "floor", "alpha", "sigma"))
     x = np.log(compute / np.exp(np.log(compute[:-1]).mean()))
     z = np.log(level * (floor + (1 - floor) * np.exp(-alpha * x)))
-    if kind == "drifting":
+    if kind.startswith("drifting"):
         z = z + drift(rng, x[:, None], noise)
     y = np.exp(z + noise * rng.standard_normal(len(x)))
     return pd.DataFrame({"compute": compute, "neg_log_pass_at_k": y}), noise
