@@ -182,8 +182,12 @@ def _bent(table: _Table, gap: np.ndarray, sigma: float, kept: np.ndarray) -> np.
 def _at_edge(place: np.ndarray, sides: list[np.ndarray], group: np.ndarray, kept: np.ndarray) -> bool:
     """Whether rows reach out of the convex hull of those that are kept, or have fewer of them beyond than they are."""
     beyond = min((along[kept] > along[group].max() - _LEVEL * np.ptp(along)).sum() for along in sides)
-    hull = np.vstack([place[kept].T, np.full(kept.sum(), _ONE)])
-    return beyond < len(group) or any(nnls(hull, np.append(place[i], _ONE))[1] > _NEAR for i in group)
+    return beyond < len(group) or any(_outside(place[i], place[kept]) for i in group)
+
+
+def _outside(at: np.ndarray, others: np.ndarray) -> bool:
+    """Whether a place lies outside the convex hull of others: no weights that sum to one lead there."""
+    return nnls(np.vstack([others.T, np.full(len(others), _ONE)]), np.append(at, _ONE))[1] > _NEAR
 
 
 def _sides(place: np.ndarray) -> list[np.ndarray]:
