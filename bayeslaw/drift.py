@@ -4,7 +4,9 @@ Windows are nested, and the mean of a posterior is a martingale as rows are adde
 window's mean to a longer one's it moves with variance V_top − V_w, in steps that do not depend on one
 another. So where the law is right the path of a parameter over windows is a Brownian motion that runs on
 the clock V_top − V_w, and the largest of its standardised values has a distribution that is simulated
-here, for all parameters together. (Where a prior says little this is Hausman's test, repeated.)
+here, for all parameters together. (Where a prior says little this is Hausman's test, repeated.) Its rate of
+false alarms holds for independent rows, evenly spread; checkpoints of one run are correlated, and a drift
+seen on such is not established.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ def compile(spec: Spec, data: xr.Dataset, *, progress: bool | None = None) -> No
 
     `fit` compiles by itself, once for each structure of a law in a process, and re-uses the result
     for any data and any number of rows, any references, any fixed values. So a loop of fits
-    compiles once; call this to have the 5-20 s behind you at a time of your choosing.
+    compiles once; call this to have those seconds behind you at a time of your choosing.
 
     Parameters
     ----------

@@ -20,12 +20,10 @@ from bayeslaw.observation import Rows
 from bayeslaw.spec import Spec
 
 FAR_OUT, OUT = 10.0, 6.0
-"""Spreads from which a row makes shifts necessary, and from which rows then get one. Tables without outliers
-stay below 7, real outliers reach 50."""
+"""Spreads from which a row makes shifts necessary, and from which rows then get one."""
 _DOUBTED = 3.0
 """Spreads from which a row's say on its neighbours shrinks."""
-_PASSES, _TURNS = 10, 5
-_SETTLED = 0.05
+_PASSES, _TURNS, _SETTLED = 10, 5, 0.05
 _BEND = 2.0
 """How much larger a curve's bend may be than the rows of it that are seen."""
 _LEVEL = 0.005
@@ -48,6 +46,8 @@ class _Table:
         Usual covariance of the curve around the law, in units of run noise.
     residual, error : numpy.ndarray, shape (rows,)
         On the scale of errors.
+    free : int
+        Number of the law's parameters.
     """
 
     place: np.ndarray
@@ -182,8 +182,12 @@ def _bent(table: _Table, gap: np.ndarray, sigma: float, kept: np.ndarray) -> np.
 def _at_edge(place: np.ndarray, sides: list[np.ndarray], group: np.ndarray, kept: np.ndarray) -> bool:
     """Whether rows reach out of the convex hull of those that are kept, or have fewer of them beyond than they are."""
     beyond = min((along[kept] > along[group].max() - _LEVEL * np.ptp(along)).sum() for along in sides)
-    hull = np.vstack([place[kept].T, np.full(kept.sum(), _ONE)])
-    return beyond < len(group) or any(nnls(hull, np.append(place[i], _ONE))[1] > _NEAR for i in group)
+    return beyond < len(group) or any(_outside(place[i], place[kept]) for i in group)
+
+
+def _outside(at: np.ndarray, others: np.ndarray) -> bool:
+    """Whether a place lies outside the convex hull of others: no weights that sum to one lead there."""
+    return nnls(np.vstack([others.T, np.full(len(others), _ONE)]), np.append(at, _ONE))[1] > _NEAR
 
 
 def _sides(place: np.ndarray) -> list[np.ndarray]:

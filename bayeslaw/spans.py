@@ -45,7 +45,8 @@ def stability(
 
     Two views of the same table. *Trailing* windows [C_min, target] reach further and further down; a
     parameter is stable over the longest span such that it and every shorter one of at least one order
-    is resolved and shows no drift (see `bayeslaw.drift`). They are fitted without a discrepancy over
+    is resolved and shows no drift (see `bayeslaw.drift`, also for the rows whose drifts are not
+    established: checkpoints of one run). They are fitted without a discrepancy over
     inputs, which exists to take up what is sought here, and with one run noise: what the whole table
     shows beside a discrepancy. *Growing* windows C ≤ C_max ask how early one would have known: they are
     fitted as the spec says, and forecast the target. Priors are the same in all windows, and so are

@@ -47,25 +47,25 @@ def checkpoints() -> None:
     print(f"{fits} fits, {failed} not clean, {time.perf_counter() - started:.0f} s in all")
 
 
-CASES = {  # noise, orders below the target at which the exponent doubles, points, floor's share
-    "right": (0.02, None, 40, 0.0),
-    "right, with a floor": (0.02, None, 40, 0.3),
-    "exponent doubles 2 orders below": (0.02, 2.0, 40, 0.0),
-    "noise .15": (0.15, None, 40, 0.0),
-    "three points": (0.02, None, 3, 0.0),
+CASES = {  # noise, orders below the target at which the exponent doubles, points, floor's share; ladders
+    "right": (0.02, None, 40, 0.0, 200),
+    "right, with a floor": (0.02, None, 40, 0.3, 200),
+    "exponent doubles 2 orders below": (0.02, 2.0, 40, 0.0, 200),
+    "noise .15": (0.15, None, 40, 0.0, 40),
+    "three points": (0.02, None, 3, 0.0, 10),
 }
 
 
-def simulated(count: int = 200, floors: tuple[bool, ...] = (False, True)) -> None:
+def simulated(floors: tuple[bool, ...] = (False, True)) -> None:
     """Forty points over five orders; the law is fitted with its floor free, and held at zero."""
     for free in floors:
         spec = bl.load_model("power")
         spec = spec if free else bl.change(spec, fix={"floor": 0.0})
-        for name, (noise, turn, points, floor) in CASES.items():
+        for name, (noise, turn, points, floor, count) in CASES.items():
             if floor and not free:
                 continue
             rng, law, shape, drifts = np.random.default_rng(11), [], [], 0
-            for _ in range(count if points > 3 else 10):
+            for _ in range(count):
                 frame = ladder(rng, noise, turn, points, floor)
                 st = bl.stability(spec, bl.read_table(frame, spec), along="x", early=False, progress=False)
                 law.append(st.attrs["law_orders"])
