@@ -21,7 +21,6 @@ import pandas as pd
 from bayeslaw.check import Check, to_json
 from bayeslaw.errors import InputError, check_type, check_whole, listed
 
-PROBLEM_COLUMNS = ("problem", "n", "c")
 MOST_K, MOST_KS = 10_000_000, 1000
 ADAPTIVE_LEVEL = 1e-3
 """So often n is said to hang together with c where it does not, at most."""

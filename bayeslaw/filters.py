@@ -13,7 +13,7 @@ import pandas as pd
 
 from bayeslaw.check import Check
 from bayeslaw.errors import InputError, did_you_mean, listed
-from bayeslaw.frames import is_number
+from bayeslaw.frames import spells_number
 from bayeslaw.validate import numbers, row_numbers
 
 _COMPARE: dict[str, Callable] = {
@@ -66,7 +66,7 @@ def conditions(where: str | Iterable[str | Condition] | None) -> list[Condition]
         if not match:
             raise InputError(f"where: {text!r} is no condition; write column=value (also != < <= > >=).")
         condition = Condition(str(text), match[1], match[2].replace("==", "="), match[3])
-        if condition.sign == "=" and condition.value[:1] in ("<", ">") and is_number(condition.value[1:]):
+        if condition.sign == "=" and condition.value[:1] in ("<", ">") and spells_number(condition.value[1:]):
             raise condition.refuse(f"write {condition.value[0]}=, not ={condition.value[0]}.")
         out.append(condition)
     return out
@@ -199,7 +199,7 @@ def _ordered(values: pd.Series, condition: Condition) -> tuple[np.ndarray, float
 def _wanted(text: str, words: bool, condition: Condition) -> float:
     if words and text.lower() in _WORDS:
         return _WORDS[text.lower()]
-    if not is_number(text):
+    if not spells_number(text):
         kind = "true and false" if words else "numbers"
         raise condition.refuse(f"the column holds {kind}, found {text!r}.")
     return float(text)
@@ -228,7 +228,7 @@ def _same_text(values: pd.Series, wanted: list[str], condition: Condition) -> np
     met = np.isin(letters, wanted)
     spelled, _ = numbers(values, spelled=True)
     for text in wanted:
-        same = spelled == float(text) if is_number(text) else np.zeros(len(values), dtype=bool)
+        same = spelled == float(text) if spells_number(text) else np.zeros(len(values), dtype=bool)
         others = list(dict.fromkeys(letters[same & ~met].tolist()))
         if others and text in letters:
             raise condition.refuse(

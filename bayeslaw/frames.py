@@ -220,7 +220,7 @@ def _look_at(path: Path, head: str) -> None:
             path,
             "spaces separate its columns, allowed: commas; give what pandas.read_csv(…, sep=r'\\s+') returns",
         )
-    if all(is_number(name) for name in names):
+    if all(spells_number(name) for name in names):
         raise _refusal(
             path,
             f"its first line holds values ({', '.join(names[:4])}), so its header is missing; put the columns' names above them",
@@ -228,7 +228,7 @@ def _look_at(path: Path, head: str) -> None:
     refuse_twins(names, str(path))
 
 
-def is_number(text: object) -> bool:
+def spells_number(text: object) -> bool:
     """Whether a text spells a finite or infinite number."""
     try:
         return float(str(text)) == float(str(text)) and "_" not in str(text)

@@ -60,7 +60,7 @@ def visible_texts(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def is_number(column: pd.Series) -> bool:
+def holds_numbers(column: pd.Series) -> bool:
     """Whether a column holds real numbers or booleans, maybe missing ones; any other holds labels."""
     kinds = pd.api.types
     if isinstance(column.dtype, pd.CategoricalDtype) or kinds.is_complex_dtype(column):

@@ -23,7 +23,7 @@ from bayeslaw.plausible import odd_data, problem_sets
 from bayeslaw.repeats import near_copies, refuse_copies
 from bayeslaw.sizes import check_sizes
 from bayeslaw.spec import Spec, check_spec
-from bayeslaw.storage import as_text, can_be_called, is_number
+from bayeslaw.storage import as_text, can_be_called, holds_numbers
 from bayeslaw.tallies import COVARIATES, KEYS, model_columns, row_names, summed, unbiased_rows
 from bayeslaw.validate import check_columns, check_labels, check_several, check_unique
 
@@ -274,7 +274,7 @@ def to_dataset(rows: pd.DataFrame, spec: Spec, checks: list[Check], **attrs: str
                 "'node'; give it another name in the model file, and here with rename={'theirs': 'ours'}."
             )
     for name in filter(can_be_called, rows.columns):
-        if is_number(rows[name]):
+        if holds_numbers(rows[name]):
             data[name] = (
                 "obs",
                 rows[name].to_numpy(dtype=float, na_value=np.nan),

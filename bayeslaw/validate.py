@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import InputError, did_you_mean
-from bayeslaw.frames import is_number
+from bayeslaw.frames import spells_number
 from bayeslaw.sizes import ALLOWED, odd_sizes
 from bayeslaw.spec import JOINT, LARGEST, TEXT
 
@@ -262,7 +262,7 @@ def numbers(values: pd.Series, spelled: bool) -> tuple[np.ndarray, np.ndarray]:
 
 def _as_number(value: Any, spelled: bool) -> float:
     """Return a number, or one that a text spells; NaN if it is neither."""
-    if isinstance(value, str) and not (spelled and is_number(value)):
+    if isinstance(value, str) and not (spelled and spells_number(value)):
         return np.nan
     if isinstance(value, bool | np.bool_ | complex) or not isinstance(value, Number | str):
         return np.nan
@@ -271,7 +271,7 @@ def _as_number(value: Any, spelled: bool) -> float:
 
 def _headless(table: pd.DataFrame) -> str:
     """Return a hint where columns are called as values are."""
-    odd = [name for name in table.columns if is_number(name)]
+    odd = [name for name in table.columns if spells_number(name)]
     if 2 * len(odd) <= len(table.columns) or not odd:
         return ""
     return f" Columns are called {', '.join(map(str, odd[:3]))}: is the line of names missing?"
