@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 
 from bayeslaw.core.errors import InputError, did_you_mean
-from bayeslaw.law.expression import FUNCTIONS
+from bayeslaw.law.functions import FUNCTIONS
 from bayeslaw.law.spec import TEXT, Derived, Spec
 
 RANGES = {"real": (-math.inf, math.inf), "positive": (0.0, math.inf), "unit": (0.0, 1.0)}
