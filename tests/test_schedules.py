@@ -67,7 +67,7 @@ def test_interpolated_areas_agree_with_the_recursion(text, lam):
     steps = np.arange(schedule.warmup, schedule.total + 1, 128)
     area = schedule_inputs.FUNCTIONS["annealing_area"]
     spread = (0.95, 0.9998)
-    found = area.evaluate(lam, area.prepare(schedule, steps, spread), spread, np)
+    found = area.evaluate([lam], area.prepare(schedule, steps, [spread]), [spread], np)
     exact = schedule_inputs.annealing_area(schedule, steps, lam)
     # A decay of a few steps, or none, is the hardest to interpolate.
     tolerance = 1e-8 if text.startswith(("cosine", "constant")) else 1e-7
@@ -77,8 +77,8 @@ def test_interpolated_areas_agree_with_the_recursion(text, lam):
 def test_an_area_is_evaluated_for_many_draws_at_once():
     area, spread = schedule_inputs.FUNCTIONS["annealing_area"], (0.95, 0.9998)
     steps = np.array([5000, 10000, 20000])
-    prepared = area.prepare(COSINE, steps, spread)
-    found = area.evaluate(np.array([[0.96], [0.999]]), prepared, spread, np)
+    prepared = area.prepare(COSINE, steps, [spread])
+    found = area.evaluate([np.array([[0.96], [0.999]])], prepared, [spread], np)
     assert found.shape == (2, 3)
     np.testing.assert_allclose(found[1], schedule_inputs.annealing_area(COSINE, steps, 0.999), rtol=1e-8)
 

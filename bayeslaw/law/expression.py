@@ -39,13 +39,13 @@ class Expression:
         The formula as written.
     symbols : frozenset of str
         Names of values it uses, arguments of calls included.
-    calls : frozenset of (str, str)
-        Calls of functions that are not in `FUNCTIONS`: (name, name of the single argument).
+    calls : frozenset of tuple of str
+        Calls of functions that are not in `FUNCTIONS`: (name, names of the arguments …).
     """
 
     text: str
     symbols: frozenset[str]
-    calls: frozenset[tuple[str, str]]
+    calls: frozenset[tuple[str, ...]]
     tree: ast.expr = field(repr=False, compare=False)
 
 
@@ -79,7 +79,7 @@ def parse(text: str, where: str = "formula") -> Expression:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"{where}: {text!r} is not a formula ({error}); {_advice(text)}") from None
     symbols: set[str] = set()
-    calls: set[tuple[str, str]] = set()
+    calls: set[tuple[str, ...]] = set()
     _check(tree, text, where, symbols, calls, depth=0)
     _check_constants(tree, text, where)
     return Expression(text, frozenset(symbols), frozenset(calls), tree)
@@ -140,12 +140,14 @@ def _check(node: ast.AST, text: str, where: str, symbols: set, calls: set, depth
 
 
 def _check_call(name: str, arguments: list[ast.expr], where: str, calls: set) -> None:
+    """Refuse calls that no function has; those of inputs take different names, and are looked at with the inputs."""
+    names = [a.id for a in arguments if isinstance(a, ast.Name)]
     if name in FUNCTIONS:
         wanted = FUNCTIONS[name].arity
         if len(arguments) != wanted:
             raise InputError(f"{where}: {name}() takes {wanted} argument(s), found {len(arguments)}.")
-    elif len(arguments) == 1 and isinstance(arguments[0], ast.Name):
-        calls.add((name, arguments[0].id))
+    elif arguments and len(set(names)) == len(arguments):
+        calls.add((name, *names))
     else:
         raise InputError(f"{where}: unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
 
@@ -168,7 +170,7 @@ def evaluate(
         Holds ``power`` and those of `FUNCTIONS` that have no form of their own: the module ``numpy`` (also
         for xarray), ``pytensor.tensor``. It is passed on purpose: NumPy's ufuncs fail on PyTensor variables.
     calls : mapping of str to callable, optional
-        The functions of one argument that the formula calls beside `FUNCTIONS`.
+        The functions that the formula calls beside `FUNCTIONS`.
 
     Returns
     -------

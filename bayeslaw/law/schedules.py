@@ -64,6 +64,12 @@ class Schedule:
         drops[start:] = self.lr[start - 1 : -1] - self.lr[start:]
         return drops
 
+    def momentum(self, lam: float) -> np.ndarray:
+        """Return the decaying sum of `drops`, m_i = lam·m_{i−1} + drop_i, shape (total + 1,)."""
+        from scipy.signal import lfilter
+
+        return lfilter([1.0], [1.0, -lam], self.drops())
+
 
 def parse_schedule(text: str, logged: tuple[np.ndarray, np.ndarray] | None = None) -> Schedule:
     """Make a schedule from its text.
