@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.discrepancy import lengths
+from bayeslaw.observation.discrepancy_bases import lengths
 from bayeslaw.plots.style import COLOURS, GREY, MARK, few_log_ticks, fitted, head, plain, unit_of, wrapped
 
 _BINS, _FINE_BINS = 28, 60

@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 
 from bayeslaw.core.draws import over_draws
 from bayeslaw.data.curves import needs_schedule
-from bayeslaw.forecasts.forecast import predictor
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
+from bayeslaw.forecasts.posterior import PointPosterior, posterior_of
 from bayeslaw.inference.fit import Fit, fit_values, law_on_scale
-from bayeslaw.law.evaluate import row_columns, to_scale, used_inputs
+from bayeslaw.law.evaluate import to_scale, used_inputs
 from bayeslaw.law.spec import LARGEST, Spec
 from bayeslaw.observation.base import to_output
 from bayeslaw.plots.style import (
@@ -86,15 +86,17 @@ def _draw_fan(fit: Fit, inputs: Mapping[str, np.ndarray], seed: int) -> dict[str
     rows = len(next(iter(inputs.values())))
     size = fit.draws.sizes.get("chain", 1) * fit.draws.sizes[list(fit.draws.dims)[-1]]
     thin = max(1, size * rows // _FAN_VALUES)
-    values = fit_values(fit, thin)
-    if not size:  # a point fit without a bootstrap: the law is one line
-        thin, values = 1, {n: np.full((1, 1), v) for n, v in point_values(fit).items()}
-    if not fit.is_posterior:  # few resamples: repeated, so that the residuals' quantiles are smooth
-        repeats = min(_REPEATED // max(size, 1) + 1, _FAN_VALUES // max(size * rows, 1) + 1)
-        values = {n: np.tile(v, (repeats, 1)) for n, v in values.items() if np.ndim(v)}
+    posterior = posterior_of(fit, thin) if fit.is_posterior else _repeated(fit, thin, size, rows)
     given = {**inputs, "sampling_error": np.zeros(rows)}
-    drawn = predictor(fit, thin)(values, given, np.random.default_rng(seed))
+    drawn = posterior.predict([given], np.random.default_rng(seed))
     return {kind: np.atleast_2d(drawn[kind]) for kind in ("curve", "run")}
+
+
+def _repeated(fit: Fit, thin: int, size: int, rows: int) -> PointPosterior:
+    """Repeat a point fit's few resamples, so that the residuals' quantiles are smooth; without any, its law is one line."""
+    values = fit_values(fit, thin) if size else {n: np.full((1, 1), v) for n, v in point_values(fit).items()}
+    repeats = min(_REPEATED // max(size, 1) + 1, _FAN_VALUES // max(size * rows, 1) + 1)
+    return PointPosterior(fit, values={n: np.tile(v, (repeats, 1)) for n, v in values.items() if np.ndim(v)})
 
 
 def point_values(fit: Fit) -> dict[str, float]:
@@ -112,7 +114,7 @@ def residuals_of(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
         return residual, residual.std() * rng.standard_normal((500, len(residual)))
     size = fit.draws.sizes["chain"] * fit.draws.sizes["draw"]
     thin = max(1, size * data.sizes["obs"] // _FAN_VALUES)
-    draw = predictor(fit, thin)(fit_values(fit, thin), row_columns(spec, data), rng)
+    draw = posterior_of(fit, thin).predict([fit.bound.rows.columns], rng)
     y = to_scale(data[spec.output.name].values, spec.output.scale)
     return y - np.median(draw["curve"], axis=0), draw["run"] - draw["curve"]
 
@@ -199,7 +201,7 @@ def draw_laws(
 
 def draw_curves(axes: Sequence[Axes], fit: Fit, prob: float) -> None:
     """Draw runs' data and fans against the step: all in one panel, or each in its own."""
-    data, inputs = fit.data, row_columns(fit.spec, fit.data)
+    data, inputs = fit.data, fit.bound.rows.columns
     steps, seen = data["step"].values, data[fit.spec.output.name].values
     apart, rows, names = len(axes) > 1, runs_of(data), shown_runs(data)
     fans = fans_of(fit, [{n: v[rows[run]] for n, v in inputs.items()} for run in names], prob)
@@ -242,7 +244,7 @@ def runs_of(data: xr.Dataset) -> dict[str, np.ndarray]:
 
 def draw_observed_fitted(ax: Axes, fit: Fit, prob: float) -> None:
     """Draw the data against the law's median at the same inputs, with each row's interval."""
-    fan = fan_of(fit, row_columns(fit.spec, fit.data), prob)
+    fan = fan_of(fit, fit.bound.rows.columns, prob)
     observed = fit.data[fit.spec.output.name].values
     ax.vlines(fan.line, *fan.run, color=COLOURS[0], alpha=0.22, lw=2, label=f"run, {100 * prob:g} %")
     ax.scatter(fan.line, observed, s=12, color=INK, lw=0, zorder=4, label="data")

@@ -17,7 +17,7 @@ from bayeslaw.forecasts.mixture import Mixture, members, weight_checks
 from bayeslaw.inference.fit import Fit, fitted_mean, natural_names
 from bayeslaw.inference.methods import METHODS
 from bayeslaw.law.evaluate import used_inputs
-from bayeslaw.observation.base import observed_rows, to_output
+from bayeslaw.observation.base import to_output
 from bayeslaw.reports.page import Picture, Section, Table, fragment, show
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _rows(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
     """Return what was observed, and the law's median beside it, in the output's unit."""
     thin = max(1, int(np.prod(list(fit.draws.sizes.values()))) // _DRAWS)
     law = np.median(fitted_mean(fit, thin), axis=0)
-    return to_output(fit.spec, observed_rows(fit.spec, fit.data).y), to_output(fit.spec, law)
+    return to_output(fit.spec, fit.bound.rows.y), to_output(fit.spec, law)
 
 
 def _draw_fan(ax: Axes, shown: Fit | Mixture, symbol: str) -> str:
