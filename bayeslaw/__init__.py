@@ -9,39 +9,41 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from bayeslaw.core.version import VERSION
+
 if TYPE_CHECKING:
     from bayeslaw import plots as plots
-    from bayeslaw.backtesting import backtest
-    from bayeslaw.by_k import stability_by_k
-    from bayeslaw.catalogue import change, load_model, models, resolve
-    from bayeslaw.check import Check
-    from bayeslaw.comparison import compare
-    from bayeslaw.counts import pass_at_k
-    from bayeslaw.curves import read_curves
-    from bayeslaw.diagnostics import checks, log_likelihood, summary
-    from bayeslaw.errors import InputError
-    from bayeslaw.forecasting import forecast
-    from bayeslaw.inference import compile, fit
-    from bayeslaw.law import to_sampling
-    from bayeslaw.mixture import Mixture
-    from bayeslaw.reporting import report
-    from bayeslaw.result import Fit, load_fit
-    from bayeslaw.schedules import Schedule, parse_schedule
-    from bayeslaw.spans import stability, stable_spans
-    from bayeslaw.spec import Spec
-    from bayeslaw.stacking import stack
-    from bayeslaw.tables import read_table
+    from bayeslaw.assess.checks import checks, log_likelihood, summary
+    from bayeslaw.core.check import Check
+    from bayeslaw.core.errors import InputError
+    from bayeslaw.data.curves import read_curves
+    from bayeslaw.data.pass_at_k import pass_at_k
+    from bayeslaw.data.tables import read_table
+    from bayeslaw.forecasts.forecast import forecast
+    from bayeslaw.forecasts.mixture import Mixture
+    from bayeslaw.inference.fit import Fit, load_fit
+    from bayeslaw.inference.fitting import compile, fit
+    from bayeslaw.law.catalogue import change, load_model, models, resolve
+    from bayeslaw.law.evaluate import to_sampling
+    from bayeslaw.law.schedules import Schedule, parse_schedule
+    from bayeslaw.law.spec import Spec
+    from bayeslaw.reports.build import report
+    from bayeslaw.studies.backtest import backtest
+    from bayeslaw.studies.compare import compare
+    from bayeslaw.studies.stability.over_k import stability_by_k
+    from bayeslaw.studies.stability.study import stability, stable_spans
+    from bayeslaw.studies.stacking import stack
 
 _HOME = {
-    "Check": "check", "Fit": "result", "InputError": "errors", "Mixture": "mixture", "Schedule": "schedules", "Spec": "spec",
-    "backtest": "backtesting", "change": "catalogue", "checks": "diagnostics", "compare": "comparison", "compile": "inference", "fit": "inference",
-    "forecast": "forecasting", "load_fit": "result", "load_model": "catalogue",
-    "log_likelihood": "diagnostics", "models": "catalogue", "parse_schedule": "schedules",
-    "pass_at_k": "counts", "read_curves": "curves", "read_table": "tables", "report": "reporting", "resolve": "catalogue",
-    "stability": "spans", "stability_by_k": "by_k", "stable_spans": "spans", "stack": "stacking", "summary": "diagnostics", "to_sampling": "law",
+    "Check": "core.check", "Fit": "inference.fit", "InputError": "core.errors", "Mixture": "forecasts.mixture", "Schedule": "law.schedules", "Spec": "law.spec",
+    "backtest": "studies.backtest", "change": "law.catalogue", "checks": "assess.checks", "compare": "studies.compare", "compile": "inference.fitting", "fit": "inference.fitting",
+    "forecast": "forecasts.forecast", "load_fit": "inference.fit", "load_model": "law.catalogue",
+    "log_likelihood": "assess.checks", "models": "law.catalogue", "parse_schedule": "law.schedules",
+    "pass_at_k": "data.pass_at_k", "read_curves": "data.curves", "read_table": "data.tables", "report": "reports.build", "resolve": "law.catalogue",
+    "stability": "studies.stability.study", "stability_by_k": "studies.stability.over_k", "stable_spans": "studies.stability.study", "stack": "studies.stacking", "summary": "assess.checks", "to_sampling": "law.evaluate",
 }  # fmt: skip
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [*sorted(_HOME), "plots"]
 
 

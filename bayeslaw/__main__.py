@@ -1,5 +1,5 @@
 """``python -m bayeslaw`` is the command line."""
 
-from bayeslaw.cli import run
+from bayeslaw.cli.main import run
 
 run()

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.files import make_folder, write_text
+from bayeslaw.core.files import make_folder, write_text
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayeslaw.page import Section, Table
-    from bayeslaw.result import Fit
+    from bayeslaw.inference.fit import Fit
+    from bayeslaw.reports.page import Section, Table
 
 CURVES = Path(__file__).parent / "example_data" / "annealing_curves_20k.csv"
 SCHEDULES = {
@@ -63,7 +63,7 @@ def run(folder: Path, say: Callable[[str], None]) -> Path:
     """
     folder = make_folder(folder)
     start = time.perf_counter()
-    from bayeslaw.page import write_page
+    from bayeslaw.reports.page import write_page
 
     sections = [*_annealing(folder, say), *_ladder(folder, say)]
     page = write_page(
@@ -87,11 +87,11 @@ def _timed(what: str, say: Callable[[str], None]) -> Iterator[None]:
 
 def _annealing(folder: Path, say: Callable[[str], None]) -> list[Section]:
     """Fit the annealing law twice, forecast a schedule that was never run, and say what to make of it."""
-    from bayeslaw.catalogue import load_model
-    from bayeslaw.curves import read_curves
-    from bayeslaw.diagnostics import checks
-    from bayeslaw.forecasting import forecast
-    from bayeslaw.inference import fit
+    from bayeslaw.assess.checks import checks
+    from bayeslaw.data.curves import read_curves
+    from bayeslaw.forecasts.forecast import forecast
+    from bayeslaw.inference.fitting import fit
+    from bayeslaw.law.catalogue import load_model
 
     say("Annealing law, two published loss curves of 20,000 steps (compiles first; 20 s on a new machine)")
     spec = load_model("annealing")
@@ -167,8 +167,8 @@ def _annealing_figures(
 def _annealing_sections(
     posterior: Fit, point: Fit, forecasts: dict, texts: tuple[str, ...], figures: dict, found: list
 ) -> list[Section]:
-    from bayeslaw.check import from_json
-    from bayeslaw.page import Picture, Section
+    from bayeslaw.core.check import from_json
+    from bayeslaw.reports.page import Picture, Section
 
     intro = (
         "Two published loss curves (arXiv:2408.11029), one with a cosine schedule, one with a constant rate, 20 points each. "
@@ -198,7 +198,7 @@ def _annealing_sections(
 
 def _annealing_tables(posterior: Fit, point: Fit, forecasts: dict) -> tuple[Table, Table]:
     """Return the parameters of both fits, and what both forecast at the last step."""
-    from bayeslaw.page import Table
+    from bayeslaw.reports.page import Table
 
     values = {n: float(v) for n, v in point.tree["point"].to_dataset().items() if not v.ndim}
     values |= {p.name: p.fixed for p in point.spec.parameters.values() if p.fixed is not None}
@@ -267,11 +267,11 @@ def true_law(compute: np.ndarray) -> np.ndarray:
 
 def _ladder(folder: Path, say: Callable[[str], None]) -> list[Section]:
     """Fit the compute law to simulated counts and hold it against the truth."""
-    from bayeslaw.catalogue import load_model
-    from bayeslaw.diagnostics import checks
-    from bayeslaw.forecasting import forecast
-    from bayeslaw.inference import fit
-    from bayeslaw.tables import read_table
+    from bayeslaw.assess.checks import checks
+    from bayeslaw.data.tables import read_table
+    from bayeslaw.forecasts.forecast import forecast
+    from bayeslaw.inference.fitting import fit
+    from bayeslaw.law.catalogue import load_model
 
     say(
         "Compute law, a SIMULATED ladder of checkpoints with known truth (compiles first; 10 s on a new machine)"
@@ -317,7 +317,7 @@ def _ladder_figures(folder: Path, posterior: Fit, fc: xr.Dataset, found: list) -
     import matplotlib as mpl
 
     from bayeslaw import plots
-    from bayeslaw.axes import MARK, STYLE, legends
+    from bayeslaw.plots.style import MARK, STYLE, legends
 
     forecast = plots.plot_forecast(posterior, fc, found=found)
     ax = forecast.axes[0]
@@ -343,8 +343,8 @@ def _ladder_section(
     figures: dict,
     found: list,
 ) -> Section:
-    from bayeslaw.check import from_json
-    from bayeslaw.page import Picture, Section, Table
+    from bayeslaw.core.check import from_json
+    from bayeslaw.reports.page import Picture, Section, Table
 
     per = f"{100 * PROB:g} %"
     missed = [n for n, row in parameters.iterrows() if row["truth inside"] == "no"]

@@ -10,10 +10,10 @@ import pytest
 import xarray as xr
 
 import bayeslaw as bl
-from bayeslaw.inference import _prior, _replicated
-from bayeslaw.law import derive, evaluate_law, law_inputs
-from bayeslaw.priors import draw_priors
-from bayeslaw.result import make_fit
+from bayeslaw.inference.fit import make_fit
+from bayeslaw.inference.fitting import _prior, _replicated
+from bayeslaw.law.evaluate import derive, evaluate_law, law_inputs
+from bayeslaw.law.priors import draw_priors
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 PUBLISHED_SCHEDULES = {

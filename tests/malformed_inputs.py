@@ -19,10 +19,10 @@ from click.testing import CliRunner
 from conftest import noiseless
 
 import bayeslaw as bl
-from bayeslaw.catalogue import parse_toml
-from bayeslaw.cli import main
-from bayeslaw.filters import keep
-from bayeslaw.reading import parse_spec
+from bayeslaw.cli.main import main
+from bayeslaw.data.filters import keep
+from bayeslaw.law.catalogue import parse_toml
+from bayeslaw.law.parse import parse_spec
 
 COMPUTE, CHINCHILLA, ANNEALING, GOLD, POWER = (
     bl.load_model(n) for n in ("compute", "chinchilla", "annealing", "gold-likelihood", "power")
@@ -449,7 +449,7 @@ def early(*arguments):
     """Run a command that must end before a model or a fit is read."""
 
     def call(g):
-        for name in ("bayeslaw.catalogue.load_model", "bayeslaw.result.load_fit"):
+        for name in ("bayeslaw.law.catalogue.load_model", "bayeslaw.inference.fit.load_fit"):
             g.patch.setattr(name, g.never)
         return command(*arguments)(g)
 

@@ -1,8 +1,9 @@
-"""The house is as drawn: which modules there are, and who may import whom."""
+"""The house is as drawn: a package a layer, and who may import whom."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -12,26 +13,36 @@ import pytest
 import bayeslaw as bl
 
 PACKAGE = Path(bl.__file__).parent
-# In order: a module imports only those before it.
-MODULES = (
-    "errors", "check", "progress", "storage", "files", "expression", "spec", "coherence", "reading", "catalogue",
-    "schedules", "functions", "law", "priors", "sizes", "plausible", "frames", "validate", "filters", "columns", "repeats",
-    "counts", "tallies", "gold", "joins", "opening", "tables", "curves", "windows",
-    "observation", "intervals", "scores", "groups", "shifts", "kernels", "independent", "counted", "covariance_slopes", "covariance", "outliers",
-    "forest", "forest_slopes", "sloped", "trajectories", "families", "model", "result", "evidence", "gradient", "optimize",
-    "pointfit", "nuts", "inference", "discrepancy", "convergence", "diagnostics", "mixture", "distance", "membership", "targets", "forecasting", "heldout", "backtesting",
-    "backtest_words", "stacking", "loo", "comparison", "quantities", "drift", "window_fits", "verdicts", "spans", "by_k",
-    "text", "axes", "backtest_plots", "stability_plots", "density_panels", "panels", "colour_panels", "group_panels", "forecast_panels", "plots", "page", "shown", "uncertainty", "cases", "report_text",
-    "report_decision", "report_sections", "report_evidence", "reporting", "demo", "cli_output", "cli_options", "cli_fitting", "cli_studies", "cli", "__main__",
-)  # fmt: skip
+# A module imports its own package and those that stand before it; assess and forecasts do not know each other.
+LAYERS = (
+    "core",
+    "law",
+    "data",
+    "observation",
+    "inference",
+    "assess",
+    "forecasts",
+    "studies",
+    "plots",
+    "reports",
+    "cli",
+)
+APART = {"assess": {"forecasts"}, "forecasts": {"assess"}}
+TOP = ("__main__", "demo")
+MODULES = tuple(
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.stem != "__init__"
+)
+FACES = ("__init__", "plots.__init__")
 SAMPLERS = {"pymc", "pytensor", "nutpie"}
-MAY_SAMPLE = {"priors", "sloped", "model", "nuts"}
+DRAWS = {"plots", "reports", "demo"}
 MAY_RUN_NO_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "runpy", "code"}
 CALLS_THAT_RUN_CODE = {"eval", "exec", "compile", "__import__"}
 
 
 def tree(module: str) -> ast.Module:
-    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    return ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
 
 
 def imports(module: str) -> set[str]:
@@ -55,58 +66,87 @@ def imports(module: str) -> set[str]:
 
 def siblings(module: str) -> set[str]:
     """Return the modules of the package that a module imports."""
-    parts = [name.split(".") for name in imports(module) if name.startswith("bayeslaw.")]
-    return {p[1] for p in parts if p[1] in MODULES}
+    found = set()
+    for name in imports(module):
+        own = name.removeprefix("bayeslaw.")
+        if own != name:
+            found |= {m for m in MODULES if own == m or own.startswith(f"{m}.")}
+    return found
 
 
 def thirds(module: str) -> set[str]:
     return {name.split(".")[0] for name in imports(module)} - set(sys.stdlib_module_names) - {"bayeslaw"}
 
 
-def test_the_modules_are_these():
-    assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} == set(MODULES)
-    assert not list(PACKAGE.glob("*/*.py"))
+def layer(module: str) -> str:
+    return module.split(".")[0]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_arrows_point_one_way(module):
-    before = set(MODULES[: MODULES.index(module)])
-    assert siblings(module) <= before
+def test_every_module_stands_in_a_layer():
+    assert {layer(m) for m in MODULES} == {*LAYERS, *TOP}
+    assert {m for m in MODULES if "." not in m} == set(TOP)
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m not in TOP])
+def test_a_module_imports_its_own_layer_and_lower_ones(module):
+    own = layer(module)
+    allowed = set(LAYERS[: LAYERS.index(own) + 1]) - APART.get(own, set())
+    allowed |= {"demo"} if module == "cli.main" else set()
+    assert {layer(m) for m in siblings(module)} <= allowed
+
+
+def test_no_two_modules_import_each_other():
+    graphlib.TopologicalSorter({m: siblings(m) for m in MODULES}).prepare()
+
+
+def test_nobody_imports_the_face():
+    """The package's public names are for users: a module says where it takes a thing from."""
+    for module in MODULES:
+        names = {n.removeprefix("bayeslaw.") for n in imports(module) if n.startswith("bayeslaw.")}
+        assert not {n for n in names if "." not in n} - {"plots"} - set(TOP), module
 
 
 def test_only_a_repr_looks_ahead():
     """A module that is loaded by its name escapes the order: only what shows a fit may be."""
-    assert [m for m in MODULES if "importlib" in imports(m)] == ["result"]
-    calls = [node for node in ast.walk(tree("result")) if isinstance(node, ast.Call)]
+    assert [m for m in MODULES if "importlib" in imports(m)] == ["inference.fit"]
+    calls = [node for node in ast.walk(tree("inference.fit")) if isinstance(node, ast.Call)]
     loaded = [c.args[0] for c in calls if getattr(c.func, "attr", "") == "import_module"]
-    assert [ast.literal_eval(name) for name in loaded] == ["bayeslaw.shown"]
+    assert [ast.literal_eval(name) for name in loaded] == ["bayeslaw.reports.shown"]
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_only_some_import_the_samplers(module):
-    assert module in MAY_SAMPLE or not thirds(module) & SAMPLERS
+def test_only_some_import_the_samplers_and_matplotlib(module):
+    assert layer(module) == "inference" or not thirds(module) & SAMPLERS
+    assert layer(module) in DRAWS or "matplotlib" not in thirds(module)
+
+
+@pytest.mark.parametrize("package", [p for p in sorted(PACKAGE.rglob("__init__.py")) if p.parent != PACKAGE])
+def test_a_package_says_what_lives_there_and_nothing_else(package):
+    source = ast.parse(package.read_text(encoding="utf-8"))
+    assert ast.get_docstring(source)
+    name = ".".join(package.relative_to(PACKAGE).with_suffix("").parts)
+    assert name in FACES or len(source.body) == 1
 
 
 def test_the_command_line_is_imported_by_nobody():
-    assert [m for m in MODULES if "cli" in siblings(m)] == ["__main__"]
-    assert {m for m in MODULES if any(s.startswith("cli_") for s in siblings(m))} <= {
-        m for m in MODULES if m.startswith("cli")
+    assert {m for m in MODULES if any(layer(s) == "cli" for s in siblings(m))} - {"__main__"} <= {
+        m for m in MODULES if layer(m) == "cli"
     }
     assert "cli" not in (PACKAGE / "__init__.py").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("module", ["expression", "spec", "reading"])
+@pytest.mark.parametrize("module", ["law.expression", "law.spec", "law.parse"])
 def test_what_reads_formulas_needs_no_more_than_numpy(module):
     reached, waiting = set(), [module]
     while waiting:
         at = waiting.pop()
         reached.add(at)
         waiting += siblings(at) - reached
-    assert reached <= {"errors", "expression", "spec", "coherence", "reading"}
+    assert {layer(m) for m in reached} <= {"core", "law"}
     assert set().union(*map(thirds, reached)) <= {"numpy", "tomli_w"}
 
 
-@pytest.mark.parametrize("module", [*MODULES, "__init__"])
+@pytest.mark.parametrize("module", [*MODULES, *FACES])
 def test_nothing_runs_code_that_it_reads(module):
     assert not {name.split(".")[0] for name in imports(module)} & MAY_RUN_NO_CODE
     for node in ast.walk(tree(module)):
@@ -124,10 +164,10 @@ def test_nothing_runs_code_that_it_reads(module):
 def test_a_module_says_what_it_is_and_stays_small(module):
     source = tree(module)
     assert ast.get_docstring(source)
-    assert len((PACKAGE / f"{module}.py").read_text(encoding="utf-8").splitlines()) < 500
+    assert len((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8").splitlines()) < 500
 
 
-@pytest.mark.parametrize("statement", ["import bayeslaw", "import bayeslaw.cli"])
+@pytest.mark.parametrize("statement", ["import bayeslaw", "import bayeslaw.cli.main"])
 def test_importing_the_package_loads_nothing_heavy(statement):
     heavy = ("pymc", "pytensor", "nutpie", "arviz", "xarray", "pandas", "numpy", "scipy", "matplotlib")
     code = f"import sys\n{statement}\nprint([m for m in {heavy!r} if m in sys.modules])"
@@ -138,6 +178,14 @@ def test_importing_the_package_loads_nothing_heavy(statement):
 def test_every_public_name_is_there():
     for name in bl.__all__:
         assert getattr(bl, name) is not None
+    for name in bl.plots.__all__:
+        assert callable(getattr(bl.plots, name))
     assert set(bl.__all__) <= set(dir(bl))
     with pytest.raises(AttributeError, match="no attribute 'fitt'"):
         bl.fitt  # noqa: B018
+
+
+def test_no_package_hides_a_public_name():
+    """A package that is imported becomes an attribute of its parent: none may be called as a function is."""
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert not packages & (set(bl.__all__) - {"plots"})

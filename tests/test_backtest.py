@@ -13,11 +13,13 @@ from conftest import noiseless
 from scipy import stats
 
 import bayeslaw as bl
-from bayeslaw import backtesting, plots, scores
-from bayeslaw.backtest_words import one_sided, target_table
-from bayeslaw.cli import main
-from bayeslaw.heldout import HeldOut
-from bayeslaw.text import backtest_text
+from bayeslaw import plots
+from bayeslaw.cli.main import main
+from bayeslaw.forecasts import scores
+from bayeslaw.forecasts.heldout import HeldOut
+from bayeslaw.reports.terminal import backtest_text
+from bayeslaw.studies import backtest
+from bayeslaw.studies.backtest_words import one_sided, target_table
 
 FAST = {"draws": 250, "tune": 300, "chains": 2, "bootstrap": 50, "progress": False}
 POINT = {"methods": ["point"], "bootstrap": 50, "progress": False}
@@ -101,8 +103,8 @@ def test_own_range_of_the_mean_pit_knows_that_rows_move_together():
 
 def scored(draws: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     held = HeldOut(y, draws, 0.0, np.zeros(len(y)), "1")
-    one = backtesting._scores(held, np.random.default_rng(0))
-    return one | backtesting._target_scores(held, 0, one["pit"])
+    one = backtest._scores(held, np.random.default_rng(0))
+    return one | backtest._target_scores(held, 0, one["pit"])
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
@@ -174,7 +176,7 @@ def test_a_window_sees_its_own_rows_only(spec, data):
         return seen[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backtesting, "fit", spied)
+        patch.setattr(backtest, "fit", spied)
         for table in (data, other):
             bl.backtest(spec, table, windows=[end], **POINT)
     reference = np.exp(np.log(data["compute"].values[~held]).mean())
@@ -198,7 +200,7 @@ def test_independent_is_the_law_without_its_discrepancy(spec, data, monkeypatch)
         fitted.append((changed.discrepancy is not None, method))
         return bl.fit(changed, rows, "map", **settings)
 
-    monkeypatch.setattr(backtesting, "fit", quick)
+    monkeypatch.setattr(backtest, "fit", quick)
     result = bl.backtest(wanders, data, windows=[3e20], bootstrap=30, progress=False)
     assert result["method"].values.tolist() == ["posterior", "independent", "point"]
     assert fitted == [(True, "nuts"), (False, "nuts"), (True, "map")]
@@ -213,7 +215,7 @@ def test_a_window_that_cannot_be_fitted_is_named_and_the_others_stay(spec, data,
             raise kind("too few\nrows")
         return bl.fit(changed, rows, method, **settings)
 
-    monkeypatch.setattr(backtesting, "fit", fragile)
+    monkeypatch.setattr(backtest, "fit", fragile)
     result = bl.backtest(spec, data, windows=[3e18, 3e20], **POINT)
     assert result["failed"].values.tolist() == [["too few rows", ""]]
     assert np.isnan(result["crps"]).values.tolist() == [[True, False]]
@@ -234,7 +236,7 @@ def test_an_interrupt_stops_it(spec, data, monkeypatch):
     def stopped(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(backtesting, "fit", stopped)
+    monkeypatch.setattr(backtest, "fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         bl.backtest(spec, data, windows=[3e20], **POINT)
 
@@ -267,11 +269,11 @@ def test_one_row_alone_has_one_log_score(spec, data):
 
 
 def test_targets_count_once(bt, groups):
-    pooled = backtesting.pooled_coverage(groups)
+    pooled = backtest.pooled_coverage(groups)
     assert pooled["targets"].values.tolist() == [4]
     np.testing.assert_allclose(pooled["high"], 1.0)
     np.testing.assert_allclose(pooled["low"].sel(level=[0.5, 0.95]), [[0, 3 / 4]])
-    assert backtesting.pooled_coverage(bt)["targets"].values.tolist() == [1, 1]
+    assert backtest.pooled_coverage(bt)["targets"].values.tolist() == [1, 1]
     assert "which cannot tell calibration" in backtest_text(bt)
     assert "with 4 targets" in backtest_text(groups)
 
@@ -372,10 +374,10 @@ def test_windows_on_both_sides_lean_to_none(groups):
 
 
 def test_it_is_written_and_read(bt, tmp_path):
-    read = xr.load_dataset(backtesting.write_backtest(bt, tmp_path / "b.nc"), engine="h5netcdf")
+    read = xr.load_dataset(backtest.write_backtest(bt, tmp_path / "b.nc"), engine="h5netcdf")
     np.testing.assert_array_equal(read["pit"], bt["pit"])
     assert backtest_text(read) == backtest_text(bt)
-    table = pd.read_csv(backtesting.write_backtest(bt, tmp_path / "b.csv"))
+    table = pd.read_csv(backtest.write_backtest(bt, tmp_path / "b.csv"))
     assert len(table) == 4 and {"method", "window", "end", "coverage_90", "target_lower_95"} <= set(table)
 
 
@@ -501,6 +503,6 @@ def test_a_draw_that_underflows_costs_no_score():
     draws_low = draws.copy()
     draws_low[draws[:, 0].argmin(), 0] = 0.0  # as a Student t on logarithms does, once in many draws
     low = HeldOut(sound.observed, draws_low, 0.0, np.zeros(2), "nat")
-    found = [backtesting._scores(held, np.random.default_rng(0)) for held in (sound, low)]
+    found = [backtest._scores(held, np.random.default_rng(0)) for held in (sound, low)]
     for name in ("interval_score_relative", "width_relative"):
         assert found[1][name] == found[0][name] > 0

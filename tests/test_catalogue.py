@@ -8,7 +8,7 @@ import pytest
 from conftest import noiseless
 
 import bayeslaw as bl
-from bayeslaw.law import references
+from bayeslaw.law.evaluate import references
 
 REFERENCES = {
     "geometric-mean": lambda v: np.exp(np.log(v).mean()),
@@ -59,7 +59,7 @@ def test_a_fixed_parameter_can_be_freed_again():
 def test_resolve_freezes_a_reference(kind):
     _, data = noiseless("compute")
     document = bl.load_model("compute").to_toml().replace('"geometric-mean"', f'"{kind}"')
-    from bayeslaw.catalogue import parse_toml
+    from bayeslaw.law.catalogue import parse_toml
 
     spec = parse_toml(document, "compute")
     with pytest.raises(bl.InputError, match=r"call resolve\(spec, data\) first"):

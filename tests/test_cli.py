@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from conftest import PUBLISHED_SCHEDULES
 
 import bayeslaw as bl
-from bayeslaw.cli import main
+from bayeslaw.cli.main import main
 
 
 def call(*arguments: object):

@@ -15,11 +15,13 @@ import pytest
 from click.testing import CliRunner
 from conftest import noiseless
 from malformed_inputs import FIT, FORECAST, fill
+from matplotlib.figure import Figure
 
 import bayeslaw as bl
-from bayeslaw import plots, progress
-from bayeslaw.cli import COMMANDS, main
-from bayeslaw.files import check_outputs, check_place, write_study
+from bayeslaw import plots
+from bayeslaw.cli.main import COMMANDS, main
+from bayeslaw.core import progress
+from bayeslaw.core.files import check_outputs, check_place, write_study
 
 
 def call(*arguments: object):
@@ -53,7 +55,7 @@ PLACES = [
 def test_no_function_writes_over_what_is_no_file(write, path, message, place, point):
     listening = socket.socket(socket.AF_UNIX)
     listening.bind("socket.nc")
-    figure = plots.Figure()
+    figure = Figure()
     writers = {
         "fit": point.save,
         "report": lambda p: bl.report(point, p),
@@ -83,16 +85,16 @@ class Broken(BaseException):
 
 
 UNEXPECTED = [
-    (FIT, "bayeslaw.catalogue.load_model", ZeroDivisionError("by\nzero"), "while reading t.csv: ZeroDivisionError: by zero"),
-    (FIT, "bayeslaw.inference.fit", RuntimeError(""), "while fitting: RuntimeError; nothing was written"),
-    (FIT, "bayeslaw.inference.fit", RecursionError("deep"), "while fitting: RecursionError: deep"),
-    (FIT, "bayeslaw.inference.fit", Broken("panic"), "while fitting: Broken: panic"),
-    (FIT, "bayeslaw.inference.fit", MemoryError(), "while fitting: the memory is full; nothing was written; take fewer draws"),
-    (FIT, "bayeslaw.result.Fit.save", OSError(5, "I/O error"), "while writing new.nc: OSError"),
-    (FIT, "bayeslaw.diagnostics.checks", KeyError("x"), "while checking the fit: KeyError: 'x'; written: new.nc"),
-    ((*FIT, "--plots", "figures"), "bayeslaw.plots.save_all", ValueError("bad"), "while drawing: ValueError: bad; written: new.nc"),
-    (FORECAST, "bayeslaw.forecasting.forecast", TypeError("t"), "while forecasting: TypeError: t"),
-    (("report", "f.nc"), "bayeslaw.reporting.reported", TypeError("t"), "while writing new.nc: TypeError: t"),
+    (FIT, "bayeslaw.law.catalogue.load_model", ZeroDivisionError("by\nzero"), "while reading t.csv: ZeroDivisionError: by zero"),
+    (FIT, "bayeslaw.inference.fitting.fit", RuntimeError(""), "while fitting: RuntimeError; nothing was written"),
+    (FIT, "bayeslaw.inference.fitting.fit", RecursionError("deep"), "while fitting: RecursionError: deep"),
+    (FIT, "bayeslaw.inference.fitting.fit", Broken("panic"), "while fitting: Broken: panic"),
+    (FIT, "bayeslaw.inference.fitting.fit", MemoryError(), "while fitting: the memory is full; nothing was written; take fewer draws"),
+    (FIT, "bayeslaw.inference.fit.Fit.save", OSError(5, "I/O error"), "while writing new.nc: OSError"),
+    (FIT, "bayeslaw.assess.checks.checks", KeyError("x"), "while checking the fit: KeyError: 'x'; written: new.nc"),
+    ((*FIT, "--plots", "figures"), "bayeslaw.plots.saving.save_all", ValueError("bad"), "while drawing: ValueError: bad; written: new.nc"),
+    (FORECAST, "bayeslaw.forecasts.forecast.forecast", TypeError("t"), "while forecasting: TypeError: t"),
+    (("report", "f.nc"), "bayeslaw.reports.build.reported", TypeError("t"), "while writing new.nc: TypeError: t"),
 ]  # fmt: skip
 
 
@@ -131,11 +133,11 @@ def test_a_key_stops_it_and_it_says_what_is_there(place, monkeypatch):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bayeslaw.plots.save_all", stop)
+    monkeypatch.setattr("bayeslaw.plots.saving.save_all", stop)
     result = call(*FIT, "-o", "new.nc", "--plots", "figures")
     assert result.exit_code == 130
     assert result.stderr.strip() == "bayeslaw: stopped while drawing; written: new.nc."
-    monkeypatch.setattr("bayeslaw.inference.fit", stop)
+    monkeypatch.setattr("bayeslaw.inference.fitting.fit", stop)
     assert (
         call(*FIT, "-o", "other.nc").stderr.strip() == "bayeslaw: stopped while fitting; nothing was written."
     )
@@ -154,7 +156,7 @@ def test_nobody_reads_on_and_all_is_written(place):
 
 def test_libraries_warnings_stay_out_of_a_users_way(place):
     code = (
-        "import sys, warnings, bayeslaw.cli as cli, bayeslaw.catalogue as c\n"
+        "import sys, warnings, bayeslaw.cli.main as cli, bayeslaw.law.catalogue as c\n"
         "old = c.models\n"
         "c.models = lambda: (warnings.warn('noise'), old())[1]\n"
         "sys.argv = ['bayeslaw', 'models']\n"
@@ -260,9 +262,9 @@ def test_where_somebody_watches_there_is_a_bar_and_no_line(monkeypatch, capsys):
 def test_long_fits_speak_in_a_log(place):
     """Of a process whose standard error is a file, with ten seconds made short."""
     code = (
-        "import bayeslaw.progress as p; p.EVERY = 0.02\n"
+        "import bayeslaw.core.progress as p; p.EVERY = 0.02\n"
         "import sys; sys.argv = ['bayeslaw'] + sys.argv[1:]\n"
-        "from bayeslaw.cli import run; run()\n"
+        "from bayeslaw.cli.main import run; run()\n"
     )
     arguments = (*FIT[:-1], "3000", "-o", "new.nc")
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
@@ -282,9 +284,9 @@ def test_options_reach_the_law(place, monkeypatch):
         seen.update(spec=spec, settings=settings)
         raise bl.InputError("far enough")
 
-    monkeypatch.setattr("bayeslaw.inference.fit", fit)
+    monkeypatch.setattr("bayeslaw.inference.fitting.fit", fit)
     changes = []
-    monkeypatch.setattr("bayeslaw.catalogue.change", lambda spec, **given: changes.append(given) or spec)
+    monkeypatch.setattr("bayeslaw.law.catalogue.change", lambda spec, **given: changes.append(given) or spec)
     call(
         "fit",
         "power",
@@ -322,7 +324,7 @@ def test_a_forecast_takes_groups_and_thinner_steps(place, monkeypatch):
         asked.update(given)
         raise bl.InputError("far enough")
 
-    monkeypatch.setattr("bayeslaw.forecasting.forecast", forecast)
+    monkeypatch.setattr("bayeslaw.forecasts.forecast.forecast", forecast)
     call("forecast", "a.nc", "--schedule", schedule, "--group", "model_size=100M", "--new-group")
     assert asked == {
         "schedule": schedule, "prob": 0.9, "new_group": True, "targets": None, "seed": 0,
@@ -339,7 +341,7 @@ def test_stack_prints_weights_and_forecasts(place, monkeypatch):
     for name in ("a", "b"):
         handmade("power", bl.change(bl.load_model("power"), discrepancy=None)).save(f"{name}.nc")
     scores = iter([(-1.0, ""), (-2.0, ""), (-3.0, ""), (-2.0, "ess-bulk")] * 2)
-    monkeypatch.setattr("bayeslaw.stacking._record", lambda *_: next(scores))
+    monkeypatch.setattr("bayeslaw.studies.stacking._record", lambda *_: next(scores))
     result = call("stack", "a.nc", "b.nc", "--at", "x=1e7", "-o", "fc.csv", "--plot", "fc.png")
     assert result.exit_code in (0, 1), result.output
     table = result.output
@@ -371,7 +373,7 @@ def test_stability_by_k_is_told_written_and_drawn(place, monkeypatch):
         asked.update(k=k, **given)
         return study
 
-    monkeypatch.setattr("bayeslaw.by_k.stability_by_k", run)
+    monkeypatch.setattr("bayeslaw.studies.stability.over_k.stability_by_k", run)
     result = call(
         "stability", "compute", "t.csv", "--by-k", "1,16", "--where", "x>1", "-o", "k.csv", "--plot", "k.png"
     )

@@ -15,12 +15,12 @@ from scipy.special import logsumexp
 from scipy.stats import t as student
 
 import bayeslaw as bl
-from bayeslaw.cli import main
-from bayeslaw.comparison import UNITS, curve_error, verdict
-from bayeslaw.heldout import held_out
-from bayeslaw.law import evaluate_law, law_inputs
-from bayeslaw.loo import leave_one_out, loo_checks, loo_table, pareto_check
-from bayeslaw.stacking import ahead_scores, whole_blocks
+from bayeslaw.assess.loo import leave_one_out, loo_checks, loo_table, pareto_check
+from bayeslaw.cli.main import main
+from bayeslaw.forecasts.heldout import held_out
+from bayeslaw.law.evaluate import evaluate_law, law_inputs
+from bayeslaw.studies.compare import UNITS, curve_error, verdict
+from bayeslaw.studies.stacking import ahead_scores, whole_blocks
 
 FAST = {"draws": 500, "tune": 500, "chains": 2, "progress": False}
 WINDOWS = {"draws": 200, "tune": 300, "chains": 2, "progress": False}
@@ -116,7 +116,7 @@ def test_it_is_what_refits_without_each_row_say(few):
 def test_a_row_that_no_draw_explains_is_refused(fits, monkeypatch):
     broken = bl.log_likelihood(fits["compute"]).copy()
     broken[0, 3, 7] = np.nan
-    monkeypatch.setattr("bayeslaw.loo.log_likelihood", lambda fit: broken)
+    monkeypatch.setattr("bayeslaw.assess.loo.log_likelihood", lambda fit: broken)
     with pytest.raises(bl.InputError, match="row 8 is not a number"):
         bl.compare({"compute": fits["compute"]})
 
@@ -187,7 +187,7 @@ def test_a_law_without_a_point_fit_says_so(fits, monkeypatch):
     def refused(*_, **__):
         raise bl.InputError("every parameter is fixed")
 
-    monkeypatch.setattr("bayeslaw.comparison.fit", refused)
+    monkeypatch.setattr("bayeslaw.studies.compare.fit", refused)
     alone = bl.compare({"compute": fits["compute"]})
     assert np.isnan(alone.at["compute", "error_point"])
     assert "every parameter is fixed" in alone.attrs["checks"][-1].message
@@ -220,7 +220,7 @@ def test_blocks_ahead_are_as_stack_scores_them(ahead, table, fits):
 
 
 def test_a_window_without_a_fit_costs_no_other(fits, monkeypatch):
-    from bayeslaw import stacking
+    from bayeslaw.studies import stacking
 
     calls = []
 
@@ -242,7 +242,7 @@ def test_a_window_without_a_fit_costs_no_other(fits, monkeypatch):
 
 
 def test_scores_of_blocks_have_the_column_they_lie_along(fits, monkeypatch):
-    monkeypatch.setattr("bayeslaw.stacking._record", lambda *_: (-2.0, ""))
+    monkeypatch.setattr("bayeslaw.studies.stacking._record", lambda *_: (-2.0, ""))
     scores = ahead_scores(fits, None, [1e20], {"draws": 4, "tune": 50, "chains": 1, "seed": 0}, False)
     assert scores.attrs["along"] == "compute" and whole_blocks(scores).shape == (2, 1)
 

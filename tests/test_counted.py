@@ -12,12 +12,12 @@ from scipy import stats
 from scipy.special import gammaln
 
 import bayeslaw as bl
-from bayeslaw import covariance_slopes
-from bayeslaw.counted import LATENT, log_counts
-from bayeslaw.counts import shown_share
-from bayeslaw.families import observation_of
-from bayeslaw.heldout import held_out
-from bayeslaw.observation import NUMPY, observed_rows
+from bayeslaw.data.pass_at_k import shown_share
+from bayeslaw.forecasts.heldout import held_out
+from bayeslaw.observation import discrepancy_grad
+from bayeslaw.observation.base import NUMPY, observed_rows
+from bayeslaw.observation.counts import LATENT, log_counts
+from bayeslaw.observation.registry import observation_of
 
 SPEC = bl.change(bl.load_model("compute"), likelihood={"family": "Binomial"}, discrepancy=None)
 TRUTH = {"E0": 0.3, "C0": 900.0, "alpha": 0.125}
@@ -103,7 +103,7 @@ def test_directions_of_a_wandering_curve_give_the_same_density():
     mean = np.log(TRUTH["E0"] + TRUTH["C0"] * data["compute"].values ** -TRUTH["alpha"])
     model, inner = observation_of(spec), observation_of(bl.change(spec, likelihood={"family": "Normal"}))
     terms = model.prepare(rows)
-    ops = SimpleNamespace(**vars(NUMPY), sloped=lambda _, *args: covariance_slopes.evaluate(*args)[0])
+    ops = SimpleNamespace(**vars(NUMPY), sloped=lambda _, *args: discrepancy_grad.evaluate(*args)[0])
 
     turn, gain, width = terms["turn"], terms["gain"], terms["width"]
     usual = (turn * gain) @ turn.T * np.outer(width, width)

@@ -14,14 +14,14 @@ from scipy.stats import multivariate_normal
 from scipy.stats import t as student_t
 
 import bayeslaw as bl
-from bayeslaw import covariance_slopes
-from bayeslaw.covariance import _TERMS, covariance, lengths, places, scales
-from bayeslaw.inference import settle_outliers
-from bayeslaw.kernels import kernel, length_grid, scale_grid, variance
-from bayeslaw.observation import NUMPY, Rows, observed_rows
-from bayeslaw.outliers import outlying_shifts
-from bayeslaw.priors import link_normal
-from bayeslaw.shifts import COLUMN, SHIFT
+from bayeslaw.inference.fitting import settle_outliers
+from bayeslaw.law.priors import link_normal
+from bayeslaw.observation import discrepancy_grad
+from bayeslaw.observation.base import NUMPY, Rows, observed_rows
+from bayeslaw.observation.discrepancy import _TERMS, covariance, lengths, places, scales
+from bayeslaw.observation.kernels import kernel, length_grid, scale_grid, variance
+from bayeslaw.observation.outliers import outlying_shifts
+from bayeslaw.observation.shifts import COLUMN, SHIFT
 
 KERNELS = ("matern32", "matern52", "brownian")
 SCALE, SIGMA = 2.0, 0.07
@@ -29,7 +29,7 @@ SCALE, SIGMA = 2.0, 0.07
 
 def _evaluate(name, *inputs):
     assert name == "covariance"
-    return covariance_slopes.evaluate(*(np.asarray(v) for v in inputs))[0]
+    return discrepancy_grad.evaluate(*(np.asarray(v) for v in inputs))[0]
 
 
 OPS = SimpleNamespace(**vars(NUMPY), sloped=_evaluate)
@@ -134,7 +134,7 @@ TOLERANCE = {"matern32": 3e-2, "matern52": 3e-2, "brownian": 5e-3}
 
 
 def test_without_the_cut_the_density_is_exact(monkeypatch):
-    monkeypatch.setattr("bayeslaw.covariance._CUT", 0.0)
+    monkeypatch.setattr("bayeslaw.observation.discrepancy._CUT", 0.0)
     for name in KERNELS:
         spec, _, rows = law(name, error=0.05)
         expected = mixture(spec, rows, rows.y + 0.05)
@@ -171,10 +171,10 @@ def test_slopes_against_differences(name, unit):
     data = [np.asarray(terms[n]) for n in _TERMS]
 
     def value(residual, sigma):
-        return float(covariance_slopes.evaluate(residual, np.asarray(sigma), *data)[0])
+        return float(discrepancy_grad.evaluate(residual, np.asarray(sigma), *data)[0])
 
     residual, sigma, h = 0.1 * np.cos(np.arange(24.0)), 0.07, 1e-6
-    _, by_residual, by_sigma = covariance_slopes.evaluate(residual, np.asarray(sigma), *data)
+    _, by_residual, by_sigma = discrepancy_grad.evaluate(residual, np.asarray(sigma), *data)
     for i in range(24):
         step = h * (np.arange(24) == i)
         slope = (value(residual + step, sigma) - value(residual - step, sigma)) / (2 * h)
@@ -299,7 +299,7 @@ def test_the_density_of_new_rows_is_all_less_seen(name):
 
 
 def test_length_and_scale_are_drawn_from_their_conditional_distribution(monkeypatch):
-    monkeypatch.setattr("bayeslaw.covariance._CUT", 0.0)
+    monkeypatch.setattr("bayeslaw.observation.discrepancy._CUT", 0.0)
     spec, _, rows = law("matern32")
     mean, draws = rows.y - 0.3 * np.sin(np.arange(24) / 6), 20_000
     _, values = given(spec, draws)

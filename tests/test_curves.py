@@ -10,9 +10,9 @@ import pytest
 from conftest import PUBLISHED_SCHEDULES, TRAINING_SCHEDULES, shared
 
 import bayeslaw as bl
-from bayeslaw.check import from_json
-from bayeslaw.functions import annealing_area
-from bayeslaw.law import evaluate_law, law_inputs
+from bayeslaw.core.check import from_json
+from bayeslaw.law.evaluate import evaluate_law, law_inputs
+from bayeslaw.law.schedule_inputs import annealing_area
 
 ANNEALING = bl.load_model("annealing")
 TEXT = "cosine(peak=3e-4, end=3e-5, warmup=10, total=100)"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 import bayeslaw as bl
 from bayeslaw import demo
-from bayeslaw.page import Picture, Section, Table, render, show, write_page
+from bayeslaw.reports.page import Picture, Section, Table, render, show, write_page
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -99,7 +99,7 @@ def _fits(published: float):
         "discrepancy_length": 0.2,
     }
     draws = xr.Dataset({n: (("chain", "draw"), np.broadcast_to(v, (2, 500))) for n, v in values.items()})
-    from bayeslaw.result import make_fit
+    from bayeslaw.inference.fit import make_fit
 
     stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((2, 500), bool))})
     posterior = make_fit(spec, data, "nuts", {}, {"posterior": draws, "sample_stats": stats})

@@ -12,12 +12,13 @@ import pytest
 from conftest import noiseless
 
 import bayeslaw as bl
-from bayeslaw import cases, plots
-from bayeslaw.check import from_json
-from bayeslaw.distance import BUDGET, distance, hull_distance, orders_text
-from bayeslaw.report_sections import forecast_section
-from bayeslaw.targets import forecast_inputs
-from bayeslaw.text import forecast_text
+from bayeslaw import plots
+from bayeslaw.core.check import from_json
+from bayeslaw.forecasts.distance import BUDGET, distance, hull_distance, orders_text
+from bayeslaw.forecasts.targets import forecast_inputs
+from bayeslaw.reports import cases
+from bayeslaw.reports.sections import forecast_section
+from bayeslaw.reports.terminal import forecast_text
 
 CHINCHILLA, PASSES = (bl.load_model(n) for n in ("chinchilla", "params-tokens"))
 
@@ -121,7 +122,7 @@ def test_compute_of_a_table_or_target_that_has_it_counts():
 
 
 def test_parameters_and_tokens_are_known_by_their_columns():
-    from bayeslaw.catalogue import parse_toml
+    from bayeslaw.law.catalogue import parse_toml
 
     renamed = CHINCHILLA.to_toml()
     for old, new in ((r"\bN\b", "size"), (r"\bD\b", "seen"), ("ref_N", "ref_size"), ("ref_D", "ref_seen")):
@@ -137,7 +138,7 @@ def test_parameters_and_tokens_are_known_by_their_columns():
 
 def line(reference: str = "") -> bl.Spec:
     """A law in two inputs without a reference: they may be zero or negative."""
-    from bayeslaw.catalogue import parse_toml
+    from bayeslaw.law.catalogue import parse_toml
 
     text = """
         law = "a + b * u + c * v"
@@ -261,7 +262,7 @@ def test_a_mixture_says_the_farthest_of_its_laws():
 )
 def test_the_default_target_lies_one_order_beyond(name, monkeypatch):
     if name == "slab":  # three inputs, two of which make compute
-        from bayeslaw.catalogue import parse_toml
+        from bayeslaw.law.catalogue import parse_toml
 
         text = CHINCHILLA.to_toml().replace('law = "E + ', 'law = "0.1 * log(u) + E + ').replace("[inputs.N]", '[inputs.u]\ncolumn = "u"\n\n[inputs.N]')  # fmt: skip
         spec, data = parse_toml(text, "slab"), noiseless("chinchilla")[1]

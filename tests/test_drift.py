@@ -9,8 +9,8 @@ import pytest
 from conftest import noiseless
 
 import bayeslaw as bl
-from bayeslaw.drift import drift, span, threshold
-from bayeslaw.windows import trailing_windows
+from bayeslaw.data.windows import trailing_windows
+from bayeslaw.studies.stability.drift import drift, span, threshold
 
 ORDERS = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0])
 

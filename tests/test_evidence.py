@@ -14,11 +14,15 @@ from malformed_inputs import falling as curve
 from malformed_inputs import line
 
 import bayeslaw as bl
-from bayeslaw import inference, plots
-from bayeslaw.catalogue import parse_toml
-from bayeslaw.check import from_json
-from bayeslaw.cli import main
-from bayeslaw.evidence import (
+from bayeslaw import plots
+from bayeslaw.cli.main import main
+from bayeslaw.core.check import from_json
+from bayeslaw.data.plausible import directions
+from bayeslaw.data.sizes import check_sizes
+from bayeslaw.forecasts.heldout import log_mean
+from bayeslaw.forecasts.intervals import finite_checks, over_draws
+from bayeslaw.inference import fitting
+from bayeslaw.inference.evidence import (
     CONFLICT,
     distinct_inputs,
     few_inputs,
@@ -27,11 +31,8 @@ from bayeslaw.evidence import (
     refuse_out_of_reach,
     told_parameters,
 )
-from bayeslaw.heldout import log_mean
-from bayeslaw.intervals import finite_checks, over_draws
-from bayeslaw.plausible import directions
-from bayeslaw.pointfit import point_spec
-from bayeslaw.sizes import check_sizes
+from bayeslaw.inference.point_fit import point_spec
+from bayeslaw.law.catalogue import parse_toml
 
 POWER, COMPUTE, CHINCHILLA, GOLD = (
     bl.load_model(n) for n in ("power", "compute", "chinchilla", "gold-likelihood")
@@ -100,9 +101,9 @@ def test_rows_that_no_prior_reaches_are_refused_before_compiling(name, factor, m
 def conflict(spec: bl.Spec, data: xr.Dataset):
     """Return the check that a posterior of these rows would have, without sampling it."""
     spec = bl.resolve(spec, data)
-    from bayeslaw.result import Fit
+    from bayeslaw.inference.fit import Fit
 
-    groups = inference._prior(spec, data, np.random.default_rng(0))
+    groups = fitting._prior(spec, data, np.random.default_rng(0))
     tree = xr.DataTree.from_dict({**groups, "observed_data": data[[spec.output.name]], "constant_data": data.drop_vars(spec.output.name)})  # fmt: skip
     (check,) = prior_conflict(Fit(spec, tree))
     return check

@@ -8,11 +8,11 @@ import xarray as xr
 from conftest import noiseless
 
 import bayeslaw as bl
-from bayeslaw import expression
-from bayeslaw.catalogue import models_folder
-from bayeslaw.gradient import Traced, TracedOps, pull_back
-from bayeslaw.law import derive, evaluate_law, fixed_values, law_inputs, references
-from bayeslaw.priors import draw_priors
+from bayeslaw.inference.autodiff import Traced, TracedOps, pull_back
+from bayeslaw.law import expression
+from bayeslaw.law.catalogue import models_folder
+from bayeslaw.law.evaluate import derive, evaluate_law, fixed_values, law_inputs, references
+from bayeslaw.law.priors import draw_priors
 
 LAWS = sorted(path.stem for path in models_folder().glob("*.toml"))
 EVERY_FUNCTION = (
@@ -40,7 +40,7 @@ def on_pytensor(build):
 
 
 def tensor_ops():
-    from bayeslaw.model import _tensor_ops
+    from bayeslaw.inference.pymc_model import _tensor_ops
 
     return _tensor_ops()
 

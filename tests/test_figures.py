@@ -16,15 +16,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import bayeslaw as bl
-from bayeslaw import axes, plots
-from bayeslaw.colour_panels import views_of
-from bayeslaw.covariance import lengths
-from bayeslaw.density_panels import grid_of, masses
-from bayeslaw.law import derive
-from bayeslaw.mixture import Mixture
-from bayeslaw.panels import plain_inputs
-from bayeslaw.priors import draw_priors
-from bayeslaw.result import make_fit
+from bayeslaw import plots
+from bayeslaw.forecasts.mixture import Mixture
+from bayeslaw.inference.fit import make_fit
+from bayeslaw.law.evaluate import derive
+from bayeslaw.law.priors import draw_priors
+from bayeslaw.observation.discrepancy import lengths
+from bayeslaw.plots import style
+from bayeslaw.plots.colour_panels import views_of
+from bayeslaw.plots.density_panels import grid_of, masses
+from bayeslaw.plots.panels import plain_inputs
 
 LONG = """
 title  = "loss from parameters, tokens and the shape of the network, a law that has one more input than most others have"
@@ -243,8 +244,8 @@ def test_few_and_many_curves(runs):
     labels = figure.legends[0].get_texts() if figure.legends else []
     assert any("24 of 30 runs" in t.get_text() for t in labels) == (runs == 30)
     coloured = [line.get_color() for line in plots.plot_residuals(fit, found=[]).axes[0].get_lines()]
-    named = [c for c in coloured if c in axes.COLOURS]
-    assert len(named) == len(set(named)) == min(runs, len(axes.COLOURS)), "no colour serves two runs"
+    named = [c for c in coloured if c in style.COLOURS]
+    assert len(named) == len(set(named)) == min(runs, len(style.COLOURS)), "no colour serves two runs"
 
 
 # ---- what is summed out on a grid
@@ -319,7 +320,7 @@ def test_a_law_of_parameters_and_tokens_is_drawn_over_compute(two):
 
 def test_two_other_inputs_are_drawn_one_over_the_other():
     document = LONG.replace('"params"', '"width"').replace('"tokens"', '"depth"')
-    from bayeslaw.catalogue import parse_toml
+    from bayeslaw.law.catalogue import parse_toml
 
     spec = parse_toml(document, "long")
     views = views_of(spec, ["N", "D"])
@@ -350,7 +351,7 @@ def test_three_inputs_have_a_line_a_target(long):
     left, right = plots.plot_forecast(long, fc, found=[]).axes[:2]
     assert left.get_xlabel().startswith("fitted")
     labels = [t.get_text().replace("\xa0", " ") for t in right.get_yticklabels()]
-    assert labels[0].startswith(f"N = {axes.short(float(fc['N'][0]))}, D")
+    assert labels[0].startswith(f"N = {style.short(float(fc['N'][0]))}, D")
     numbers = [t.get_text() for t in right.child_axes[0].get_yticklabels()]
     run = fc.sel(kind="run")
     for t, text in enumerate(numbers):
@@ -465,7 +466,7 @@ def test_studies_with_long_names():
     ],
 )
 def test_texts_break_into_lines(text, width, lines):
-    assert axes.wrapped(text, width).split("\n") == lines
+    assert style.wrapped(text, width).split("\n") == lines
 
 
 @pytest.mark.parametrize(
@@ -478,15 +479,15 @@ def test_texts_break_into_lines(text, width, lines):
     ],
 )
 def test_small_panels_have_few_round_ticks(low, high, ticks):
-    found = axes.few_ticks(low, high)
+    found = style.few_ticks(low, high)
     assert len(found) <= 4
     assert set(np.round(ticks, 9)) <= set(np.round(found, 9))
 
 
 def test_a_dollar_sign_is_escaped_once():
-    assert axes.plain(axes.plain("a $x$")) == r"a \$x\$"
+    assert style.plain(style.plain("a $x$")) == r"a \$x\$"
 
 
 def test_long_names_lose_their_middle():
-    assert axes.abridged("transformer-100M-seed7", 13) == "transf…-seed7"
-    assert axes.abridged("short", 13) == "short"
+    assert style.abridged("transformer-100M-seed7", 13) == "transf…-seed7"
+    assert style.abridged("short", 13) == "short"

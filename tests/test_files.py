@@ -20,9 +20,9 @@ from matplotlib.figure import Figure
 
 import bayeslaw as bl
 from bayeslaw import plots
-from bayeslaw.files import write_bytes, write_study, write_text
-from bayeslaw.nuts import _settle_compiledir
-from bayeslaw.page import Section, write_page
+from bayeslaw.core.files import write_bytes, write_study, write_text
+from bayeslaw.inference.nuts import _settle_compiledir
+from bayeslaw.reports.page import Section, write_page
 
 LONG = 300 * "n"
 
@@ -60,9 +60,9 @@ FULL = """
     import bayeslaw as bl
     from matplotlib.figure import Figure
     from bayeslaw import plots
-    from bayeslaw.cli import main
-    from bayeslaw.files import write_study, write_text
-    from bayeslaw.page import Section, write_page
+    from bayeslaw.cli.main import main
+    from bayeslaw.core.files import write_study, write_text
+    from bayeslaw.reports.page import Section, write_page
 
     folder, path, table = map(pathlib.Path, sys.argv[1:])
     fit, study = bl.load_fit(path), xr.Dataset({"a": ("t", np.arange(9999.0))})
@@ -187,7 +187,7 @@ def test_a_long_name_is_written_and_a_longer_one_refused(fit, tmp_path, kind):
 def test_neither_a_home_nor_a_temporary_folder_is_needed(table, tmp_path):
     code = """
         import sys
-        from bayeslaw.cli import main
+        from bayeslaw.cli.main import main
 
         table, folder = sys.argv[1:]
         for words in (
@@ -231,7 +231,7 @@ THIRDS = {"savefig", "to_csv", "to_netcdf", "to_parquet", "to_html", "dump"}
 
 def test_only_one_module_writes_files():
     """Whatever is written goes through `write_bytes`: tables and fits as bytes, figures into a buffer."""
-    for path in Path(bl.__file__).parent.glob("*.py"):
+    for path in Path(bl.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if path.stem == "files" or not isinstance(node, ast.Call):
                 continue

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from bayeslaw import forest as forest_module
-from bayeslaw.forest import Forest, draw_states, leave_one_out, log_density
+from bayeslaw.observation import run_tree as forest_module
+from bayeslaw.observation.run_tree import Forest, draw_states, leave_one_out, log_density
 
 DRAWS = 3
 DATA = ("residual", "scale", "length", "sigma", "error", "parent", "gap")
@@ -218,7 +218,7 @@ def operation():
     import pytensor
     import pytensor.tensor as pt
 
-    from bayeslaw.sloped import sloped_log_density
+    from bayeslaw.inference.pytensor_op import sloped_log_density
 
     kinds = (pt.dvector, pt.dscalar, pt.dscalar, pt.dscalar, pt.dvector, pt.lvector, pt.dvector)
     inputs = [kind(name) for kind, name in zip(kinds, DATA, strict=True)]
@@ -299,7 +299,7 @@ def test_gradients_go_no_further():
     import pytensor.tensor as pt
     from pytensor.gradient import DisconnectedInputError, NullTypeGradError
 
-    from bayeslaw.sloped import sloped_log_density
+    from bayeslaw.inference.pytensor_op import sloped_log_density
 
     x, gap = pt.dscalar("x"), pt.dvector("gap")
     value = sloped_log_density("forest", pt.ones(3), x, 1.0, 1.0, pt.zeros(3), np.array([-1.0, 0, 1]), gap)
@@ -310,7 +310,7 @@ def test_gradients_go_no_further():
 
 
 def test_wrong_ranks_are_refused():
-    from bayeslaw.sloped import sloped_log_density
+    from bayeslaw.inference.pytensor_op import sloped_log_density
 
     with pytest.raises(TypeError, match="ranks"):
         sloped_log_density("forest", *[np.ones(2)] * 7)
@@ -331,7 +331,7 @@ def toy(n, seed=0):
 def toy_model(data):
     import pymc as pm
 
-    from bayeslaw.sloped import sloped_log_density
+    from bayeslaw.inference.pytensor_op import sloped_log_density
 
     with pm.Model() as model:
         given = {name: pm.Data(name, value) for name, value in data.items()}

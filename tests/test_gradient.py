@@ -7,10 +7,10 @@ import pytest
 from conftest import noiseless
 
 import bayeslaw as bl
-from bayeslaw import expression, functions
-from bayeslaw.gradient import Traced, TracedOps, pull_back
-from bayeslaw.law import evaluate_law, law_inputs
-from bayeslaw.priors import draw_priors
+from bayeslaw.inference.autodiff import Traced, TracedOps, pull_back
+from bayeslaw.law import expression, schedule_inputs
+from bayeslaw.law.evaluate import evaluate_law, law_inputs
+from bayeslaw.law.priors import draw_priors
 
 POINTS = {"a": np.array([[0.4], [0.9], [0.7]]), "b": np.array([[1.3], [0.6], [0.2]])}
 LAWS = (
@@ -107,7 +107,7 @@ def test_numpy_numbers_stand_on_either_side():
 
 def test_the_annealing_area_has_its_gradient():
     schedule = bl.parse_schedule("cosine(peak=2e-4, end=0, warmup=500, total=20000, hold=true)")
-    area, spread = functions.FUNCTIONS["annealing_area"], (0.95, 0.9998)
+    area, spread = schedule_inputs.FUNCTIONS["annealing_area"], (0.95, 0.9998)
     prepared = area.prepare(schedule, np.array([5000, 10000, 20000]), spread)
     lam = {"lam": np.array([[0.96], [0.99], [0.9995]])}
     exact, numeric = gradients(

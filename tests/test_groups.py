@@ -8,7 +8,11 @@ from conftest import noiseless
 from scipy.special import expit, logit
 
 import bayeslaw as bl
-from bayeslaw.groups import (
+from bayeslaw.inference.pymc_model import build_model
+from bayeslaw.law.parse import SPREAD_90
+from bayeslaw.law.priors import link_normal
+from bayeslaw.observation.base import NUMPY, observed_rows
+from bayeslaw.observation.pooling import (
     by_row,
     centring,
     directions,
@@ -19,10 +23,6 @@ from bayeslaw.groups import (
     score_sizes,
     scores_from,
 )
-from bayeslaw.model import build_model
-from bayeslaw.observation import NUMPY, observed_rows
-from bayeslaw.priors import link_normal
-from bayeslaw.reading import SPREAD_90
 
 POOLED = {"level": "family", "floor": "family"}
 SPEC = bl.change(bl.load_model("compute"), pool=POOLED)
@@ -163,7 +163,7 @@ def test_pooling_what_is_none_is_refused():
 def test_the_spreads_prior_can_be_stated():
     import copy
 
-    from bayeslaw.reading import parse_spec
+    from bayeslaw.law.parse import parse_spec
 
     document = copy.deepcopy(dict(SPEC.document))
     document["parameters"]["level"]["spread"] = [0.1, 0.4]

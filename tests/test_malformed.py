@@ -96,15 +96,17 @@ from malformed_inputs import (
     with_starts,
     zipped,
 )
+from matplotlib.figure import Figure
 
 import bayeslaw as bl
-from bayeslaw import expression, nuts
-from bayeslaw.catalogue import MAX_BYTES
-from bayeslaw.check import from_json
-from bayeslaw.counts import MOST_K
-from bayeslaw.files import check_folder, check_place, make_folder
-from bayeslaw.reporting import read_study
-from bayeslaw.schedules import MAX_STEPS
+from bayeslaw.core.check import from_json
+from bayeslaw.core.files import check_folder, check_place, make_folder
+from bayeslaw.data.pass_at_k import MOST_K
+from bayeslaw.inference import nuts
+from bayeslaw.law import expression
+from bayeslaw.law.catalogue import MAX_BYTES
+from bayeslaw.law.schedules import MAX_STEPS
+from bayeslaw.reports.build import read_study
 
 OURS = "^model 'mine', "
 SPREAD = pd.DataFrame({
@@ -829,7 +831,7 @@ CASES = [
     ("plot: no back-test", "refused", lambda g: bl.plots.plot_backtest(g.power.data), ["must be what backtest"]),
     ("plot: no stability", "refused", lambda g: bl.plots.plot_stability(g.power.data), ["plot_stability"]),
     ("plot: no stability by k", "refused", lambda g: bl.plots.plot_by_k(g.power.data), ["plot_by_k"]),
-    ("plot: a figure's name", "refused", lambda g: bl.plots.save(bl.plots.Figure(), g.folder / "a.jpg"), ["ends in"]),
+    ("plot: a figure's name", "refused", lambda g: bl.plots.save(Figure(), g.folder / "a.jpg"), ["ends in"]),
     ("group: of a law that is not pooled", "refused", forecasts({"x": [1e7]}, fit="power", group={"family": "a"}), ["group"]),
     ("group: a new one of a law that is not pooled", "refused", forecasts({"x": [1e7]}, fit="power", new_group=True), ["new_group"]),
     ("summary: no fit", "refused", lambda g: bl.summary("fit.nc"), ["found 'fit.nc'"]),
@@ -992,7 +994,7 @@ def given(fits, place, tmp_path, monkeypatch):
         pytest.fail("work began")
 
     monkeypatch.chdir(place)
-    monkeypatch.setattr("bayeslaw.inference._posterior", never)
+    monkeypatch.setattr("bayeslaw.inference.fitting._posterior", never)
     return SimpleNamespace(**fits, place=place, folder=tmp_path, patch=monkeypatch, never=never)
 
 

@@ -12,7 +12,10 @@ import xarray as xr
 from conftest import PUBLISHED_SCHEDULES, handmade, noiseless
 
 import bayeslaw as bl
-from bayeslaw import backtesting, inference, plots, spans, stacking
+from bayeslaw import plots
+from bayeslaw.inference import fitting
+from bayeslaw.studies import backtest, stacking
+from bayeslaw.studies.stability import study
 
 ODD = {
     "list": [], "dict": {}, "none": None, "three": 3, "text": "x", "nan": float("nan"), "object": object(),
@@ -99,14 +102,14 @@ def nothing_is_sampled(monkeypatch):
     def stop(*_, **__):
         raise bl.InputError("far enough")
 
-    monkeypatch.setattr(inference, "_posterior", stop)
-    monkeypatch.setattr("bayeslaw.nuts.compile_model", stop)
+    monkeypatch.setattr(fitting, "_posterior", stop)
+    monkeypatch.setattr("bayeslaw.inference.nuts.compile_model", stop)
     monkeypatch.setattr(stacking, "_record", lambda *_: (-1.0, ""))
-    monkeypatch.setattr(spans, "Study", stop)
-    monkeypatch.setattr(backtesting, "fit", stop)
-    monkeypatch.setattr("bayeslaw.comparison.leave_one_out", stop)
-    monkeypatch.setattr("bayeslaw.reporting._sections", lambda *_: [])
-    monkeypatch.setattr("bayeslaw.page._png", lambda _: b"")
+    monkeypatch.setattr(study, "Study", stop)
+    monkeypatch.setattr(backtest, "fit", stop)
+    monkeypatch.setattr("bayeslaw.studies.compare.leave_one_out", stop)
+    monkeypatch.setattr("bayeslaw.reports.build._sections", lambda *_: [])
+    monkeypatch.setattr("bayeslaw.reports.page._png", lambda _: b"")
 
 
 @pytest.mark.parametrize(("name", "parameter"), CASES, ids=[" ".join(case) for case in CASES])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, rosen, rosen_der
 
-from bayeslaw.optimize import minimize_many
+from bayeslaw.inference.batch_lbfgs import minimize_many
 
 UNBOUNDED = (np.full(2, -np.inf), np.full(2, np.inf))
 

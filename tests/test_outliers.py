@@ -9,9 +9,9 @@ import xarray as xr
 from conftest import shared
 
 import bayeslaw as bl
-from bayeslaw.discrepancy import discrepancy_checks
-from bayeslaw.inference import settle_outliers
-from bayeslaw.shifts import BENT, COLUMN
+from bayeslaw.assess.discrepancy_checks import discrepancy_checks
+from bayeslaw.inference.fitting import settle_outliers
+from bayeslaw.observation.shifts import BENT, COLUMN
 
 NOISE = 0.01
 POWER, CHINCHILLA = bl.load_model("power"), bl.load_model("chinchilla")

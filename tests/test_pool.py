@@ -13,19 +13,19 @@ from malformed_inputs import equal
 from malformed_inputs import graded as counts
 
 import bayeslaw as bl
-from bayeslaw import cases
-from bayeslaw.check import from_json
-from bayeslaw.groups import group_labels, row_groups, score_name, score_sizes
-from bayeslaw.heldout import held_out
-from bayeslaw.inference import _prior, _replicated
-from bayeslaw.law import derive
-from bayeslaw.membership import seen_groups
-from bayeslaw.model import model_data
-from bayeslaw.observation import observed_rows
-from bayeslaw.priors import draw_priors
-from bayeslaw.report_text import python_commands, shell_commands
-from bayeslaw.result import make_fit, row_names
-from bayeslaw.uncertainty import split
+from bayeslaw.core.check import from_json
+from bayeslaw.forecasts.heldout import held_out
+from bayeslaw.forecasts.membership import seen_groups
+from bayeslaw.forecasts.variance import split
+from bayeslaw.inference.fit import make_fit, row_names
+from bayeslaw.inference.fitting import _prior, _replicated
+from bayeslaw.inference.pymc_model import model_data
+from bayeslaw.law.evaluate import derive
+from bayeslaw.law.priors import draw_priors
+from bayeslaw.observation.base import observed_rows
+from bayeslaw.observation.pooling import group_labels, row_groups, score_name, score_sizes
+from bayeslaw.reports import cases
+from bayeslaw.reports.wording import python_commands, shell_commands
 
 TWO = ["benchmark", "difficulty"]
 COMPUTE, ANNEALING = bl.load_model("compute"), bl.load_model("annealing")

@@ -15,15 +15,15 @@ from conftest import TRUTHS, handmade, noiseless
 from matplotlib.figure import Figure
 
 import bayeslaw as bl
-from bayeslaw import cases
-from bayeslaw.check import Check, to_json
-from bayeslaw.cli import main
-from bayeslaw.mixture import Mixture
-from bayeslaw.page import linked, show
-from bayeslaw.report_decision import apart, decisions
-from bayeslaw.report_text import failed, verdict_status
-from bayeslaw.result import make_fit
-from bayeslaw.uncertainty import split
+from bayeslaw.cli.main import main
+from bayeslaw.core.check import Check, to_json
+from bayeslaw.forecasts.mixture import Mixture
+from bayeslaw.forecasts.variance import split
+from bayeslaw.inference.fit import make_fit
+from bayeslaw.reports import cases
+from bayeslaw.reports.decision import apart, decisions
+from bayeslaw.reports.page import linked, show
+from bayeslaw.reports.wording import failed, verdict_status
 
 SCRIPT = "<script>alert(1)</script>"
 SECTIONS = ("Forecast", "Can it be trusted?", "Data", "Priors", "Fits", "Checks", "Residuals", "Stability", "Comparison",
@@ -338,7 +338,7 @@ def test_nothing_is_left_behind_when_writing_fails(compute, no_point, tmp_path, 
     def full(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("bayeslaw.files.os.replace", full)
+    monkeypatch.setattr("bayeslaw.core.files.os.replace", full)
     with pytest.raises(bl.InputError, match="no space left"):
         bl.report(compute, tmp_path / "report.html")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]

@@ -8,7 +8,7 @@ import pytest
 from conftest import PUBLISHED_SCHEDULES, shared
 
 import bayeslaw as bl
-from bayeslaw import functions
+from bayeslaw.law import schedule_inputs
 
 COSINE, CONSTANT = (bl.parse_schedule(PUBLISHED_SCHEDULES[n]) for n in ("cosine_20000", "constant_20000"))
 WARMUP = "peak=3e-4, warmup=2160"
@@ -35,7 +35,7 @@ def test_areas_at_the_end_are_the_published_ones(schedule, s1, s2):
     end = np.array([20000])
     assert schedule.total == 20000
     assert schedule.area(end)[0] == pytest.approx(s1, rel=1e-12)
-    assert functions.annealing_area(schedule, end, 0.999)[0] == pytest.approx(s2, rel=5e-7, abs=1e-15)
+    assert schedule_inputs.annealing_area(schedule, end, 0.999)[0] == pytest.approx(s2, rel=5e-7, abs=1e-15)
 
 
 def test_the_area_follows_its_recursion():
@@ -47,13 +47,15 @@ def test_the_area_follows_its_recursion():
         momentum = 0.9 * momentum + fall
         total += momentum
         by_hand.append(total)
-    np.testing.assert_allclose(functions.annealing_area(schedule, np.arange(301), 0.9), by_hand, rtol=1e-12)
+    np.testing.assert_allclose(
+        schedule_inputs.annealing_area(schedule, np.arange(301), 0.9), by_hand, rtol=1e-12
+    )
     assert (np.asarray(by_hand)[:201] == 0).all()
 
 
 def test_a_second_warm_up_lowers_the_area():
     up = bl.parse_schedule("points(steps=[0, 100, 200, 300], lr=[1e-3, 1e-4, 1e-3, 1e-3])")
-    area = functions.annealing_area(up, np.arange(301), 0.95)
+    area = schedule_inputs.annealing_area(up, np.arange(301), 0.95)
     assert area[100] > 0
     assert abs(area[300]) < 0.1 * area[100]
 
@@ -63,22 +65,22 @@ def test_a_second_warm_up_lowers_the_area():
 def test_interpolated_areas_agree_with_the_recursion(text, lam):
     schedule = bl.parse_schedule(text)
     steps = np.arange(schedule.warmup, schedule.total + 1, 128)
-    area = functions.FUNCTIONS["annealing_area"]
+    area = schedule_inputs.FUNCTIONS["annealing_area"]
     spread = (0.95, 0.9998)
     found = area.evaluate(lam, area.prepare(schedule, steps, spread), spread, np)
-    exact = functions.annealing_area(schedule, steps, lam)
+    exact = schedule_inputs.annealing_area(schedule, steps, lam)
     # A decay of a few steps, or none, is the hardest to interpolate.
     tolerance = 1e-8 if text.startswith(("cosine", "constant")) else 1e-7
     np.testing.assert_allclose(found, exact, rtol=tolerance, atol=1e-8 * tolerance * exact.max() + 1e-16)
 
 
 def test_an_area_is_evaluated_for_many_draws_at_once():
-    area, spread = functions.FUNCTIONS["annealing_area"], (0.95, 0.9998)
+    area, spread = schedule_inputs.FUNCTIONS["annealing_area"], (0.95, 0.9998)
     steps = np.array([5000, 10000, 20000])
     prepared = area.prepare(COSINE, steps, spread)
     found = area.evaluate(np.array([[0.96], [0.999]]), prepared, spread, np)
     assert found.shape == (2, 3)
-    np.testing.assert_allclose(found[1], functions.annealing_area(COSINE, steps, 0.999), rtol=1e-8)
+    np.testing.assert_allclose(found[1], schedule_inputs.annealing_area(COSINE, steps, 0.999), rtol=1e-8)
 
 
 @pytest.mark.parametrize("size", ["25M", "100M"])

@@ -15,8 +15,8 @@ import xarray as xr
 from conftest import TRUTHS, handmade
 
 import bayeslaw as bl
-from bayeslaw import shown
-from bayeslaw.text import summary_text
+from bayeslaw.reports import shown
+from bayeslaw.reports.terminal import summary_text
 
 SCRIPT = "<script>alert(1)</script>"
 SCORES = xr.Dataset({"log_score_joint": (("law", "window"), np.zeros((2, 3)))}, {"law": ["a", "b"]})
@@ -132,16 +132,16 @@ def test_a_damaged_fit_is_shown_all_the_same(compute, kind):
 
 
 def test_a_broken_renderer_breaks_no_repr(compute, mixture, monkeypatch):
-    monkeypatch.setitem(sys.modules, "bayeslaw.shown", SimpleNamespace())
-    assert repr(compute).startswith("<bayeslaw.result.Fit object") and compute._repr_html_() is None
-    assert repr(mixture).startswith("<bayeslaw.mixture.Mixture object")
+    monkeypatch.setitem(sys.modules, "bayeslaw.reports.shown", SimpleNamespace())
+    assert repr(compute).startswith("<bayeslaw.inference.fit.Fit object") and compute._repr_html_() is None
+    assert repr(mixture).startswith("<bayeslaw.forecasts.mixture.Mixture object")
 
 
 def test_text_needs_no_figures():
     """What `shown` imports as it loads draws nothing: Matplotlib waits for a notebook."""
     source = ast.parse(Path(shown.__file__).read_text(encoding="utf-8"))
     loaded = {node.module for node in source.body if isinstance(node, ast.ImportFrom)}
-    assert "bayeslaw.page" in loaded
+    assert "bayeslaw.reports.page" in loaded
     assert not {name for name in loaded if re.search(r"matplotlib|plots|panels|axes", name)}
 
 

@@ -10,10 +10,10 @@ from conftest import TRUTHS, noiseless
 from malformed_inputs import MINE, edited, with_area, with_simplex
 
 import bayeslaw as bl
-from bayeslaw.catalogue import models_folder, parse_toml
-from bayeslaw.law import derive
-from bayeslaw.priors import draw_priors
-from bayeslaw.reading import parse_spec
+from bayeslaw.law.catalogue import models_folder, parse_toml
+from bayeslaw.law.evaluate import derive
+from bayeslaw.law.parse import parse_spec
+from bayeslaw.law.priors import draw_priors
 
 FILES = sorted(models_folder().glob("*.toml"))
 

@@ -11,11 +11,11 @@ import xarray as xr
 from click.testing import CliRunner
 
 import bayeslaw as bl
-from bayeslaw import cli
-from bayeslaw.spans import write_stability
-from bayeslaw.text import stability_text
-from bayeslaw.verdicts import judge_claim
-from bayeslaw.window_fits import neighbours_noise
+from bayeslaw.cli.main import main
+from bayeslaw.reports.terminal import stability_text
+from bayeslaw.studies.stability.fits import neighbours_noise
+from bayeslaw.studies.stability.study import write_stability
+from bayeslaw.studies.stability.verdicts import judge_claim
 
 SMALL = {"draws": 200, "tune": 300, "chains": 2, "seed": 1, "progress": False}
 X = np.geomspace(1e18, 1e23, 40)
@@ -154,7 +154,7 @@ def test_command_line(tmp_path):
     ladder().to_csv(table, index=False)
     few = ["--fix", "floor=0", "--every", "2.5", "--draws", "200", "--tune", "300", "--chains", "2"]
     result = CliRunner().invoke(
-        cli.main,
+        main.main,
         ["stability", "power", str(table), "--along", "x", "-o", str(out), "--plot", str(figure), *few],
     )
     assert result.exit_code in (0, 1), result.output

@@ -13,11 +13,11 @@ from conftest import noiseless
 from scipy.special import logsumexp
 
 import bayeslaw as bl
-from bayeslaw.check import from_json
-from bayeslaw.heldout import held_out
-from bayeslaw.mixture import law_share, mixed
-from bayeslaw.stacking import _blocks, stacking_weights, unfrozen
-from bayeslaw.targets import forecast_inputs
+from bayeslaw.core.check import from_json
+from bayeslaw.forecasts.heldout import held_out
+from bayeslaw.forecasts.mixture import law_share, mixed
+from bayeslaw.forecasts.targets import forecast_inputs
+from bayeslaw.studies.stacking import _blocks, stacking_weights, unfrozen
 
 FAST = {"draws": 200, "tune": 300, "chains": 2, "progress": False}
 SCORES = xr.Dataset({"log_score_joint": (("law", "window"), np.zeros((1, 3)))})
@@ -176,7 +176,9 @@ def test_a_mixtures_forecast_is_drawn_with_its_laws(mixture, fits, fc):
 
 def test_laws_of_different_inputs_share_no_figure(mixture, fits, fc, monkeypatch):
     first = fits["power"].spec
-    monkeypatch.setattr("bayeslaw.plots.plain_inputs", lambda spec: ["x"] if spec == first else ["N", "D"])
+    monkeypatch.setattr(
+        "bayeslaw.plots.fit.plain_inputs", lambda spec: ["x"] if spec == first else ["N", "D"]
+    )
     with pytest.raises(bl.InputError, match="different inputs"):
         bl.plots.plot_forecast(mixture, fc, found=[])
 

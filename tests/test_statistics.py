@@ -7,14 +7,15 @@ import pytest
 from conftest import TRAINING_SCHEDULES, TRUTHS, noiseless, shared
 
 import bayeslaw as bl
-from bayeslaw import nuts, priors
-from bayeslaw.expression import evaluate
-from bayeslaw.families import observation_of
-from bayeslaw.law import derive, law_inputs
-from bayeslaw.model import build_model
-from bayeslaw.observation import NUMPY, make_rows
-from bayeslaw.result import law_on_scale
-from bayeslaw.spec import FAMILIES
+from bayeslaw.inference import nuts
+from bayeslaw.inference.fit import law_on_scale
+from bayeslaw.inference.pymc_model import build_model
+from bayeslaw.law import priors
+from bayeslaw.law.evaluate import derive, law_inputs
+from bayeslaw.law.expression import evaluate
+from bayeslaw.law.spec import FAMILIES
+from bayeslaw.observation.base import NUMPY, make_rows
+from bayeslaw.observation.registry import observation_of
 
 
 def point(fit) -> dict[str, float]:

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, Phase, given, reject, settings
 from hypothesis import strategies as st
 
 import bayeslaw as bl
-from bayeslaw.catalogue import parse_toml
-from bayeslaw.files import write_study
-from bayeslaw.reporting import read_study
-from bayeslaw.result import content_hash, data_hash
-from bayeslaw.storage import MISSING, as_text, storable
+from bayeslaw.core.files import write_study
+from bayeslaw.core.storage import MISSING, as_text, storable
+from bayeslaw.inference.fit import content_hash, data_hash
+from bayeslaw.law.catalogue import parse_toml
+from bayeslaw.reports.build import read_study
 
 LAW = """
 title = "a slope of known steepness: one free parameter, fitted from one start"

@@ -16,13 +16,13 @@ from conftest import shared
 from malformed_inputs import CSV, GOLD_LONG, RENAMED, TEXT, VALUES, counts, curve, row_of, runs
 
 import bayeslaw as bl
-from bayeslaw.check import from_json
-from bayeslaw.cli import main
-from bayeslaw.errors import did_you_mean
-from bayeslaw.filters import keep
-from bayeslaw.frames import load_frame
-from bayeslaw.repeats import near_steps
-from bayeslaw.result import row_names
+from bayeslaw.cli.main import main
+from bayeslaw.core.check import from_json
+from bayeslaw.core.errors import did_you_mean
+from bayeslaw.data.filters import keep
+from bayeslaw.data.frames import load_frame
+from bayeslaw.data.repeats import near_steps
+from bayeslaw.inference.fit import row_names
 
 COMPUTE, CHINCHILLA, ANNEALING, GOLD, POWER = (
     bl.load_model(n) for n in ("compute", "chinchilla", "annealing", "gold-likelihood", "power")

@@ -8,10 +8,10 @@ import pytest
 from conftest import shared
 
 import bayeslaw as bl
-from bayeslaw.check import from_json
-from bayeslaw.columns import rename_columns
-from bayeslaw.filters import keep
-from bayeslaw.gold import gold_covariates
+from bayeslaw.core.check import from_json
+from bayeslaw.data.columns import rename_columns
+from bayeslaw.data.filters import keep
+from bayeslaw.data.gold import gold_covariates
 
 COMPUTE, CHINCHILLA, GOLD = (bl.load_model(n) for n in ("compute", "chinchilla", "gold-likelihood"))
 RUNS = pd.DataFrame({"params": [1e8, 2e8, 4e8], "tokens": [1e9, 3e9, 5e9], "loss": [4.0, 3.5, 3.1]})

@@ -11,10 +11,10 @@ import pytest
 from scipy.stats import multivariate_normal
 
 import bayeslaw as bl
-from bayeslaw import forest_slopes
-from bayeslaw.check import from_json
-from bayeslaw.observation import NUMPY, Rows
-from bayeslaw.trajectories import grow, trajectories
+from bayeslaw.core.check import from_json
+from bayeslaw.observation import run_tree_grad
+from bayeslaw.observation.base import NUMPY, Rows
+from bayeslaw.observation.runs import grow, trajectories
 
 SPEC = bl.load_model("annealing")
 SCALE, LENGTH, SIGMA = 0.02, 0.3, 0.01
@@ -22,7 +22,7 @@ SCALE, LENGTH, SIGMA = 0.02, 0.3, 0.01
 
 def _evaluate(name, *inputs):
     assert name == "forest"
-    return forest_slopes.evaluate(*(np.asarray(v) for v in inputs))[0]
+    return run_tree_grad.evaluate(*(np.asarray(v) for v in inputs))[0]
 
 
 OPS = SimpleNamespace(**vars(NUMPY), sloped=_evaluate)
@@ -250,7 +250,7 @@ def test_a_fit_of_branching_curves():
     loss = 3 + 0.001 * np.arange(40)
     frame = pd.DataFrame({"run": np.repeat(list(text), 20), "step": np.tile(steps, 2), "loss": loss})
     data = bl.read_curves(frame, SPEC, text)
-    from bayeslaw.law import evaluate_law, law_inputs
+    from bayeslaw.law.evaluate import evaluate_law, law_inputs
 
     frozen = bl.resolve(SPEC, data)
     truth = bl.to_sampling(frozen, {"L0": 2.6, "A": 0.45, "alpha": 0.5, "C": 0.4, "lam": 0.999})

@@ -16,8 +16,8 @@ import pandas as pd
 import xarray as xr
 
 import bayeslaw as bl
-from bayeslaw.heldout import held_out
-from bayeslaw.priors import draw_priors
+from bayeslaw.forecasts.heldout import held_out
+from bayeslaw.law.priors import draw_priors
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 TRAINING = {

@@ -19,8 +19,8 @@ import xarray as xr
 from extrapolation import DATA
 
 import bayeslaw as bl
-from bayeslaw.inference import settle_outliers
-from bayeslaw.shifts import BENT, COLUMN
+from bayeslaw.inference.fitting import settle_outliers
+from bayeslaw.observation.shifts import BENT, COLUMN
 
 ROWS = (15, 25, 60)
 LAWS = {1: "power", 2: "chinchilla"}

@@ -15,8 +15,8 @@ import pandas as pd
 from extrapolation import DATA
 
 import bayeslaw as bl
-from bayeslaw.law import derive
-from bayeslaw.priors import draw_priors
+from bayeslaw.law.evaluate import derive
+from bayeslaw.law.priors import draw_priors
 
 EXPONENTS = {"power": ("alpha",), "broken-power": ("before", "after"), "sigmoid-power": ("alpha",)}
 SAME_SCHEDULE = ("constant_24000", "constant_72000")

@@ -15,7 +15,7 @@ import pandas as pd
 from extrapolation import DATA
 
 import bayeslaw as bl
-from bayeslaw.spans import unclean
+from bayeslaw.studies.stability.study import unclean
 
 K = (1, 4, 16, 64, 128)
 CLAIMS = {"compute": 1.5, "params-tokens": 2.5, "gold-likelihood": 5.0}

@@ -19,8 +19,8 @@ import pandas as pd
 import pymc as pm
 
 import bayeslaw as bl
-from bayeslaw import nuts
-from bayeslaw.model import build_model, model_data
+from bayeslaw.inference import nuts
+from bayeslaw.inference.pymc_model import build_model, model_data
 
 CUTS = (0, 1e18, 1e19, 1e20, 3e20, 1e21)
 

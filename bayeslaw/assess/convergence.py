@@ -1,0 +1,100 @@
+"""Whether the sampler did its work: R-hat, effective sample sizes, divergences, BFMI."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.core.check import Check
+from bayeslaw.inference.fit import Fit
+
+MAX_RHAT = 1.01
+MIN_ESS = 400.0
+MIN_BFMI = 0.3
+SAMPLER_CHECKS = ("rhat", "ess-bulk", "ess-tail", "divergences", "bfmi")
+"""What `sampler_checks` checks; any other check that fails is no fault of the sampler."""
+
+
+def convergence(draws: xr.Dataset) -> dict[str, dict[str, float]]:
+    """R-hat and effective sample sizes of every parameter, by ArviZ."""
+    import arviz_stats as azs
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = {
+            "rhat": azs.rhat(draws),
+            "ess_bulk": azs.ess(draws, method="bulk"),
+            "ess_tail": azs.ess(draws, method="tail"),
+        }
+    return {key: {str(n): float(v) for n, v in values.items()} for key, values in found.items()}
+
+
+def sampler_checks(fit: Fit) -> list[Check]:
+    """Check the sampler alone: R-hat, effective sample sizes, divergences, BFMI.
+
+    Parameters
+    ----------
+    fit : Fit
+        With method "nuts".
+
+    Returns
+    -------
+    list of Check
+    """
+    # What follows from fixed parameters alone does not move, as it should not.
+    still = [n for n in fit.spec.derived if n in fit.draws and float(fit.draws[n].std()) == 0.0]
+    per = convergence(fit.draws.drop_vars(still))
+    stats = fit.tree["sample_stats"].to_dataset()
+    out = []
+    for key, bound, sign, worst in (
+        ("rhat", MAX_RHAT, 1, max),
+        ("ess_bulk", MIN_ESS, -1, min),
+        ("ess_tail", MIN_ESS, -1, min),
+    ):
+        # A parameter that never moved has no R-hat: that is a failure too.
+        values = {n: (v if np.isfinite(v) else np.inf * sign) for n, v in per[key].items()}
+        name = worst(values, key=values.get)
+        value = values[name]
+        failed = value * sign > bound * sign
+        wanted = f"at most {bound:g}" if sign > 0 else f"at least {bound:g}"
+        advice = "; run longer (more draws and tune), or fix what the data cannot tell" if failed else ""
+        label = {"rhat": "R-hat", "ess_bulk": "bulk ESS", "ess_tail": "tail ESS"}[key]
+        out.append(
+            Check(
+                key.replace("_", "-"),
+                "fail" if failed else "ok",
+                value,
+                f"Worst {label} {value:.{3 if sign > 0 else 0}f} ({name}), wanted {wanted}{advice}.",
+            )
+        )
+    diverging = int(stats["diverging"].sum())
+    advice = (
+        "; the posterior is not fully explored: raise target_accept (0.99), or fix what the data cannot tell"
+        if diverging
+        else ""
+    )
+    out.append(
+        Check(
+            "divergences",
+            "fail" if diverging else "ok",
+            float(diverging),
+            f"{diverging} divergent transition(s), wanted none{advice}.",
+        )
+    )
+    return [*out, _bfmi(stats["energy"].values)]
+
+
+def _bfmi(energy: np.ndarray) -> Check:
+    value = float(
+        (np.square(np.diff(energy, axis=1)).mean(axis=1) / np.maximum(energy.var(axis=1), 1e-300)).min()
+    )
+    failed = value < MIN_BFMI
+    advice = "; the tails are badly explored: tighten a prior" if failed else ""
+    return Check(
+        "bfmi",
+        "fail" if failed else "ok",
+        value,
+        f"Lowest BFMI {value:.2f}, wanted at least {MIN_BFMI:g}{advice}.",
+    )

@@ -1,0 +1,122 @@
+"""Checks of a discrepancy: whether the data tell it from the law and from noise, and which rows are out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bayeslaw.core.check import Check
+from bayeslaw.inference.fit import Fit, fit_values, fitted_mean, row_names
+from bayeslaw.law.priors import prior_sd, sampled
+from bayeslaw.observation.base import observed_rows
+from bayeslaw.observation.discrepancy import discrepancy_scale
+from bayeslaw.observation.registry import observation_of
+from bayeslaw.observation.shifts import BENT, COLUMN
+
+UNTOLD = 0.8
+"""Share of the prior's sd from which the data say little of the discrepancy's size."""
+TIED = -0.7
+"""Correlation of log sizes below which discrepancy and run noise are one to the data."""
+_DRAWS = 200
+
+
+def discrepancy_checks(fit: Fit) -> list[Check]:
+    """Check what a fit with a discrepancy can tell apart.
+
+    Parameters
+    ----------
+    fit : Fit
+        With method "nuts".
+
+    Returns
+    -------
+    list of Check
+        ``discrepancy-size`` (is it the prior's?), ``discrepancy-noise``, ``discrepancy-law`` and, where
+        rows have shifts, ``outliers``, or may be a bend, ``bend``; empty without a discrepancy.
+    """
+    if fit.spec.discrepancy is None:
+        return []
+    return [*_size(fit), *_noise(fit), *_law(fit), *_outliers(fit), *_bend(fit)]
+
+
+def _size(fit: Fit) -> list[Check]:
+    parameter = sampled(fit.spec).get("discrepancy_scale")
+    if parameter is None:
+        return []
+    share = float(np.log(fit.draws["discrepancy_scale"].values).std() / prior_sd(parameter))
+    low, high = parameter.prior_90
+    if share < UNTOLD:
+        message = (
+            f"The data say how far the curve wanders from the law ({100 * share:.0f} % of the prior's sd)."
+        )
+        return [Check("discrepancy-size", "ok", share, message)]
+    message = (
+        f"The data cannot tell how far the curve wanders from the law ({100 * share:.0f} % of the prior's sd): intervals "
+        f"beyond the data rest on the prior of its scale, [{low:g}, {high:g}] {parameter.unit}. Fit again with half and twice "
+        "that, change(spec, prior={'discrepancy_scale': (low, high)}), and see whether the decision stands."
+    )
+    return [Check("discrepancy-size", "note", share, message)]
+
+
+def _noise(fit: Fit) -> list[Check]:
+    if "sigma" not in sampled(fit.spec):
+        return []
+    values = fit_values(fit)
+    logs = [np.log(np.ravel(v)) for v in (discrepancy_scale(fit.spec, values), values["sigma"])]
+    if logs[0].std() == 0:
+        return []
+    tie = float(np.corrcoef(*logs)[0, 1])
+    if tie > TIED:
+        return [Check("discrepancy-noise", "ok", tie, f"The data tell the curve's wandering from run noise (correlation {tie:.2f}).")]  # fmt: skip
+    message = (
+        f"The data can hardly tell the curve's wandering from run noise (correlation {tie:.2f}): rows lie too far apart. The "
+        "forecast's run holds for both together; do not read either alone. Repeated runs at the same inputs would tell."
+    )
+    return [Check("discrepancy-noise", "note", tie, message)]
+
+
+def _law(fit: Fit) -> list[Check]:
+    """Compare what is known of the law's value with what is known of the curve, in the middle of the data."""
+    thin = max(1, fit.draws.sizes["chain"] * fit.draws.sizes["draw"] // _DRAWS)
+    law, values = fitted_mean(fit, thin), fit_values(fit, thin)
+    curve = observation_of(fit.spec).fitted(law, values, observed_rows(fit.spec, fit.data))
+    ratio = float(np.median(law.std(axis=0)) / max(np.median(curve.std(axis=0)), 1e-300))
+    if ratio < 3:
+        return [Check("discrepancy-law", "ok", ratio, f"Within the data the law is known nearly as well as the curve ({ratio:.1f} times its sd).")]  # fmt: skip
+    message = (
+        f"Law and discrepancy trade off: within the data the law alone is {ratio:.1f} times as uncertain as the curve. Read "
+        "'curve' and 'run'; the law's parameters are known no better than the summary says, and 'law' is no forecast."
+    )
+    return [Check("discrepancy-law", "note", ratio, message)]
+
+
+def _outliers(fit: Fit) -> list[Check]:
+    count, named = _far(fit, COLUMN)
+    if not count:
+        return []
+    message = (
+        f"{count} row(s) lie far from their neighbours and have a shift of their own (on the scale of errors): {named}. "
+        "They neither widen the run noise nor bend the curve; look at them: what made them may happen to the next run."
+    )
+    return [Check("outliers", "warn", float(count), message)]
+
+
+def _bend(fit: Fit) -> list[Check]:
+    count, named = _far(fit, BENT)
+    if not count:
+        return []
+    place = fit.data["obs"].values[np.argmax(np.abs(fit.data[BENT].values))] + 1
+    message = (
+        f"{count} row(s) towards the edge of the data lie far from what the others lead to expect (on the scale of errors): "
+        f"{named}. A curve that bends there and bad runs look the same, so they count in full. Look at them: drop bad runs "
+        f"(where='row!={place}', the table's row); otherwise the law lacks a bend, and what it says beyond the data rests on its discrepancy alone."
+    )
+    return [Check("bend", "warn", float(count), message)]
+
+
+def _far(fit: Fit, column: str) -> tuple[int, str]:
+    """Return how many rows have an entry in a column of gaps, and the largest by name."""
+    gap = fit.data[column].values if column in fit.data else np.zeros(0)
+    far = np.argsort(-np.abs(gap))[: int((gap != 0).sum())]
+    names = row_names(fit.data, far[:5]) if len(far) else []
+    more = f" and {len(far) - 5} more" if len(far) > 5 else ""
+    return len(far), ", ".join(f"{n} ({gap[i]:+.2g})" for n, i in zip(names, far, strict=False)) + more

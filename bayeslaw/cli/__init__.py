@@ -1,0 +1,1 @@
+"""The command line: the words of the Python functions, as commands."""

@@ -1,0 +1,133 @@
+"""How far long work is: a bar where somebody watches, a line every ten seconds where nobody does."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from bayeslaw.core.errors import check_type
+
+EVERY = 10.0
+"""Seconds between two lines; work that takes less prints none."""
+
+
+@dataclass(eq=False)
+class Work:
+    """Work that is going on: what it is, and how much of it is done."""
+
+    what: str
+    total: int = 0
+    done: int = 0
+
+    def update(self, done: int) -> None:
+        """Remember how much is done."""
+        self.done = done
+
+
+_running: list[Work] = []
+"""What a line speaks of: the last, for a part begins after the whole."""
+
+
+def visible() -> bool:
+    """Whether somebody is there to see a progress bar: a terminal, or a notebook."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def shows(progress: bool | None) -> bool:
+    """Whether `progress`, as every public function takes it, asks for a bar; refuse what it is not."""
+    if progress is None:
+        return visible()
+    check_type("progress", progress, bool, "True, False, or None: where somebody can see it")
+    return progress
+
+
+@contextmanager
+def work(what: str, total: int = 0, progress: bool | None = None) -> Iterator[Callable[[int], None]]:
+    """Tell on standard error how far work is that may take a while.
+
+    Parameters
+    ----------
+    what : str
+        Its label.
+    total : int
+        How many steps it has; without steps there is no bar.
+    progress : bool, optional
+        True shows a bar, False nothing. By default a bar where somebody can see it, and else, as in
+        a log, a line every ten seconds: what, how many of how many, and the seconds since the whole
+        of it began.
+
+    Yields
+    ------
+    callable
+        Called with the number done.
+    """
+    bar = shows(progress)
+    if progress is None and not bar:
+        with _lines(Work(what, total)) as on_step:
+            yield on_step
+    elif not total or not bar:
+        yield lambda done: None
+    else:
+        with _bar(what, total) as on_step:
+            yield on_step
+
+
+@contextmanager
+def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+@contextmanager
+def _lines(one: Work) -> Iterator[Callable[[int], None]]:
+    """Speak of work from a thread of its own, for the work itself may be one long call."""
+    whole = not _running
+    _running.append(one)
+    stopped = threading.Event()
+    speaker = threading.Thread(target=_speak, args=(stopped.wait,), daemon=True)
+    if whole:
+        speaker.start()
+    try:
+        yield one.update
+    finally:
+        _running.remove(one)
+        stopped.set()
+        if whole:
+            speaker.join()
+
+
+def _speak(wait: Callable[[float], bool]) -> None:
+    for line in lines(wait):
+        try:
+            print(line, file=sys.stderr, flush=True)
+        except (OSError, ValueError):  # standard error is closed: nobody listens
+            return
+
+
+def lines(wait: Callable[[float], bool], clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
+    """Yield a line on what is going on, every ten seconds.
+
+    Parameters
+    ----------
+    wait : callable
+        Waits for some seconds and returns whether all is done, as `threading.Event.wait` does.
+    clock : callable
+        Returns seconds.
+
+    Yields
+    ------
+    str
+    """
+    start = clock()
+    while not wait(EVERY):
+        for one in _running[-1:]:
+            count = f": {one.done:,} of {one.total:,}" if one.total else ""
+            yield f"{one.what}{count}, {clock() - start:.0f} s"

@@ -1,0 +1,207 @@
+"""Forecasts with intervals: where the law, a noiseless curve and a real run will land."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayeslaw.core.check import to_json
+from bayeslaw.core.errors import (
+    SEEDS,
+    InputError,
+    check_flag,
+    check_probability,
+    check_type,
+    check_whole,
+)
+from bayeslaw.data.curves import needs_schedule
+from bayeslaw.forecasts.intervals import KINDS, finite_checks, over_draws, summaries
+from bayeslaw.forecasts.membership import check_groups
+from bayeslaw.forecasts.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
+from bayeslaw.forecasts.targets import forecast_inputs
+from bayeslaw.inference.fit import Fit, fit_values, fitted_mean, law_by_row, law_on_scale
+from bayeslaw.law.evaluate import log_slope
+from bayeslaw.law.spec import Spec
+from bayeslaw.observation.base import Rows, error_on_scale, observed_rows, to_output
+from bayeslaw.observation.registry import observation_of
+
+_VALUES = 20_000_000
+_BLOCK = 4_000_000
+
+
+def forecast(
+    fit: Fit | Mixture,
+    targets: Mapping[str, Any] | pd.DataFrame | None = None,
+    prob: float = 0.9,
+    *,
+    schedule: str | None = None,
+    steps: Sequence[int] | None = None,
+    seed: int = 0,
+    new_group: bool = False,
+    group: Mapping[str, str] | None = None,
+) -> xr.Dataset:
+    """Forecast the output at new inputs, or along a schedule that was never run.
+
+    Parameters
+    ----------
+    fit : Fit or Mixture
+        From `fit` or `load_fit`; or from `stack`: several laws, weighted.
+    targets : mapping or DataFrame, optional
+        One row a target: the law's inputs by symbol or column, ``{"C": [1e24]}``. Columns go
+        together row by row, never as a grid. ``compute`` may be given as ``params`` and ``tokens``;
+        beside these, for a law in both, it says how far the target is where it is not 6·N·D. A
+        column that was renamed when the table was read goes by either name.
+        ``sampling_error`` (a standard error in the output's unit) adds evaluation noise to ``run``.
+    prob : float
+        Probability of the interval, in (0, 1).
+    schedule : str, optional
+        A schedule's text (see `parse_schedule`), for laws along a schedule.
+    steps : sequence of int, optional
+        Steps of the schedule; by default all behind its warm-up, of a longer schedule every second or
+        third, so that there are at most 50,000.
+    seed : int
+    new_group : bool
+        Forecast a group that was not seen, where parameters are pooled over groups: its deviation is
+        as spread as theirs. Else targets name their group, ``{"C": [1e24], "family": ["Llama"]}``, by
+        every column over which parameters are pooled.
+    group : mapping of str to str, optional
+        The group of a run along a schedule, a label for each such column: ``{"model_size": "100M"}``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean``, ``median``, ``lower``, ``upper``, in the output's unit, over (kind, target) or
+        (kind, step). Kinds: ``law``, the formula alone; ``curve``, where a noiseless run lands;
+        ``run``, where a run lands: the headline. ``mean`` is taken on the scale of errors and mapped
+        back, since heavy tails have no mean otherwise. ``orders_beyond`` says how many orders of
+        magnitude a target lies beyond the data: in an input, in compute, or in how they are combined,
+        see `distance`; of a mixture the farthest of its laws. ``attrs["checks"]`` travels along. Of a mixture also
+        ``law_share``, the share of the variance on the scale of errors that is the choice of law,
+        and ``attrs["weights"]``, JSON. Draws at which the law has no value on the scale of errors are
+        left out; where that is more than one in a hundred, or as many as lie beyond an end of the
+        interval, or the forecast is no finite number, the check ``finite`` fails.
+
+    Raises
+    ------
+    InputError
+        If targets or a schedule do not fit the law.
+
+    Notes
+    -----
+    A point fit's intervals come from its bootstrap and the quantiles of its residuals.
+    """
+    check_probability("prob", prob)
+    check_whole("seed", seed, *SEEDS)
+    check_flag("new_group", new_group)
+    check_type("forecast(fit, …)", fit, Fit | Mixture, "what fit, load_fit or stack returned")
+    fits = [one for one, _ in members(fit)]
+    if not all(one.draws.sizes["draw"] for one in fits):
+        raise InputError(
+            "forecast: this point fit has no bootstrap, so no interval; fit with bootstrap=1000 (--bootstrap 1000)."
+        )
+    if new_group and not any(one.spec.group_columns for one in fits):
+        raise InputError(
+            f"new_group: the law '{fits[0].spec.name}' pools no parameter over groups; leave it out (--new-group)."
+        )
+    spec = fits[0].spec
+    dim = "step" if needs_schedule(spec) else "target"
+    inputs, coords, checks = forecast_inputs(fits, targets, schedule, steps, group)
+    for one, given in zip(fits, inputs, strict=True):
+        if one.method == "nuts":
+            check_groups(one, given, new_group)
+    unit = {"units": spec.output.unit}
+    attrs = {"law_share": {"units": "share"}}
+    quantities = _quantiles(fit, inputs, prob, seed)
+    checks = [*checks, *finite_checks(quantities, coords.get("step"), prob)]
+    del quantities["valueless"]
+    out = xr.Dataset(
+        {n: (("kind", dim), v, attrs.get(n, unit)) for n, v in quantities.items()}, {"kind": list(KINDS)}
+    )
+    out = out.assign_coords({name: (dim, values) for name, values in coords.items()})
+    if dim == "target":
+        out = out.assign_coords(target=np.arange(out.sizes["target"]))
+    about = {"model": spec.name, "method": fits[0].method}
+    if isinstance(fit, Mixture):
+        about = {"model": fit.name, "method": "mixture", "weights": weights_text(fit)}
+        checks = [*checks, *weight_checks(fit)]
+    return out.assign_attrs(
+        output=spec.output.name, units=spec.output.unit, prob=float(prob), **about, checks=to_json(checks)
+    )
+
+
+def _quantiles(
+    fit: Fit | Mixture, inputs: list[dict[str, np.ndarray]], prob: float, seed: int
+) -> dict[str, np.ndarray]:
+    """Summarise draws of every kind at every target, a block of targets at a time."""
+    rng = np.random.default_rng(seed)
+    fits, weights = zip(*members(fit), strict=True)
+    draws = sum(one.draws.sizes["chain"] * one.draws.sizes["draw"] for one in fits)
+    targets = len(inputs[0]["sampling_error"])
+    thin = max(1, draws * targets // _VALUES)
+    values = [fit_values(one, thin) for one in fits]
+    block = max(1, _BLOCK // (draws // thin))
+    predict = [predictor(one, thin) for one in fits]
+    pieces = []
+    for start in range(0, targets, block):
+        own = [{n: v[start : start + block] for n, v in part.items()} for part in inputs]
+        kinds = [p(v, part, rng) for p, v, part in zip(predict, values, own, strict=True)]
+        piece = summaries(fits[0].spec, mixed(kinds, weights), prob)
+        if isinstance(fit, Mixture):
+            piece["law_share"] = np.stack([law_share([part[k] for part in kinds], weights) for k in KINDS])
+        pieces.append(piece)
+    return {n: np.concatenate([p[n] for p in pieces], axis=1) for n in pieces[0]}
+
+
+def predictor(fit: Fit, thin: int = 1):
+    """Return a function that draws every kind of forecast.
+
+    Parameters
+    ----------
+    fit : Fit
+    thin : int
+        Every how many-th draw is used.
+
+    Returns
+    -------
+    callable
+        (values, inputs, rng, together=False) -> dict of kind to draws on the scale of errors, shape
+        (draws, targets). ``values`` is what `fit_values` returned for the same `thin`. Not
+        ``together``, each target is drawn for itself.
+    """
+    spec = fit.spec
+    seen = fitted_mean(fit, thin) if fit.method == "nuts" else None
+    rows = observed_rows(spec, fit.data) if fit.method == "nuts" else None
+    residual = fit.tree["point"]["residual"].values if fit.method == "map" else None
+
+    def draw(
+        values: Mapping[str, np.ndarray],
+        inputs: Mapping[str, np.ndarray],
+        rng: np.random.Generator,
+        together: bool = False,
+    ):
+        law = law_on_scale(spec, values, inputs)
+        law = np.broadcast_to(law, (len(next(iter(values.values()))), len(inputs["sampling_error"])))
+        new = new_rows(spec, inputs, law)
+        if residual is not None:
+            noise = rng.choice(residual, size=law.shape) + new.error * rng.standard_normal(law.shape)
+            return {"law": law, "curve": law, "run": law + noise}
+        centre = law_by_row(spec, values, inputs, rows.columns, rng) if spec.pooled else law
+        predicted = observation_of(spec).predict(seen, values, rows, centre, new, rng, together)
+        return {"law": law, **predicted}
+
+    return draw
+
+
+def new_rows(spec: Spec, inputs: Mapping[str, np.ndarray], law: np.ndarray) -> Rows:
+    """Describe rows that are not seen yet; their errors are taken at the law's median."""
+    with np.errstate(all="ignore"):
+        valued = np.isfinite(law)
+        middle = np.median(law, axis=0) if valued.all() else over_draws(law, valued, [0.5])[1][0]
+        middle = to_output(spec, middle)
+        error = error_on_scale(spec, middle, inputs["sampling_error"])
+        slope = log_slope(middle, spec.output.scale)
+    return Rows(np.zeros(law.shape[1]), error, slope, inputs)

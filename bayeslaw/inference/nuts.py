@@ -1,0 +1,267 @@
+"""NUTS with nutpie: each model structure compiled once a process, re-used for any data of its rank."""
+
+from __future__ import annotations
+
+import atexit
+import copy
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.core.errors import InputError
+from bayeslaw.core.progress import shows, work
+from bayeslaw.inference.fit import law_by_row, noise_values
+from bayeslaw.inference.pymc_model import build_model, latent_sizes, model_data, walks
+from bayeslaw.law.evaluate import derive
+from bayeslaw.law.priors import sampled, scalar_names, walked
+from bayeslaw.law.spec import Spec
+from bayeslaw.observation.base import NUMPY, observed_rows
+from bayeslaw.observation.pooling import score_name, scores_from
+from bayeslaw.observation.registry import observation_of
+
+if TYPE_CHECKING:
+    from nutpie.compile_pymc import CompiledPyMCModel
+
+_KEPT_STATS = ("diverging", "energy", "n_steps", "depth", "step_size", "mean_tree_accept", "logp")
+_MAX_COMPILED = 32
+_MAX_LOW_RANK = 64
+"""Dimensions up to which correlations are adapted. At 170 that took nutpie minutes, sampling itself seconds."""
+_compiled: OrderedDict[str, CompiledPyMCModel] = OrderedDict()
+compile_count = 0
+"""How many models this process has compiled."""
+
+
+def structure(spec: Spec, sizes: Mapping[str, int]) -> str:
+    """Return what decides the compiled code: the spec without references and fixed values.
+
+    Parameters
+    ----------
+    spec : Spec
+    sizes : mapping of str to int
+        Lengths of the latent vectors.
+
+    Returns
+    -------
+    str
+    """
+    import tomli_w
+
+    document = copy.deepcopy(dict(spec.document))
+    for section in ("name", "title", "source", "notes", "map", "inverse"):
+        document.pop(section, None)
+    for entry in document["inputs"].values():
+        entry.pop("meaning", None)
+        if "reference" in entry:
+            entry["reference"] = 0.0
+    for section in ("parameters", "likelihood", "discrepancy"):
+        for entry in document.get(section, {}).values():
+            if isinstance(entry, dict) and "fixed" in entry:
+                entry["fixed"] = 0.0
+    return tomli_w.dumps({**document, "sizes": dict(sizes)})
+
+
+def compile_model(spec: Spec, data: xr.Dataset, progress: bool | None = False) -> CompiledPyMCModel:
+    """Compile a law's log density and gradient, or return the compiled one of the same structure.
+
+    Parameters
+    ----------
+    spec : Spec
+        Resolved.
+    data : xarray.Dataset
+        Its values do not matter, only its columns.
+    progress : bool, optional
+        As of `fit`: whether to say on standard error that it compiles, for it takes a while.
+
+    Returns
+    -------
+    nutpie compiled model
+        Holding `data`.
+    """
+    global compile_count
+    key = structure(spec, latent_sizes(spec, data))
+    values = model_data(spec, data)
+    if key not in _compiled:
+        _settle_compiledir()
+        import nutpie
+        import pytensor
+
+        what = f"compiling the law '{spec.name}', once a process"
+        if shows(progress):
+            print(f"{what} (10-20 s)", file=sys.stderr, flush=True)
+        # Code that comes from the cache on disk differs in the last bits from code that was just
+        # compiled: with the cache on, the first fit on a machine is not the second one's twin.
+        uncached = pytensor.config.change_flags(numba__cache=False)
+        with work(what, progress=progress), warnings.catch_warnings(), uncached:
+            warnings.simplefilter("ignore")
+            _compiled[key] = nutpie.compile_pymc_model(build_model(spec, data))
+        compile_count += 1
+        while len(_compiled) > _MAX_COMPILED:
+            _compiled.popitem(last=False)
+    _compiled.move_to_end(key)
+    model = _compiled[key]
+    known = {variable.name for variable in model.shared_var_keys}
+    return model.with_data(**{name: value for name, value in values.items() if name in known})
+
+
+def _settle_compiledir() -> None:
+    """Give PyTensor a temporary folder where it cannot write to its own, in the home folder."""
+    flags = os.environ.get("PYTENSOR_FLAGS", "")
+    if "pytensor" in sys.modules or "compiledir" in flags:
+        return
+    try:
+        own = Path(os.environ.get("HOME") or Path.home()) / ".pytensor"
+        own.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=own):
+            return
+    except (OSError, RuntimeError):
+        pass
+    try:
+        folder = tempfile.mkdtemp(prefix="bayeslaw-")
+    except OSError:
+        raise InputError(
+            "the sampler's compiled code needs a folder, and neither the home folder nor a temporary one can be "
+            "written; set TMPDIR to a folder that can."
+        ) from None
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["PYTENSOR_FLAGS"] = ",".join(filter(None, (flags, f"base_compiledir={folder}")))
+
+
+def sample(
+    spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool | None
+) -> dict[str, xr.Dataset]:
+    """Sample the posterior.
+
+    Parameters
+    ----------
+    spec : Spec
+        Resolved.
+    data : xarray.Dataset
+    settings : dict
+        draws, tune, chains, seed, target_accept.
+    progress : bool, optional
+        As of `fit`.
+
+    Returns
+    -------
+    dict of str to xarray.Dataset
+        ``posterior`` (parameters, then the paper's; dims chain, draw), ``sample_stats``, and
+        ``latent`` if the observation model has vectors.
+    """
+    import nutpie
+
+    model = compile_model(spec, data, progress)
+    own_bar = shows(progress)
+    steps = settings["chains"] * (settings["draws"] + settings["tune"])
+    told = work(f"sampling the law '{spec.name}'", steps, False if own_bar else progress)
+    with told as on_step, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # The raw trace: turning it into a tree by ourselves takes a tenth of the time.
+        trace = nutpie.sample(
+            model,
+            draws=settings["draws"], tune=settings["tune"], chains=settings["chains"], seed=settings["seed"],
+            cores=min(settings["chains"], os.cpu_count() or 1), progress_bar=own_bar, save_warmup=False,
+            progress_callback=lambda chains: on_step(sum(chain.finished_draws for chain in chains)),
+            target_accept=settings["target_accept"], adaptation=_adaptation(model.n_dim), return_raw_trace=True,
+        )  # fmt: skip
+    sizes = latent_sizes(spec, data)
+    drawn, stats = _read_trace(trace, scalar_names(walked(spec)), sizes)
+    coords = {
+        name: np.arange(size) for name, size in zip(("chain", "draw"), stats["diverging"].shape, strict=True)
+    }
+    stats = xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords)
+    drawn |= _scores(spec, data, drawn)
+    drawn |= _completed(spec, data, drawn, settings["seed"])
+    groups = {"posterior": posterior(spec, drawn, coords), "sample_stats": stats}
+    if sizes:
+        dims = ("chain", "draw")
+        groups["latent"] = xr.Dataset({n: ((*dims, f"{n}_dim"), drawn[n]) for n in sizes}, coords)
+    return groups
+
+
+def _adaptation(dimensions: int) -> str:
+    """Return how the mass matrix adapts: its correlations too, while that costs less than it saves."""
+    return "low_rank" if dimensions <= _MAX_LOW_RANK else "diag"
+
+
+def _scores(spec: Spec, data: xr.Dataset, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the scores of pooled parameters' groups, from where NUTS walked."""
+    known, out = noise_values(spec, drawn), {}
+    for name, how in walks(spec, observed_rows(spec, data)).items():
+        spread, walk = np.asarray(known[f"{name}_spread"])[..., None], drawn[score_name(name)]
+        out[score_name(name)], _ = scores_from(spec, name, walk, spread, how, NUMPY)
+    return out
+
+
+def _completed(
+    spec: Spec, data: xr.Dataset, drawn: Mapping[str, np.ndarray], seed: int
+) -> dict[str, np.ndarray]:
+    """Draw what the density summed out, such as a discrepancy's length, given what was sampled."""
+    shape = next(iter(drawn.values())).shape[:2]
+    values = noise_values(spec, {n: v.reshape(shape[0] * shape[1], -1) for n, v in drawn.items()})
+    rows = observed_rows(spec, data)
+    mean = law_by_row(spec, values, rows.columns, rows.columns)
+    extra = observation_of(spec).complete(mean, values, rows, np.random.default_rng(seed))
+    return {name: v.reshape(shape) for name, v in extra.items()}
+
+
+def _read_trace(
+    trace: Any, names: Iterable[str], vectors: Iterable[str]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Read nutpie's Arrow batches, one a chain: draws and statistics behind the warm-up."""
+    import pyarrow as pa
+
+    draw_batches, stat_batches = trace.get_arrow_trace()
+    kept = [
+        ~np.asarray(pa.array(batch.column("tuning")).to_numpy(zero_copy_only=False)) for batch in stat_batches
+    ]
+    shortest = min(int(rows.sum()) for rows in kept)
+
+    def read(batches: Any, name: str) -> np.ndarray:
+        columns = []
+        for batch, rows in zip(batches, kept, strict=True):
+            column = pa.array(batch.column(name))
+            if name in vectors:
+                values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
+            else:
+                values = column.to_numpy(zero_copy_only=False)
+            columns.append(values[rows][:shortest])
+        return np.stack(columns)
+
+    draws = {name: read(draw_batches, name) for name in (*names, *vectors)}
+    return draws, {
+        name: read(stat_batches, name) for name in _KEPT_STATS if name in stat_batches[0].column_names
+    }
+
+
+def posterior(spec: Spec, drawn: Mapping[str, np.ndarray], coords: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """Name the draws as the spec does, and add the derived parameters.
+
+    Parameters
+    ----------
+    spec : Spec
+    drawn : mapping of str to numpy.ndarray, shape (chains, draws)
+        As the sampler returns it.
+    coords : mapping
+        The dims chain and draw.
+
+    Returns
+    -------
+    xarray.Dataset
+        Scalars with dims (chain, draw).
+    """
+    values = {name: drawn[name] for name in scalar_names(sampled(spec))}
+    with np.errstate(all="ignore"):
+        values |= derive(spec, values)
+    shape = tuple(map(len, coords.values()))
+    return xr.Dataset(
+        {n: (("chain", "draw"), np.broadcast_to(v, shape).copy()) for n, v in values.items()}, coords
+    )

@@ -1,0 +1,201 @@
+"""Whether the parts of a law go together: every name has one meaning, every symbol stands for something."""
+
+from __future__ import annotations
+
+import keyword
+import math
+from collections.abc import Callable
+
+from bayeslaw.core.errors import InputError, did_you_mean
+from bayeslaw.law.expression import FUNCTIONS
+from bayeslaw.law.spec import TEXT, Derived, Spec
+
+RANGES = {"real": (-math.inf, math.inf), "positive": (0.0, math.inf), "unit": (0.0, 1.0)}
+"""Where a parameter may lie, by its support."""
+_RESERVED = (
+    "chain", "draw", "obs", "objective", "residual",
+    "discrepancy_scale", "discrepancy_length", "shift_scale",
+)  # fmt: skip
+"""Names that the tree of a fit has for something else."""
+_PASSES = ("neg_log_pass_at_k", "pass_at_k", "c")
+"""Columns that say one thing: what is known of one is known of the others."""
+
+
+def in_order(derived: dict[str, Derived], refuse: Callable[[str, str], InputError]) -> dict[str, Derived]:
+    """Sort derived quantities so that each comes after those it uses."""
+    ordered: dict[str, Derived] = {}
+    waiting = dict(derived)
+    while waiting:
+        ready = [n for n, d in waiting.items() if not (d.formula.symbols & waiting.keys())]
+        if not ready:
+            raise refuse("[derived]", f"{', '.join(waiting)} use each other in a circle.")
+        for name in ready:
+            ordered[name] = waiting.pop(name)
+    return ordered
+
+
+def holds_together(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
+    """Hold the parts of a spec against one another: names, symbols, functions, discrepancy, point fit.
+
+    Parameters
+    ----------
+    spec : Spec
+    refuse : callable
+        (place, what is wrong) -> the error to raise.
+
+    Raises
+    ------
+    InputError
+        If two parts do not go together.
+    """
+    _check_names(spec, refuse)
+    _check_symbols(spec, refuse)
+    _check_functions(spec, refuse)
+    _check_discrepancy(spec, refuse)
+    _check_point_fit(spec, refuse)
+
+
+def _check_names(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
+    """Refuse names that are no symbols, clash, or mean something else already."""
+    seen: set[str] = set()
+    simplexes = [p.name for p in spec.parameters.values() if p.names]
+    spreads = [n for n in spec.noise if n not in (*spec.likelihood, *_RESERVED)]
+    for name in (*spec.inputs, *spec.scalar_names, *simplexes, *spec.derived, *spec.likelihood, *spreads):
+        if keyword.iskeyword(name):
+            hint = " (call it 'lam')" if name == "lambda" else ""
+            raise refuse("names", f"{name!r} is a word of Python and can't be a symbol{hint}.")
+        if not name.isidentifier() or name.startswith(("ref_", "_")) or name in FUNCTIONS:
+            raise refuse(
+                "names",
+                f"{name!r} can't be a symbol: letters, digits and _, not starting with ref_ or _, "
+                f"and not one of {', '.join(FUNCTIONS)}.",
+            )
+        if name in _RESERVED:
+            raise refuse("names", f"{name!r} is taken by the fit's own tree; choose another name.")
+        if name in seen:
+            raise refuse("names", f"{name!r} is defined twice; names are unique in a file.")
+        seen.add(name)
+    _refuse_circles(spec, refuse)
+
+
+def _refuse_circles(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
+    """Refuse a law that foretells a column from the same column."""
+    curves = (*spec.discrepancy.over, spec.discrepancy.within) if spec.discrepancy else ()
+    places = [(f"[inputs] {i.name}", i.column) for i in spec.inputs.values()]
+    places += [("[discrepancy]", name) for name in curves if name not in spec.inputs]
+    places += [(f"[parameters] {n} pool", c) for n, pool in spec.pooled.items() for c in ([pool] if isinstance(pool, str) else pool)]  # fmt: skip
+    names = [(f"[inputs] {i.name}", i.column) for i in spec.inputs.values() if i.function is None]
+    for where, column in [*names, ("[output] name", spec.output.name)]:
+        if column in TEXT:
+            raise refuse(where, f"the column {column!r} holds names, and a law takes numbers; give the column another name, in the model file and with rename={{'theirs': 'ours'}}.")  # fmt: skip
+    told = _PASSES if spec.output.name in _PASSES else (spec.output.name,)
+    for where, column in places:
+        if column in told:
+            raise refuse(where, f"the column {column!r} is what the law predicts ({spec.output.name}), so it can't say anything of it; take another column.")  # fmt: skip
+
+
+def _check_symbols(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
+    """Hold every formula's symbols against what exists, and every parameter against the formulas."""
+    scalars = set(spec.scalar_names)
+    references = {f"ref_{i.name}" for i in spec.inputs.values() if i.reference is not None}
+    plain = {i.name for i in spec.inputs.values() if i.function is None}
+    allowed = scalars | references | plain | set(spec.derived)
+    formulas = {"law": spec.law} | {f"[derived] {n}": d.formula for n, d in spec.derived.items()}
+    for where, formula in formulas.items():
+        _refuse_odd(formula.symbols - allowed, allowed, where, refuse)
+    for where, formula in {f"[inverse] {n}": f for n, f in spec.inverse.items()}.items():
+        _refuse_odd(formula.symbols - (allowed - plain), allowed - plain, where, refuse)
+        for name, _ in sorted(formula.calls):
+            raise refuse(where, f"unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
+    steady = {n for p in spec.parameters.values() if p.ridge is None for n in (p.names or (p.name,))}
+    for p in spec.parameters.values():
+        if p.ridge is not None:
+            _refuse_odd(p.ridge.symbols - steady, steady, f"[parameters] {p.name} ridge", refuse)
+    odd = set(spec.inverse) - scalars
+    _refuse_odd(odd, scalars, "[inverse]", refuse)
+    used: set[str] = set(spec.law.symbols)
+    for derived in reversed(spec.derived.values()):
+        if derived.name in used:
+            used |= derived.formula.symbols
+    unused = [n for n in (*spec.scalar_names, *spec.derived) if n not in used]
+    if unused:
+        raise refuse("law", f"{', '.join(unused)} never used by the law, directly or through [derived]; "
+                                   "use them in it or remove them.")  # fmt: skip
+    idle = [n for n in spec.inputs if n in plain and n not in used and f"ref_{n}" not in used]
+    if idle:
+        raise refuse("[inputs]", f"{', '.join(idle)} never used by the law, nor through ref_{idle[0]}; "
+                                        "use it in the law or remove it.")  # fmt: skip
+
+
+def _refuse_odd(
+    odd: set[str], allowed: set[str], where: str, refuse: Callable[[str, str], InputError]
+) -> None:
+    if odd:
+        name = sorted(odd)[0]
+        raise refuse(where, f"unknown symbol(s) {', '.join(sorted(odd))}{did_you_mean(name, allowed)} "
+                                   "ref_<input> exists for an input that has a 'reference'.")  # fmt: skip
+
+
+def _check_functions(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
+    """Check calls of function inputs, and that their argument's prior stays in their range."""
+    functions = {i.name: i for i in spec.inputs.values() if i.function}
+    called = set(spec.law.calls).union(*(d.formula.calls for d in spec.derived.values()))
+    for name, argument in sorted(called):
+        if name not in functions:
+            raise refuse("law", f"unknown function {name!r}{did_you_mean(name, {*FUNCTIONS, *functions})}")
+        if argument != functions[name].argument:
+            raise refuse("law", f"{name}({argument}): its argument is {functions[name].argument!r}.")
+    for name, entry in functions.items():
+        where = f"[inputs] {name}"
+        if (name, entry.argument) not in called:
+            raise refuse(where, f"is never called; write {name}({entry.argument}) in the law.")
+        parameter = spec.parameters.get(entry.argument)
+        if parameter is None:
+            raise refuse(where, f"its argument {entry.argument!r} is no parameter; it must be one.")
+        low, high = entry.range
+        fixed = parameter.fixed
+        reach = (fixed, fixed) if fixed is not None else parameter.bounds
+        if reach is None or reach[0] < low or reach[1] > high:
+            raise refuse(where, f"the prior of {entry.argument!r} leaves the range [{low:g}, {high:g}]; "
+                                       "give it bounds = [low, high] inside.")  # fmt: skip
+
+
+def _check_discrepancy(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
+    """Check what a discrepancy runs over: inputs on a ratio scale, or one column of the curves."""
+    found = spec.discrepancy
+    if found is None:
+        return
+    if found.kernel == "exponential":
+        if len(found.over) != 1:
+            raise refuse(
+                "[discrepancy] over", 'kernel = "exponential" runs over one column, such as ["step"].'
+            )
+        if spec.family == "Binomial":
+            raise refuse(
+                "[likelihood] family",
+                '"Binomial" is for counts, a row a model, and kernel = "exponential" for losses along curves; allowed beside '
+                "counts: matern32, matern52, brownian over an input, or no discrepancy (change(spec, discrepancy=None)).",
+            )
+        return
+    used = set(spec.law.symbols).union(*(d.formula.symbols for d in spec.derived.values()))
+    ratio = [i.name for i in spec.inputs.values() if i.reference is not None and i.name in used]
+    for name in found.over:
+        if name not in ratio:
+            raise refuse(
+                "[discrepancy] over",
+                f"{name!r} is no input of the law with a 'reference', which e-folds are counted from{did_you_mean(name, ratio)}",
+            )
+
+
+def _check_point_fit(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
+    natural = set(spec.scalar_names) | set(spec.derived)
+    for name in (*spec.map.starts, *spec.map.fix):
+        if name not in natural:
+            raise refuse("[map]", f"unknown parameter {name!r}{did_you_mean(name, natural)}")
+    for name, value in spec.map.fix.items():
+        parameter = spec.parameters.get(name)
+        low, high = (
+            (parameter.bounds or RANGES[parameter.support]) if parameter and not parameter.names else (1, 0)
+        )
+        if not low <= value <= high:
+            raise refuse("[map] fix", f"{name} = {value:g} must be a parameter's value inside its bounds.")

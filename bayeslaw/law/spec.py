@@ -1,0 +1,197 @@
+"""A law as data: what a model file says, as frozen dataclasses.
+
+`bayeslaw.law.parse` makes them from the plain tables of a TOML file. Nothing here knows about priors'
+densities, PyMC or data frames.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import tomli_w
+
+from bayeslaw.core.errors import check_type
+from bayeslaw.law.expression import Expression
+
+SUPPORTS = ("real", "positive", "unit", "simplex")
+SCALES = ("identity", "log", "logit")
+REFERENCES = ("geometric-mean", "mean", "median", "minimum", "maximum")
+FAMILIES = {"StudentT": ("sigma", "nu"), "Normal": ("sigma",), "Binomial": ("sigma",)}
+"""How rows scatter, and the parameters each needs in ``[likelihood]``."""
+KERNELS = ("matern32", "matern52", "brownian", "exponential")
+"""How a discrepancy is correlated; ``exponential`` is for curves, each wandering on its own."""
+OUTLIERS = ("auto", True, False)
+SMALLEST, LARGEST = 1e-100, 1e100
+"""Sizes that numbers of a law and its data may have, zero aside; `bayeslaw.data.sizes` says why."""
+TEXT = ("model", "run", "benchmark", "problem", "difficulty")
+"""The known columns that hold names."""
+INPUT_FUNCTIONS = ("annealing_area",)
+"""Inputs that are functions of a parameter; `bayeslaw.law.schedule_inputs` has their formulas."""
+JOINT = "\x1f"
+"""Stands between the columns over which a parameter is pooled, and between their labels. ASCII's own separator
+of units: neither a column nor a label may hold it, so that joined ones cannot be mistaken."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """A quantity that the table supplies, one value a row or one function a row."""
+
+    name: str
+    column: str
+    meaning: str
+    unit: str
+    reference: str | float | None = None
+    function: str | None = None
+    argument: str | None = None
+    range: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the law predicts: its column, its unit, and the scale on which errors are judged."""
+
+    name: str
+    unit: str
+    scale: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A quantity that is sampled, or fixed."""
+
+    name: str
+    meaning: str
+    support: str
+    unit: str = ""
+    prior_90: tuple[float, float] | None = None
+    bounds: tuple[float, float] | None = None
+    names: tuple[str, ...] = ()
+    concentration: float = 1.0
+    fixed: float | None = None
+    ridge: Expression | None = None
+    pool: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A parameter of the paper, computed from the sampled ones."""
+
+    name: str
+    formula: Expression
+    meaning: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Discrepancy:
+    """How the true curve wanders around the law.
+
+    Attributes
+    ----------
+    kernel : str
+        One of `KERNELS`.
+    over : tuple of str
+        The inputs along which it wanders, in e-folds; for ``exponential`` one column of the curves.
+    within : str or None
+        For ``exponential``: the column that names the curves.
+    relative : bool
+        Whether its scale counts in units of the run noise (``unit = "sigma"``).
+    """
+
+    kernel: str
+    over: tuple[str, ...]
+    within: str | None = None
+    relative: bool = False
+
+
+@dataclass(frozen=True)
+class PointFit:
+    """The source's point fit: Huber threshold, where it starts, what it holds fixed."""
+
+    delta: float = 1e-3
+    starts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    fix: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A law with its inputs, priors and observation model.
+
+    Made by `load_model`; changed by `change`, which returns a new one. `document` holds the plain
+    tables it was read from, `to_toml` writes them. `likelihood` is what the file says of the rows'
+    scatter, `noise` the parameters that its observation model has: those, the discrepancy's, the
+    spreads of pooled parameters.
+    """
+
+    name: str
+    title: str
+    source: str
+    law: Expression
+    inputs: Mapping[str, Input]
+    output: Output
+    parameters: Mapping[str, Parameter]
+    derived: Mapping[str, Derived]
+    inverse: Mapping[str, Expression]
+    family: str
+    likelihood: Mapping[str, Parameter]
+    discrepancy: Discrepancy | None
+    outliers: str | bool
+    noise: Mapping[str, Parameter]
+    map: PointFit
+    document: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def scalar_names(self) -> tuple[str, ...]:
+        """Names of the law's scalar parameters in order, shares of a simplex one by one."""
+        return tuple(n for p in self.parameters.values() for n in (p.names or (p.name,)))
+
+    @property
+    def pooled(self) -> dict[str, str]:
+        """By parameter, the column of groups over which it is partially pooled.
+
+        Of several columns the joined one, whose labels are their combinations (see `groups.row_groups`);
+        `pool_columns` has the columns behind it.
+        """
+        return {p.name: JOINT.join(p.pool) for p in self.parameters.values() if p.pool}
+
+    @property
+    def pool_columns(self) -> dict[str, tuple[str, ...]]:
+        """The table's columns behind each column of `pooled`, in the order of the file."""
+        return {JOINT.join(p.pool): p.pool for p in self.parameters.values() if p.pool}
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """All columns of the table that name groups, each once."""
+        return tuple(dict.fromkeys(c for columns in self.pool_columns.values() for c in columns))
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Names of the derived quantities that are one number a law (not one a row)."""
+        by_row = set(self.inputs)
+        for name, derived in self.derived.items():  # each stands behind those it uses
+            if derived.formula.calls or derived.formula.symbols & by_row:
+                by_row.add(name)
+        return tuple(n for n in self.derived if n not in by_row)
+
+    def to_toml(self) -> str:
+        """Return the text of a model file that says the same."""
+        return tomli_w.dumps(copy.deepcopy(dict(self.document)))
+
+
+def check_spec(what: str, spec: object) -> None:
+    """Refuse what is no law.
+
+    Parameters
+    ----------
+    what : str
+        What to call it in the message.
+    spec : object
+
+    Raises
+    ------
+    InputError
+    """
+    check_type(what, spec, Spec, "a law from load_model, maybe changed by change")

@@ -1,0 +1,183 @@
+"""Counts as observations: c successes of n, the success rate scattering around the law.
+
+The output's value at each row is itself inferred, on the scale of errors, and scatters around the law
+as any other observation model says; the counts are binomial given it. So rows without a success stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.special import gammaln
+
+from bayeslaw.data.pass_at_k import shown_share
+from bayeslaw.observation.base import NUMPY, Observation, Rows, log_normal
+
+LATENT = "rate_score"
+"""Name of the latent vector: each row's output, standardised by what its counts and the law say of it."""
+_STEP = 32
+_TINY = 1e-12
+_NODES, _NEWTON = 20, 4
+"""Log chances are right to .006, and that of 20,000 samples without a success; else to .0001."""
+
+
+def counted(inner: Observation) -> Observation:
+    """Return the observation model of counts whose rates scatter as `inner` says.
+
+    Parameters
+    ----------
+    inner : Observation
+        Of normal run noise, with or without a discrepancy.
+
+    Returns
+    -------
+    Observation
+        The scale of errors is log(−log p), p the success rate; the output is −log p.
+    """
+
+    def latents(rows: Rows) -> dict[str, int]:
+        return {LATENT: _padded(len(rows)), **inner.latents(rows)}
+
+    def prepare(rows: Rows) -> dict[str, np.ndarray]:
+        scales, (n, c) = scales_of(rows), (rows.columns["n"], rows.columns["c"])
+        given = inner.prepare(exactly(rows, scales["centre"]))
+        ways = np.float64(_log_ways(n, c).sum() + len(rows) / 2 * np.log(2 * np.pi))
+        return {**given, **scales, "samples": n, "successes": c, "ways": ways}
+
+    def exactly(rows: Rows, y: np.ndarray) -> Rows:
+        """Return rows as if their outputs were known to be y."""
+        return replace(rows, y=y, error=np.zeros(len(rows)), log_slope=np.zeros(len(rows)))
+
+    def scales_of(rows: Rows) -> dict[str, np.ndarray]:
+        """Return what counts say of each row, and how large the law's scatter is against that, by direction."""
+        centre, width = _from_counts(rows.columns["n"], rows.columns["c"])
+        around = inner.scatter(exactly(rows, centre))
+        if around is None:
+            return {"centre": centre, "width": width, "gain": 1 / width**2}
+        gain, turn = np.linalg.eigh(around / np.outer(width, width))
+        return {"centre": centre, "width": width, "gain": np.maximum(gain, gain[-1] * _TINY), "turn": turn}
+
+    def scatter(rows: Rows) -> np.ndarray | None:
+        return inner.scatter(replace(rows, error=_from_counts(rows.columns["n"], rows.columns["c"])[1]))
+
+    def outputs(score: Any, mean: Any, values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
+        """Return the rows' outputs from their scores, and how wide each score is in units of its counts'.
+
+        A score is standard normal, nearly, under counts and law together: of rows with few counts it
+        is the run noise, of rows with many what is left of their sampling error. Where the curve wanders,
+        neighbours do so together: then scores are of directions, not of rows.
+        """
+        turn = terms.get("turn")
+        spread = values["sigma"] ** 2 * terms["gain"]
+        share = spread / (1 + spread)  # what the counts have to say
+        gap = (terms["centre"] - mean) / terms["width"]
+        if turn is not None:
+            gap = ops.dot(gap, turn)
+        step = share * gap + ops.sqrt(share) * score
+        if turn is not None:
+            step = ops.dot(step, turn.T)
+        return mean + terms["width"] * step, share
+
+    def joint(mean: Any, values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
+        score = values[LATENT][: terms["centre"].shape[0]]
+        y, share = outputs(score, mean, values, terms, ops)
+        counts = _log_binomial(y, terms["samples"], terms["successes"], ops).sum() + terms["ways"]
+        # The score's own standard normal density is not meant: it is taken out again.
+        slope = (ops.log(terms["width"]) + 0.5 * ops.log(share) + 0.5 * score**2).sum()
+        return counts + slope + inner.joint(mean, values, {**terms, "observed": y}, ops)
+
+    def latent_rows(mean: np.ndarray, values: Mapping[str, Any], rows: Rows) -> Rows:
+        y, _ = outputs(values[LATENT][:, : len(rows)], mean, values, scales_of(rows), NUMPY)
+        return exactly(rows, y)
+
+    def leave_one_out(mean, values, rows) -> np.ndarray:
+        centre, variance = inner.left_out(mean, values, latent_rows(mean, values, rows))
+        return log_counts(centre, variance, rows.columns["n"], rows.columns["c"])
+
+    def predict(mean, values, rows, new_mean, new_rows, rng, together=False) -> dict[str, np.ndarray]:
+        seen = None if rows is None else latent_rows(mean, values, rows)
+        exact = replace(new_rows, error=np.zeros(len(new_rows)))
+        drawn = inner.predict(mean, values, seen, new_mean, exact, rng, together)
+        if "n" not in new_rows.columns:
+            return drawn
+        n = new_rows.columns["n"].astype(int)
+        c = rng.binomial(n, np.exp(-np.exp(np.minimum(drawn["run"], 50.0))))
+        return {**drawn, "run": np.log(-np.log(shown_share(np.broadcast_to(n, c.shape), c)))}
+
+    def density(mean, values, rows, new_mean, new_rows, rng) -> tuple[np.ndarray, np.ndarray]:
+        seen = latent_rows(mean, values, rows)
+        curve = inner.predict(mean, values, seen, new_mean, new_rows, rng, True)["curve"]
+        rowwise = log_counts(curve, values["sigma"] ** 2, new_rows.columns["n"], new_rows.columns["c"])
+        return rowwise.sum(axis=1), rowwise
+
+    def fitted(mean, values, rows) -> np.ndarray:
+        return inner.fitted(mean, values, latent_rows(mean, values, rows))
+
+    def complete(mean, values, rows, rng) -> dict[str, np.ndarray]:
+        return inner.complete(mean, values, latent_rows(mean, values, rows), rng)
+
+    return Observation(prepare, joint, leave_one_out, predict, density, fitted, latents=latents, scatter=scatter,
+                       complete=complete)  # fmt: skip
+
+
+def log_counts(centre: np.ndarray, variance: np.ndarray, n: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """Return the log chance of counts whose rate is normal on the scale of errors.
+
+    Parameters
+    ----------
+    centre, variance : numpy.ndarray, shape (draws, rows)
+        Of log(−log p), p the success rate.
+    n, c : numpy.ndarray, shape (rows,)
+
+    Returns
+    -------
+    numpy.ndarray, shape (draws, rows)
+        By Gauss–Hermite quadrature around the mode. A sum over draws of the rate would need many: it is
+        known to a few per mille from many samples.
+    """
+    around, known = _from_counts(n, c)
+    at = (centre * known**2 + around * variance) / (known**2 + variance)
+    for _ in range(_NEWTON):
+        slope, bend = _slopes(at, n, c)
+        curvature = 1 / variance - np.minimum(bend, 0.0)
+        at = at + (slope - (at - centre) / variance) / curvature
+    out = np.full(np.broadcast_shapes(at.shape, np.shape(variance)), -np.inf)
+    for node, weight in zip(*np.polynomial.hermite_e.hermegauss(_NODES), strict=True):
+        y = at + node / np.sqrt(curvature)
+        density = _log_binomial(y, n, c, NUMPY) + log_normal(y - centre, variance) - 0.5 * np.log(curvature)
+        out = np.logaddexp(out, density + node**2 / 2 + np.log(weight))
+    return out + _log_ways(n, c)
+
+
+def _slopes(y: np.ndarray, n: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and second derivative of `_log_binomial`."""
+    rate = np.exp(np.clip(y, -30.0, 6.0))  # beyond, chances are 0 and 1 to the last digit
+    odds = 1 / np.expm1(rate)
+    return rate * ((n - c) * odds - c), rate * ((n - c) * odds * (1 - rate * (1 + odds)) - c)
+
+
+def _padded(rows: int) -> int:
+    """Return the length of a latent vector that serves `rows` rows, so that few lengths have to be compiled."""
+    step = _STEP if rows <= 8 * _STEP else 4 * _STEP
+    return -(-rows // step) * step
+
+
+def _from_counts(n: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row's output on the scale of errors and its standard error, from its counts alone."""
+    n, c = (np.asarray(v, dtype=float) for v in (n, c))
+    p = (c + 0.5) / (n + 1)
+    y = -np.log(p)
+    return np.log(y), np.sqrt(p * (1 - p) / (n + 1)) / (p * y)
+
+
+def _log_ways(n: np.ndarray, c: np.ndarray) -> np.ndarray:
+    return gammaln(n + 1) - gammaln(c + 1) - gammaln(n - c + 1)
+
+
+def _log_binomial(y: Any, n: Any, c: Any, ops: Any) -> Any:
+    """Log density of counts without its constant, p = exp(−exp(y))."""
+    rate = ops.exp(y)
+    return -c * rate + (n - c) * ops.log(-ops.expm1(-rate))

@@ -1,0 +1,177 @@
+"""Panels of parameters' densities: prior behind posterior, posterior alone, pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bayeslaw.law.priors import summed_out
+from bayeslaw.law.spec import Spec
+from bayeslaw.observation.discrepancy import lengths
+from bayeslaw.plots.style import COLOURS, GREY, MARK, few_log_ticks, fitted, head, plain, unit_of, wrapped
+
+_BINS, _FINE_BINS = 28, 60
+_SPAN = 0.003, 0.997
+_SMALL = 8.5
+_PRIOR, _POSTERIOR = {"color": GREY, "alpha": 0.35}, {"color": COLOURS[0], "alpha": 0.75}
+
+
+def grid_of(spec: Spec, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the few values that a parameter has, and the prior's mass at each; none if it has any value.
+
+    A discrepancy's length is summed out on a grid and drawn from it: a histogram would show the grid.
+    """
+    if name != "discrepancy_length" or not summed_out(spec):
+        return None
+    grid, log_weights = lengths(spec)
+    return (grid, np.exp(log_weights)) if len(grid) > 1 else None
+
+
+def masses(grid: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Return the share of draws at each value of a grid, the nearest one in the logarithm."""
+    nearest = np.abs(np.log(draws)[:, None] - np.log(grid)).argmin(axis=1)
+    return np.bincount(nearest, minlength=len(grid)) / max(len(draws), 1)
+
+
+def draw_densities(ax: Axes, spec: Spec, name: str, prior: np.ndarray, posterior: np.ndarray) -> None:
+    """Draw prior and posterior, each scaled to its peak; positive parameters on a log axis."""
+    prior, posterior = prior[np.isfinite(prior)], posterior[np.isfinite(posterior)]
+    ax.set(yticks=[], ylim=(0, 1.1))
+    ax.set_xlabel(label_of(ax, spec, name), fontsize=_SMALL)
+    ax.grid(False)
+    if not len(prior) or not len(posterior):
+        ax.set_title("no finite draws", fontsize=_SMALL)
+        return
+    log = not _bounded(spec, name) and min(prior.min(), posterior.min()) > 0
+    forward = np.log if log else np.asarray
+    spread, before = np.std(forward(posterior)), np.std(forward(prior))
+    if (grid := grid_of(spec, name)) is not None:
+        before = _draw_masses(ax, *grid, masses(grid[0], posterior))
+    else:
+        _draw_histograms(ax, prior, posterior, log)
+    ax.plot(np.median(posterior), 1.05, "v", ms=4.5, color=COLOURS[0], lw=0)  # a spike is easily missed
+    narrower = 100 * spread / max(before, 1e-300)
+    shown = f"{narrower:.0f}" if narrower >= 10 else f"{narrower:.2g}"
+    ax.set_title(f"sd {shown} % of prior's{' (log)' if log else ''}", fontsize=_SMALL)
+
+
+def _bounded(spec: Spec, name: str) -> bool:
+    """Whether a parameter is a share, which a log axis would not suit."""
+    parameter = spec.parameters.get(name) or spec.noise.get(name)
+    shares = any(name in p.names for p in spec.parameters.values())
+    return shares or (parameter is not None and parameter.support == "unit")
+
+
+def _draw_histograms(ax: Axes, prior: np.ndarray, posterior: np.ndarray, log: bool) -> None:
+    forward, back = (np.log, np.exp) if log else (np.asarray, np.asarray)
+    ends = []
+    for values, look, label in ((prior, _PRIOR, "prior"), (posterior, _POSTERIOR, "posterior")):
+        kept = forward(values)
+        low, high = np.quantile(kept, _SPAN)
+        heights, edges = np.histogram(kept, bins=_BINS, range=_range(low, high))
+        ends += [edges[0], edges[-1]]
+        shape = heights / max(heights.max(), 1)
+        ax.stairs(shape, back(edges), fill=True, lw=0, label=label, **look)
+    if log:
+        few_log_ticks(ax, *back([min(ends), max(ends)]))
+    else:
+        ax.locator_params(axis="x", nbins=4)
+
+
+def _draw_masses(ax: Axes, grid: np.ndarray, prior: np.ndarray, posterior: np.ndarray) -> float:
+    """Draw a bar a value, the prior's mass beside the posterior's; return the prior's sd of the logarithm."""
+    width, peak = np.log(grid[1] / grid[0]), max(prior.max(), posterior.max())
+    for mass, look, label, side in (
+        (prior, _PRIOR, "prior", -0.4), (posterior, _POSTERIOR, "posterior", 0.0)
+    ):  # fmt: skip
+        left, right = (grid * np.exp(width * (side + w)) for w in (0.0, 0.4))
+        ax.bar(left, mass / peak, right - left, align="edge", lw=0, label=label, **look)
+    few_log_ticks(ax, grid[0] * np.exp(-width), grid[-1] * np.exp(width))
+    logs = np.log(grid)
+    return float(np.sqrt(prior @ (logs - prior @ logs) ** 2))
+
+
+def draw_posterior(
+    ax: Axes, spec: Spec, draws: xr.DataArray, marks: Mapping[str, float], prob: float
+) -> None:
+    """Draw a histogram of draws, the interval in full colour, and marked values as lines."""
+    grid = grid_of(spec, str(draws.name))
+    name = pair_name(draws) if grid is None else str(draws.name)
+    forward = np.log10 if name != draws.name else np.asarray
+    values = forward(draws.values.ravel()[np.isfinite(draws.values.ravel())])
+    ax.set(yticks=[], ylim=(0, 1.1))
+    ax.set_xlabel(label_of(ax, spec, name), fontsize=_SMALL)
+    ax.grid(False)
+    if len(values):
+        if grid is None:
+            ends = np.quantile(values, [0.002, 0.998])
+            heights, edges = np.histogram(values, bins=_FINE_BINS, range=_range(*ends))
+            middle = (edges[1:] + edges[:-1]) / 2
+            ax.locator_params(axis="x", nbins=4)
+        else:
+            heights, edges, middle = _bars(grid[0], masses(grid[0], values))
+            few_log_ticks(ax, edges[0], edges[-1])
+        low, high = np.quantile(values, [(1 - prob) / 2, (1 + prob) / 2])
+        inside, heights = (middle >= low) & (middle <= high), heights / max(heights.max(), 1e-300)
+        look = {"fill": True, "color": COLOURS[0], "lw": 0}
+        ax.stairs(heights, edges, alpha=0.3, label="posterior", **look)
+        ax.stairs(np.where(inside, heights, 0), edges, alpha=0.6, label=f"{100 * prob:g} %", **look)
+    for i, (label, value) in enumerate(marks.items()):
+        ax.axvline(forward(value), color=MARK, ls=("-", "--", ":")[i % 3], lw=1.8, label=plain(label))
+
+
+def _bars(grid: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return heights, edges and middles of bars with gaps between them, as those of a histogram."""
+    half = (grid[1] / grid[0]) ** 0.35
+    heights = np.stack([mass, np.zeros_like(mass)], axis=1).ravel()[:-1]
+    middle = np.repeat(grid, 2)[:-1]  # a gap belongs to the bar before it
+    return heights, np.stack([grid / half, grid * half], axis=1).ravel(), middle
+
+
+def _range(low: float, high: float) -> tuple[float, float]:
+    """Return ends of a histogram; a value that never changes has a small one around it."""
+    return (
+        (low, high) if high > low else (low - max(abs(low), 1e-12) * 1e-3, low + max(abs(low), 1e-12) * 1e-3)
+    )
+
+
+def pair_name(values: xr.DataArray) -> str:
+    """Return a parameter's name, or its log10's where it spans more than a factor of twenty."""
+    seen = values.values[np.isfinite(values.values)]
+    low, high = np.quantile(seen, [0.005, 0.995]) if len(seen) else (0.0, 0.0)
+    return f"log10 {values.name}" if low > 0 and high / low > 20 else str(values.name)
+
+
+def label_of(ax: Axes, spec: Spec, name: str) -> str:
+    """Return a parameter's name and unit, in lines that fit below a panel."""
+    unit = unit_of(spec, name.removeprefix("log10 "))
+    return fitted(ax, f"{name} ({unit})", size=_SMALL)
+
+
+def dress_pairs(figure: Figure, spec: Spec, names: list[str], divergent: bool) -> None:
+    """Name the axes with units, and thin out what a matrix of panels repeats."""
+    count = len(names)
+    axes = np.array(figure.axes[: count * count]).reshape(count, count)
+    for row in range(count):
+        for column in range(row + 1):
+            ax = axes[row, column]
+            ax.locator_params(nbins=4)
+            ax.tick_params(labelsize=7, labelleft=column == 0 and row > 0, labelbottom=row == count - 1)
+            ax.set_xlabel(pair_label(spec, names[column]) if row == count - 1 else "", fontsize=8)
+            ax.set_ylabel(pair_label(spec, names[row]) if column == 0 and row > 0 else "", fontsize=8)
+            if row == column:
+                ax.set_yticks([])
+            ax.tick_params(axis="x", labelrotation=30)
+    axes[0, 0].set_ylabel("density", fontsize=8)
+    head(figure, f"{spec.title}: posterior" + (", divergent draws in orange" if divergent else ""))
+    figure.set_layout_engine("constrained")
+
+
+def pair_label(spec: Spec, name: str) -> str:
+    """Return a parameter's name over its unit, broken into short lines."""
+    unit = unit_of(spec, name.removeprefix("log10 "))
+    return f"{wrapped(name, 22)}\n{wrapped(f'({unit})', 22)}"

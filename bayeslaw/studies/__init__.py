@@ -1,0 +1,1 @@
+"""Many fits that answer one question: back-tests, stacking, comparison and stability."""
