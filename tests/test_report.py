@@ -172,8 +172,8 @@ def test_studies_are_shown(compute, no_point, tmp_path, monkeypatch):
 
     spans = pd.DataFrame({"orders": [1.5]}, index=pd.Index(["alpha"], name="parameter"))
     stubs = {
-        "stability_plots": {"plot_stability": plot_stability},
-        "spans": {"stable_spans": lambda st: spans},
+        "plots.stability": {"plot_stability": plot_stability},
+        "studies.stability.study": {"stable_spans": lambda st: spans},
     }
     for module, names in stubs.items():
         monkeypatch.setitem(sys.modules, f"bayeslaw.{module}", SimpleNamespace(**names))
