@@ -17,9 +17,9 @@ import pytest
 from conftest import TRUTHS, handmade, noiseless
 
 import bayeslaw as bl
-from bayeslaw.families import observation_of
-from bayeslaw.heldout import held_out
-from bayeslaw.observation import observed_rows
+from bayeslaw.forecasts.heldout import held_out
+from bayeslaw.observation.base import observed_rows
+from bayeslaw.observation.registry import observation_of
 
 KEPT = Path(__file__).with_name("same_numbers.json")
 WSD = "wsd(peak=2e-4, end=0, warmup=500, stable=16000, total=24000)"

@@ -68,7 +68,7 @@ def fans_of(
     at = [(1 - prob) / 2, 0.5, (1 + prob) / 2]
     with np.errstate(all="ignore"):
         curve, run = (over_draws(d, np.isfinite(d), at)[1] for d in (draw["curve"], draw["run"]))
-        line = law_on_scale(spec, point_values(fits[0]), inputs) if fits[0].method == "map" else curve[1]
+        line = law_on_scale(spec, point_values(fits[0]), inputs) if not fits[0].is_posterior else curve[1]
         line = np.broadcast_to(line, len(curve[1]))
         drawn = [drawable(to_output(spec, v)) for v in (line, curve[0], curve[2], run[0], run[2])]
     parts = [np.split(v, ends[:-1]) for v in drawn]
@@ -89,7 +89,7 @@ def _draw_fan(fit: Fit, inputs: Mapping[str, np.ndarray], seed: int) -> dict[str
     values = fit_values(fit, thin)
     if not size:  # a point fit without a bootstrap: the law is one line
         thin, values = 1, {n: np.full((1, 1), v) for n, v in point_values(fit).items()}
-    if fit.method == "map":  # few resamples: repeated, so that the residuals' quantiles are smooth
+    if not fit.is_posterior:  # few resamples: repeated, so that the residuals' quantiles are smooth
         repeats = min(_REPEATED // max(size, 1) + 1, _FAN_VALUES // max(size * rows, 1) + 1)
         values = {n: np.tile(v, (repeats, 1)) for n, v in values.items() if np.ndim(v)}
     given = {**inputs, "sampling_error": np.zeros(rows)}
@@ -107,7 +107,7 @@ def residuals_of(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
     """Return residuals on the scale of errors, and draws of the noise the fit expects at each row."""
     spec, data = fit.spec, fit.data
     rng = np.random.default_rng(0)
-    if fit.method == "map":
+    if not fit.is_posterior:
         residual = fit.tree["point"]["residual"].values
         return residual, residual.std() * rng.standard_normal((500, len(residual)))
     size = fit.draws.sizes["chain"] * fit.draws.sizes["draw"]
@@ -158,15 +158,15 @@ def draw_fan(
     fan: Fan,
     prob: float,
     colour: str,
-    method: str,
+    posterior: bool,
     name: str = "",
     label: bool = True,
     ls: str = "-",
 ) -> None:
     """Draw line, curve and run; `name` stands before the labels where there are several fans."""
     per = f"{100 * prob:g} %"
-    what = ("point fit", f"curve: bootstrap, {per}", f"run: with residuals, {per}") if method == "map" else (
-        "curve: median", f"curve, {per}", f"run, {per}")  # fmt: skip
+    what = ("curve: median", f"curve, {per}", f"run, {per}") if posterior else (
+        "point fit", f"curve: bootstrap, {per}", f"run: with residuals, {per}")  # fmt: skip
     labels = what if label else (None, None, None)
     ax.fill_between(x, *fan.run, color=colour, alpha=0.14, lw=0, label=labels[2])
     ax.fill_between(x, *fan.curve, color=colour, alpha=0.32, lw=0, label=labels[1])
@@ -207,7 +207,7 @@ def draw_curves(axes: Sequence[Axes], fit: Fit, prob: float) -> None:
     for i, (run, fan) in enumerate(zip(names, fans, strict=True)):
         ax, at, name = axes[i if apart else 0], rows[run], abridged(run, LONGEST_NAME)
         colour = COLOURS[0 if apart else i % len(COLOURS)]
-        draw_fan(ax, steps[at], fan, prob, colour, fit.method, label=i == 0)
+        draw_fan(ax, steps[at], fan, prob, colour, fit.is_posterior, label=i == 0)
         if apart:  # dots lie below the line: they are many, and would hide it
             ax.scatter(steps[at], seen[at], s=7, color=INK, alpha=0.35, lw=0, zorder=1.5, label=f"data{some}")
             ax.set_title(fitted(ax, name, size=8), fontsize=8)
@@ -263,9 +263,9 @@ def draw_residuals(ax: Axes, fit: Fit, residual: np.ndarray, expected: np.ndarra
     name = None if curves else plain_inputs(spec)[0]
     x = data["step"].values if curves else data[spec.inputs[name].column].values
     low, high = np.quantile(expected, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
-    what = "residuals' normal" if fit.method == "map" else "noise the fit expects"
+    what = "residuals' normal" if not fit.is_posterior else "noise the fit expects"
     look = {"color": GREY if curves else COLOURS[0], "label": f"{what}, {100 * prob:g} %"}
-    if np.ptp(high) <= 0.2 * high.max() or fit.method == "map" or not data["sampling_error"].any():
+    if np.ptp(high) <= 0.2 * high.max() or not fit.is_posterior or not data["sampling_error"].any():
         low, high = (np.quantile(expected, q) for q in ((1 - prob) / 2, (1 + prob) / 2))
         ax.axhspan(low, high, alpha=0.14, lw=0, **look)
     else:
@@ -310,6 +310,6 @@ def draw_quantiles(ax: Axes, fit: Fit, residual: np.ndarray, expected: np.ndarra
         ax.set_xlim(*ends)
     ax.locator_params(axis="x", nbins=5)
     unit = residual_unit(fit.spec)
-    kind = "normal" if fit.method == "map" else "fit's noise"
+    kind = "normal" if not fit.is_posterior else "fit's noise"
     ax.set_xlabel(fitted(ax, f"quantile of the {kind} ({unit})"))
     ax.set_ylabel(fitted(ax, f"quantile of the residuals ({unit})", "y"))

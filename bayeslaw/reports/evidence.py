@@ -129,9 +129,7 @@ def sensitivity_section(fits: list[Case]) -> Section | None:
         "Beside it, how much narrower the posterior is than the prior, on the scale on which the prior is a normal: near 100 % the data say little."
     )
     parts = [
-        Section(case.name, tables=(Table(_sensitivity(case.fit)),))
-        for case in fits
-        if case.fit.method == "nuts"
+        Section(case.name, tables=(Table(_sensitivity(case.fit)),)) for case in fits if case.fit.is_posterior
     ]
     return Section("Sensitivity to the priors", (text,), parts=tuple(parts)) if parts else None
 
@@ -188,7 +186,7 @@ def reproduce_section(cases: list[Case], prob: float, shown: Iterable[str] = ())
         "TABLE is the file that the rows came from, read with the conditions, renames and joins of then. The frozen model file below goes "
         "into the file that the commands name; the rows' hash says whether the table is the same. Seeds make results bit-identical on one machine."
     )
-    posteriors = sum(isinstance(case.fit, Fit) and case.fit.method == "nuts" for case in cases)
+    posteriors = sum(isinstance(case.fit, Fit) and case.fit.is_posterior for case in cases)
     more = [how for name, how in _MORE.items() if name not in shown and (name != "comparison" or posteriors > 1)]  # fmt: skip
     add = (f"A report also takes {'; '.join(more)}.",) if more else ()
     return Section("Reproduce", (text, *add), parts=tuple(_made_again(case, prob) for case in cases))

@@ -219,7 +219,7 @@ def priors_section(fits: list[Case], prob: float) -> Section | None:
     """Say what was expected of every parameter, and what the data say; a point fit expects nothing."""
     parts = []
     for case in fits:
-        if case.fit.method == "nuts":
+        if case.fit.is_posterior:
             reference = reference_sentence(case.fit.spec)
             items = tuple(prior_sentences(case.fit, prob))
             parts.append(Section(case.name, (reference,) if reference else (), items=items))
@@ -256,7 +256,7 @@ def _fit_part(case: Case, prob: float) -> Section:
     fit, beside = case.fit, case.point
     table = summary(fit, prob)
     caption = f"Parameters: median, central {100 * prob:g} % interval, mean, standard deviation"
-    if fit.method == "nuts":
+    if fit.is_posterior:
         table = table.assign(**{n: table[n].round().astype("Int64") for n in ("ess_bulk", "ess_tail")})
         caption += ", R-hat and effective sample sizes (ESS)"
     else:
@@ -274,7 +274,7 @@ def _fit_part(case: Case, prob: float) -> Section:
         told.append(f"No point fit beside it: {case.reason}")
     names = {"rhat": "R\u2011hat", "ess_bulk": "bulk ESS", "ess_tail": "tail ESS"}
     # What a posterior's parameters mean stands with its priors; a point fit has none.
-    unshown = ("unit", "meaning") if fit.method == "nuts" else ("unit",)
+    unshown = ("unit", "meaning") if fit.is_posterior else ("unit",)
     table = table[[c for c in table if c not in unshown]].set_axis(_with_units(table), axis=0)
     return Section(case.name, tuple(told), (Table(table.rename(columns=names), caption + "."),))
 

@@ -15,6 +15,7 @@ from bayeslaw.core.check import LEVELS, Check, from_json
 from bayeslaw.data.curves import needs_schedule
 from bayeslaw.forecasts.mixture import Mixture, members, weight_checks
 from bayeslaw.inference.fit import Fit, fitted_mean, natural_names
+from bayeslaw.inference.methods import METHODS
 from bayeslaw.law.evaluate import used_inputs
 from bayeslaw.observation.base import observed_rows, to_output
 from bayeslaw.reports.page import Picture, Section, Table, fragment, show
@@ -28,7 +29,6 @@ MOST_LINES = 10
 MOST_ROWS = 300
 """More rows than this, and some checks and the fan take seconds (they grow with the cube of the rows): they are left out."""
 _WIDTH = 110
-_METHOD = {"nuts": "posterior (NUTS)", "map": "point fit"}
 _SIZE, _GRID, _DRAWS = (3.3, 1.5), 40, 100
 
 
@@ -111,12 +111,12 @@ def _law(fit: Fit) -> str:
 def _how(fit: Fit) -> str:
     """Say how a fit was made: method and settings."""
     asked = ", ".join(f"{name} {value}" for name, value in fit.settings.items())
-    return f"{_METHOD[fit.method]}, {asked}" if asked else _METHOD[fit.method]
+    return f"{METHODS[fit.method].title}, {asked}" if asked else METHODS[fit.method].title
 
 
 def _parameter_lines(fit: Fit) -> list[str]:
     """Write the paper's parameters, a line each: median and interval, or the point and its bootstrap's."""
-    point = fit.tree["point"].to_dataset() if fit.method == "map" else {}
+    point = fit.tree["point"].to_dataset() if not fit.is_posterior else {}
     names = natural_names(fit.spec, fit.draws)
     width = max(map(len, names), default=0)
     lines = []
@@ -150,7 +150,7 @@ def _known(shown: Fit | Mixture) -> tuple[list[Check], bool]:
         parts = [_known(one) for one, _ in members(shown)]
         found = [*weight_checks(shown), *(check for part, _ in parts for check in part)]
         return found, all(whole for _, whole in parts)
-    if shown.method != "nuts" or shown.data.sizes["obs"] <= MOST_ROWS:
+    if not shown.is_posterior or shown.data.sizes["obs"] <= MOST_ROWS:
         return checks(shown), True
     return [*from_json(shown.data.attrs.get("checks", "[]")), *sampler_checks(shown)], False
 
@@ -175,7 +175,7 @@ def _fit_section(fit: Fit) -> Section:
     shown = shown.drop(columns=["mean", "sd", "ess_tail"], errors="ignore").assign(unit=named)
     shown = shown.assign(**{n: shown[n].round().astype("Int64") for n in ("ess_bulk",) if n in shown})
     shown = shown.rename(columns={"rhat": "R\u2011hat", "ess_bulk": "bulk ESS"})
-    caption = f"Central {100 * PROB:g} % intervals{' of the bootstrap' if fit.method == 'map' else ''}."
+    caption = f"Central {100 * PROB:g} % intervals{' of the bootstrap' if not fit.is_posterior else ''}."
     found, whole = _known(fit)
     return Section(
         f"{fit.spec.name}: {fit.spec.title}",

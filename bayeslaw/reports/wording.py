@@ -14,6 +14,7 @@ from bayeslaw.core.check import LEVELS
 from bayeslaw.data.curves import needs_schedule
 from bayeslaw.forecasts.mixture import Mixture, members
 from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.methods import METHODS
 from bayeslaw.law.evaluate import derive, references
 from bayeslaw.law.priors import draw_priors, sampled
 from bayeslaw.law.spec import Parameter, Spec
@@ -22,7 +23,6 @@ from bayeslaw.reports.page import show
 
 _OFTEN = {0.5: "one time in two", 0.8: "four times in five", 0.9: "nine times in ten", 0.95: "19 times in 20"}
 _PRIOR_DRAWS = 4000
-_METHOD = {"nuts": "Posterior (NUTS)", "map": "Point fit"}
 
 
 def often(prob: float) -> str:
@@ -98,7 +98,7 @@ def verdict_status(cases: list[Case]) -> tuple[str, str]:
         return "fail", f"Do not use {listed([case.name for case in bad])} yet: {_who_failed(names)} ({told})."
     sampler = (
         "No check of the sampler failed"
-        if any(not isinstance(c.fit, Mixture) and c.fit.method == "nuts" for c in cases)
+        if any(not isinstance(c.fit, Mixture) and c.fit.is_posterior for c in cases)
         else "Point fits only, no posterior was sampled"
     )
     count = sum(c.level == "warn" for per in found.values() for c in per)
@@ -151,7 +151,7 @@ def checked(case: Case) -> str:
         of_posterior = ["the sampler", "what the data tell of each parameter", "what the prior has a say in"]
         what = [
             "the data",
-            *(of_posterior if case.fit.method == "nuts" else ["the optimiser"]),
+            *(of_posterior if case.fit.is_posterior else ["the optimiser"]),
             "the residuals",
         ]
     what += ["the distance beyond the data"] if case.ahead else []
@@ -309,12 +309,13 @@ def _columns(targets: Any) -> dict[str, list]:
 
 def fit_words(fit: Fit) -> str:
     """Say how a fit was made."""
-    wanders = fit.spec.discrepancy is not None and fit.method == "nuts"
+    wanders = fit.spec.discrepancy is not None and fit.is_posterior
     errors = (
         "with a discrepancy: the true curve may wander from the law" if wanders else "with independent errors"
     )
-    if fit.method == "map":
+    if not fit.is_posterior:
         errors = (
             "Huber loss, minimised from many starts; its intervals come from a bootstrap and the residuals"
         )
-    return f"{fit.spec.title}: {fit.spec.law.text} ({fit.spec.source}). {_METHOD[fit.method]} of {fit.data.sizes['obs']} rows, {errors}."
+    title = METHODS[fit.method].title
+    return f"{fit.spec.title}: {fit.spec.law.text} ({fit.spec.source}). {title[0].upper() + title[1:]} of {fit.data.sizes['obs']} rows, {errors}."
