@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from bayeslaw.cli.fitting import fit, forecast, stack
+from bayeslaw.cli.guide import guide
 from bayeslaw.cli.options import FILE
 from bayeslaw.cli.output import Commands, debug_option, remember, say, stage
 from bayeslaw.cli.studies import backtest, compare, report, stability
@@ -52,7 +53,7 @@ def demo(output: Path) -> None:
         run(output, say)
 
 
-COMMANDS = (models, fit, forecast, backtest, stability, compare, stack, report, demo)
+COMMANDS = (models, fit, forecast, backtest, stability, compare, stack, report, demo, guide)
 for command in (main, *COMMANDS):
     command.params.append(debug_option())
 for command in COMMANDS:
