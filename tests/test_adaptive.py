@@ -11,7 +11,7 @@ from scipy import stats
 
 import bayeslaw as bl
 from bayeslaw.core.check import from_json
-from bayeslaw.data.pass_at_k import ADAPTIVE_LEVEL, sampling_checks
+from bayeslaw.data.adaptive import ADAPTIVE_LEVEL, sampling_checks
 
 SIZES = np.array([128, 640, 2048, 10112])
 MODELS, PROBLEMS = 9, 64

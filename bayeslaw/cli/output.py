@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bayeslaw.core.errors import InputError
-from bayeslaw.core.files import FIGURES, check_outputs, check_suffix
+from bayeslaw.core.outputs import FIGURES, check_outputs, check_suffix
 from bayeslaw.core.progress import work
 
 FINISHED, FAILED_CHECK, BAD_INPUT, UNEXPECTED, STOPPED = 0, 1, 2, 3, 130

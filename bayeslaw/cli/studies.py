@@ -24,7 +24,7 @@ from bayeslaw.cli.options import (
 )
 from bayeslaw.cli.output import exit_by, model_file, say, settle_outputs, stage, writing, wrote
 from bayeslaw.core.errors import InputError
-from bayeslaw.core.files import folder_outputs
+from bayeslaw.core.outputs import folder_outputs
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Buffer, Callable, Iterable, Sequence
+from collections.abc import Buffer, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from bayeslaw.core.errors import InputError, shown
 if TYPE_CHECKING:
     import xarray as xr
 
+
 _ROOM = "free some space or choose another place"
 _REASONS = {
     errno.ENOSPC: ("the disk is full", _ROOM),
@@ -23,9 +24,11 @@ _REASONS = {
     errno.EFBIG: ("File too large for the limit that is set here, see ulimit -f", _ROOM),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
 }
-
-FIGURES = (".png", ".svg", ".pdf")
-"""How a figure's file may end."""
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link", stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
+}  # fmt: skip
 
 
 def write_bytes(path: str | Path, content: Buffer) -> Path:
@@ -164,116 +167,6 @@ def check_place(path: str | Path) -> Path:
     if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: cannot be written: its folder takes no new files; choose another place.")
     return path
-
-
-_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-_KINDS = {
-    stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link", stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
-}  # fmt: skip
-
-
-def check_suffix(path: str | Path, allowed: Sequence[str], what: str = "the name") -> Path:
-    """Refuse a file's name that ends in nothing that says how to write it.
-
-    Parameters
-    ----------
-    path : path
-    allowed : sequence of str
-        With the dot.
-    what : str
-        Whose name it is.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-    """
-    path = as_path(path)
-    if path.suffix.lower() not in allowed:
-        found = repr(path.suffix) if path.suffix else "no suffix"
-        raise InputError(
-            f"{path}: found {found}, allowed: {' or '.join(allowed)}; {what} ends in one of them."
-        )
-    return path
-
-
-def check_outputs(
-    outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[tuple[str, Path | None]]
-) -> None:
-    """Refuse before any work outputs that would replace an input, or one another.
-
-    Parameters
-    ----------
-    outputs : iterable of (str, path or None)
-        What each is called (``"-o"``), and the file; None where there is none.
-    inputs : iterable of (str, path or None)
-        The same of what is read; files that are not there are left to their readers.
-
-    Raises
-    ------
-    InputError
-        If an output is an input or another output, by whatever name: relative, through a link, in
-        other letters where the disk tells none apart. Or if it cannot be written, see `check_place`.
-    """
-    inputs = list(inputs)
-    written: list[tuple[str, Path]] = []
-    for option, path in outputs:
-        if path is None:
-            continue
-        for name, other in inputs:
-            if other is not None and _one_file(path, other):
-                raise InputError(
-                    f"{option} {path}: is the command's {name}, which would be lost; give another name."
-                )
-        check_place(path)
-        for name, other in written:
-            if _one_file(path, other) or _one_name(path, other):
-                raise InputError(f"{option} {path}: is what {name} writes, too; give each a name of its own.")
-        written.append((option, path))
-
-
-def _one_file(one: Path, other: Path) -> bool:
-    """Whether two names are of one file that exists."""
-    try:
-        return os.path.samefile(one, other)
-    except (OSError, ValueError):
-        return False
-
-
-def _one_name(one: Path, other: Path) -> bool:
-    """Whether two files that need not exist yet would be one, also on a disk that knows no capitals."""
-    names = [os.path.realpath(path).casefold() for path in (one, other)]
-    return names[0] == names[1]
-
-
-def folder_outputs(option: str, folder: Path | None, names: Iterable[str]) -> list[tuple[str, Path | None]]:
-    """Return what a command writes into a folder, for `check_outputs`.
-
-    Parameters
-    ----------
-    option : str
-        Which names the folder.
-    folder : path or None
-    names : iterable of str
-        Of the files.
-
-    Returns
-    -------
-    list of (str, path)
-        Empty if the folder is yet to be made: nothing there can be lost.
-
-    Raises
-    ------
-    InputError
-        See `check_folder`.
-    """
-    if folder is None or not check_folder(folder).is_dir():
-        return []
-    return [(option, folder / name) for name in names]
 
 
 def check_folder(folder: Path) -> Path:

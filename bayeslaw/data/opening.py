@@ -11,9 +11,10 @@ import pandas as pd
 
 from bayeslaw.core.check import Check
 from bayeslaw.data.columns import PASS_OUTPUTS, factors, rename_columns, with_compute
-from bayeslaw.data.filters import Condition, column_of, conditions, keep
-from bayeslaw.data.frames import load_frame
+from bayeslaw.data.conditions import Condition, column_of, conditions
+from bayeslaw.data.filters import keep
 from bayeslaw.data.gold import COVARIATES as GOLD_COVARIATES
+from bayeslaw.data.loading import load_frame
 from bayeslaw.data.schema import refuse_missing
 
 

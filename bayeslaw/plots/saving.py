@@ -10,7 +10,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from bayeslaw.core.errors import check_type
-from bayeslaw.core.files import FIGURES, check_suffix, make_folder, write_bytes
+from bayeslaw.core.files import make_folder, write_bytes
+from bayeslaw.core.outputs import FIGURES, check_suffix
 from bayeslaw.inference.fit import Fit, check_fit
 from bayeslaw.plots.backtest import check_backtest, plot_backtest, plot_backtest_targets, plot_reliability
 from bayeslaw.plots.fit import plot_fit, plot_pair, plot_prior_posterior, plot_residuals
