@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 import bayeslaw as bl
 from bayeslaw import demo
-from bayeslaw.reports.page import Picture, Section, Table, render, show, write_page
+from bayeslaw.core.numbers import show
+from bayeslaw.reports.page import Picture, Section, Table, render, write_page
 
 SCRIPT = "<script>alert(1)</script>"
 

@@ -17,6 +17,7 @@ from matplotlib.text import Text
 
 import bayeslaw as bl
 from bayeslaw import plots
+from bayeslaw.core.numbers import short
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.inference.fit import make_fit
 from bayeslaw.law.evaluate import derive
@@ -351,7 +352,7 @@ def test_three_inputs_have_a_line_a_target(long):
     left, right = plots.plot_forecast(long, fc, found=[]).axes[:2]
     assert left.get_xlabel().startswith("fitted")
     labels = [t.get_text().replace("\xa0", " ") for t in right.get_yticklabels()]
-    assert labels[0].startswith(f"N = {style.short(float(fc['N'][0]))}, D")
+    assert labels[0].startswith(f"N = {short(float(fc['N'][0]))}, D")
     numbers = [t.get_text() for t in right.child_axes[0].get_yticklabels()]
     run = fc.sel(kind="run")
     for t, text in enumerate(numbers):

@@ -17,12 +17,13 @@ from matplotlib.figure import Figure
 import bayeslaw as bl
 from bayeslaw.cli.main import main
 from bayeslaw.core.check import Check, to_json
+from bayeslaw.core.numbers import interval_ends, show
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.forecasts.variance import split
 from bayeslaw.inference.fit import make_fit
 from bayeslaw.reports import cases
-from bayeslaw.reports.decision import apart, decisions
-from bayeslaw.reports.page import linked, show
+from bayeslaw.reports.decision import decisions
+from bayeslaw.reports.page import linked
 from bayeslaw.reports.wording import failed, verdict_status
 
 SCRIPT = "<script>alert(1)</script>"
@@ -286,7 +287,7 @@ def test_the_verdict_does_not_hang_on_the_interval_that_is_shown():
     ],
 )
 def test_ends_have_digits_enough_to_show_the_width(low, high, shown):
-    assert apart(low, high) == shown
+    assert interval_ends(low, high) == shown
 
 
 FAILED = {

@@ -10,10 +10,10 @@ import click
 
 from bayeslaw.cli.options import (
     FILE,
+    comma_separated,
     forecast_arguments,
     forecast_options,
     law_and_rows,
-    listed,
     reading_options,
     sampling_options,
     target_options,
@@ -178,7 +178,7 @@ def stack(fits: Sequence[Path], output: Path | None, plot: Path | None, **option
     with stage("reading fits"):
         loaded = by_stem(fits, [load_fit(path) for path in fits])
     settings = {n: options[n] for n in ("along", "shrink", "draws", "tune", "chains", "seed")}
-    windows = None if options["windows"] is None else listed(options["windows"])
+    windows = None if options["windows"] is None else comma_separated(options["windows"])
     with stage("weighing laws"):
         mixture = weigh(loaded, windows=windows, **settings)
     say(mixture_text(mixture))

@@ -145,15 +145,15 @@ def number(text: str, option: str) -> float:
         raise InputError(f"{option}: found {text!r}, expected a number.") from None
 
 
-def listed(text: str) -> list[str]:
-    """Read a list with commas."""
+def comma_separated(text: str) -> list[str]:
+    """Read values with commas between them."""
     return [part.strip() for part in text.split(",")]
 
 
 def whole_numbers(text: str, option: str) -> list[int]:
     """Read a list of whole numbers."""
     try:
-        return [int(part) for part in listed(text)]
+        return [int(part) for part in comma_separated(text)]
     except ValueError:
         raise InputError(f"{option}: found {text!r}, expected whole numbers, as in 1,16,128.") from None
 
@@ -188,7 +188,7 @@ def law_of(model: str, options: dict[str, Any]) -> Spec:
             n: tuple(number(part, "--prior") for part in v.split(",")) for n, v in given.items()
         }
     if options["pool"]:
-        columns = {n: listed(v) for n, v in pairs(options["pool"], "--pool", "name=column").items()}
+        columns = {n: comma_separated(v) for n, v in pairs(options["pool"], "--pool", "name=column").items()}
         changes["pool"] = {n: v if len(v) > 1 else v[0] for n, v in columns.items()}
     if options["likelihood"] is not None:
         changes["likelihood"] = options["likelihood"]
@@ -235,7 +235,7 @@ def targets_of(at: Sequence[str], fits: Iterable[Fit | Mixture]) -> dict[str, li
         for one, _ in members(fit):
             labels |= set(one.spec.group_columns)
     return {
-        name: listed(text) if name in labels else [number(v, "--at") for v in text.split(",")]
+        name: comma_separated(text) if name in labels else [number(v, "--at") for v in text.split(",")]
         for name, text in pairs(at, "--at", "name=value").items()
     } or None
 

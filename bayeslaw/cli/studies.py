@@ -11,10 +11,10 @@ import click
 from bayeslaw.cli.fitting import by_stem
 from bayeslaw.cli.options import (
     FILE,
+    comma_separated,
     group_of,
     law_and_rows,
     law_of,
-    listed,
     reading_options,
     sampling_options,
     table_arguments,
@@ -65,11 +65,11 @@ def backtest(model: str, table: Path, output: Path, plots: Path | None, **option
         from bayeslaw.studies.backtest import write_backtest
     spec, data = law_and_rows(model, table, options)
     settings = {n: options[n] for n in ("draws", "tune", "chains", "seed", "bootstrap", "target")}
-    windows = None if options["windows"] is None else listed(options["windows"])
+    windows = None if options["windows"] is None else comma_separated(options["windows"])
     with stage("fitting and foretelling"):
         result = run(
             spec, data, options["along"], windows=windows, leave_out=options["leave_out"] or None,
-            methods=listed(options["methods"]), **settings,
+            methods=comma_separated(options["methods"]), **settings,
         )  # fmt: skip
     with writing(output):
         write_backtest(result, output)

@@ -15,11 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 
+from bayeslaw.core.numbers import short
 from bayeslaw.forecasts.mixture import Mixture, members
 from bayeslaw.inference.fit import Fit
 from bayeslaw.law.spec import Spec
 from bayeslaw.plots.panels import draw_fan, draw_laws, draw_rows, fans_of, group_text, groups_of, spread
-from bayeslaw.plots.style import few_ticks, fitted, log_axis, output_label, plain, short
+from bayeslaw.plots.style import few_ticks, fitted, log_axis, output_label, plain
 
 _GRID = 80
 _MOST_FANS = 3

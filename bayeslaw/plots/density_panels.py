@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bayeslaw.core.numbers import percent
 from bayeslaw.law.priors import summed_out
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.discrepancy import lengths
@@ -54,9 +55,9 @@ def draw_densities(ax: Axes, spec: Spec, name: str, prior: np.ndarray, posterior
     else:
         _draw_histograms(ax, prior, posterior, log)
     ax.plot(np.median(posterior), 1.05, "v", ms=4.5, color=COLOURS[0], lw=0)  # a spike is easily missed
-    narrower = 100 * spread / max(before, 1e-300)
-    shown = f"{narrower:.0f}" if narrower >= 10 else f"{narrower:.2g}"
-    ax.set_title(f"sd {shown} % of prior's{' (log)' if log else ''}", fontsize=_SMALL)
+    ax.set_title(
+        f"sd {percent(spread / max(before, 1e-300))} % of prior's{' (log)' if log else ''}", fontsize=_SMALL
+    )
 
 
 def _bounded(spec: Spec, name: str) -> bool:

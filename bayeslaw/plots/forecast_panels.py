@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
+from bayeslaw.core.numbers import short
 from bayeslaw.forecasts.distance import orders_text
 from bayeslaw.forecasts.mixture import Mixture, members
 from bayeslaw.inference.fit import Fit
@@ -38,7 +39,6 @@ from bayeslaw.plots.style import (
     frame_values,
     output_label,
     plain,
-    short,
     wrapped,
 )
 

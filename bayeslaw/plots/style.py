@@ -151,11 +151,6 @@ def plain(text: object) -> str:
     return re.sub(r"(?<!\\)\$", r"\\$", str(text))
 
 
-def short(value: float) -> str:
-    """Write a number with three digits, as short as it goes."""
-    return f"{value:.3g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
-
-
 def abridged(text: str, length: int) -> str:
     """Cut a long text in its middle: names of runs tend to differ at their ends."""
     if len(text) <= length:

@@ -12,11 +12,12 @@ import xarray as xr
 
 from bayeslaw.assess.checks import SENSITIVE, prior_sensitivity, width_shares
 from bayeslaw.core.check import Check, from_json
+from bayeslaw.core.numbers import show
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.forecasts.variance import COMPONENTS, TOTAL, split
 from bayeslaw.inference.fit import Fit
 from bayeslaw.reports.cases import Ahead, Case
-from bayeslaw.reports.page import Code, Picture, Section, Table, show
+from bayeslaw.reports.page import Code, Picture, Section, Table
 from bayeslaw.reports.wording import place, python_commands, shell_commands
 from bayeslaw.studies.backtest import pooled_coverage
 from bayeslaw.studies.backtest_words import one_sided, pooled_words, target_table

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from bayeslaw.core.check import LEVELS, Check
 from bayeslaw.core.files import write_text
+from bayeslaw.core.numbers import show
 from bayeslaw.core.version import VERSION
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TEMPLATE, FRAGMENT = "page.html.j2", "fragment.html.j2"
-DIGITS = 4
 _SHORT, _LONG = 18, 36
 _DPI = 150
 _COLOURS = 128
@@ -206,32 +205,6 @@ def _filled(template: str, **values: Any) -> str:
     )
     environment.filters |= {"linked": linked, "wrapped": wrapped, "show": show}
     return environment.get_template(template).render(values)
-
-
-def show(value: Any) -> str:
-    """Write a table's value: numbers with four significant digits, whole numbers and text as they are.
-
-    Parameters
-    ----------
-    value : object
-
-    Returns
-    -------
-    str
-    """
-    if value is pd.NA:
-        return "–"
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, float | np.floating):
-        if np.isnan(value):
-            return "–"
-        if not 1e-3 <= abs(value) < 1e6:
-            text = f"{value:.{DIGITS}g}"
-            return text.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
-        # Trailing zeros stay: the digits of a column are then equally many.
-        return f"{value:.{max(0, DIGITS - 1 - int(np.floor(np.log10(abs(value)))))}f}"
-    return str(value)
 
 
 def linked(text: str) -> Markup:

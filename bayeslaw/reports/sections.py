@@ -11,12 +11,13 @@ import pandas as pd
 from bayeslaw.assess.checks import summary
 from bayeslaw.core.check import from_json
 from bayeslaw.core.errors import InputError
+from bayeslaw.core.numbers import percent, show
 from bayeslaw.forecasts.distance import orders_text
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.inference.fit import Fit, data_hash
 from bayeslaw.reports.cases import BOOTSTRAP, Ahead, Case
 from bayeslaw.reports.decision import bar, deciding, decisions, told
-from bayeslaw.reports.page import Headline, Picture, Section, Table, show
+from bayeslaw.reports.page import Headline, Picture, Section, Table
 from bayeslaw.reports.wording import (
     checked,
     distance,
@@ -104,7 +105,7 @@ def _forecasts(pairs: list[tuple[Case, Ahead, int]]) -> pd.DataFrame:
             "fit": case.name, "run at": place(case, ahead, row),
             "orders beyond": orders_text(float(ahead.fc["orders_beyond"].values[row])), **ends,
             "unit": case.spec.output.unit, **({solved[0]: _unbroken(f"{solved[1]} [{solved[2]}, {solved[3]}]")} if solved else {}),
-            "interval, % of value": "–" if np.isnan(width) else f"{100 * width:.2g}" if width < 0.1 else f"{100 * width:.0f}",
+            "interval, % of value": "–" if np.isnan(width) else percent(width),
             "point fit": beside["median"], "its lower": beside["lower"], "its upper": beside["upper"],
         })  # fmt: skip
     frame = pd.DataFrame(rows).set_index("fit")

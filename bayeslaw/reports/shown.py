@@ -12,12 +12,13 @@ import pandas as pd
 from bayeslaw.assess.checks import checks, summary
 from bayeslaw.assess.convergence import sampler_checks
 from bayeslaw.core.check import LEVELS, Check, from_json
+from bayeslaw.core.numbers import show
 from bayeslaw.data.curves import needs_schedule
 from bayeslaw.forecasts.mixture import Mixture, members, weight_checks
 from bayeslaw.inference.fit import Fit, fitted_mean, natural_names
 from bayeslaw.law.evaluate import used_inputs
 from bayeslaw.observation.base import observed_rows, to_output
-from bayeslaw.reports.page import Picture, Section, Table, fragment, show
+from bayeslaw.reports.page import Picture, Section, Table, fragment
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

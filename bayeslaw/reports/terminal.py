@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.core.check import Check
+from bayeslaw.core.numbers import precise
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.studies.backtest import backtest_table
 from bayeslaw.studies.backtest_words import one_sided, pooled_words, target_table
@@ -17,11 +18,6 @@ from bayeslaw.studies.stability.study import stable_spans, unclean
 
 MAX_ROWS = 12
 """A longer forecast is shown at this many evenly spaced steps; -o writes all."""
-
-
-def number(value: object) -> str:
-    """Write a number with five significant digits, text as it is."""
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
 def summary_text(table: pd.DataFrame) -> str:
@@ -38,7 +34,7 @@ def summary_text(table: pd.DataFrame) -> str:
     """
     of = "bootstrap's median" if "point" in table else "median"
     head = f"parameters: {'point, ' if 'point' in table else ''}{of}, central {100 * table.attrs['prob']:g} % interval from lower to upper; mean, sd"
-    return head + "\n" + table.drop(columns="meaning").map(number).to_string()
+    return head + "\n" + table.drop(columns="meaning").map(precise).to_string()
 
 
 def checks_text(found: Iterable[Check]) -> str:
@@ -71,7 +67,7 @@ def forecast_text(result: xr.Dataset) -> str:
     if result.attrs["output"] == "neg_log_pass_at_k":
         shares = {"pass@k": "median", "from": "upper", "to": "lower"}
         table = table.assign(**{name: np.exp(-table[column]) for name, column in shares.items()})
-    table = table.astype(object).map(number)
+    table = table.astype(object).map(precise)
     law = result.sel(kind="law").isel({dim: -1})
     per = f"{100 * result.attrs['prob']:g} %"
     head = f"{result.attrs['output']} ({result.attrs['units']}), {per} interval of a run:"
@@ -111,7 +107,7 @@ def _targets_text(bt: xr.Dataset) -> str:
         told = told.drop(columns="target")
     told = told.astype({"off (%)": object, "PIT": object})
     told = told.assign(**{"off (%)": told["off (%)"].map("{:.3g}".format), "PIT": told["PIT"].map("{:.2f}".format)})  # fmt: skip
-    return f"{head}\n{told.map(number).to_string(index=False)}"
+    return f"{head}\n{told.map(precise).to_string(index=False)}"
 
 
 def _scores_text(bt: xr.Dataset, table: pd.DataFrame) -> str:
@@ -152,7 +148,7 @@ def comparison_text(table: pd.DataFrame) -> str:
     str
     """
     shares = {n: table[n].map("{:.3f}".format) for n in table if n.startswith("weight_")}
-    turned = table.astype(object).assign(**shares).map(number).T
+    turned = table.astype(object).assign(**shares).map(precise).T
     turned.index = [f"{name} [{table.attrs['units'][name]}]" for name in turned.index]
     told = checks_text(c for c in table.attrs["checks"] if c.level != "ok")
     shown = turned.rename_axis(columns=None).to_string()
@@ -207,7 +203,7 @@ def by_k_text(st: xr.Dataset) -> str:
     table.insert(0, "k", table.pop("k"))
     head = f"stability of {st.attrs['model']} along {st.attrs['along']} for {st.sizes['k']} k of pass@k"
     verdicts = [f"k = {k}: {told}" for k, told in zip(st["k"].values, st["law_verdict"].values, strict=True)]
-    shown = table.drop(columns=["law_orders", "law_verdict"]).map(number)
+    shown = table.drop(columns=["law_orders", "law_verdict"]).map(precise)
     bad = [
         f"[fail] k = {k}: {n} fit(s) failed a check of the sampler"
         for k, n in zip(st["k"].values, st["failed"].values, strict=True)
@@ -249,7 +245,7 @@ def stability_text(st: xr.Dataset) -> str:
             f"[note] {', '.join(few)}: too few different inputs for the law's parameters; what they say is the prior's"
         )
     claim = [attrs["claim_verdict"]] if "claim_verdict" in attrs else []
-    return "\n".join([head, *claim, shown.map(number).to_string(), early, *failed])
+    return "\n".join([head, *claim, shown.map(precise).to_string(), early, *failed])
 
 
 def _percent(share: float) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from bayeslaw.assess.convergence import SAMPLER_CHECKS
 from bayeslaw.core.check import LEVELS
+from bayeslaw.core.numbers import show
 from bayeslaw.data.curves import needs_schedule
 from bayeslaw.forecasts.mixture import Mixture, members
 from bayeslaw.inference.fit import Fit
@@ -18,7 +19,6 @@ from bayeslaw.law.evaluate import derive, references
 from bayeslaw.law.priors import draw_priors, sampled
 from bayeslaw.law.spec import Parameter, Spec
 from bayeslaw.reports.cases import Ahead, Case
-from bayeslaw.reports.page import show
 
 _OFTEN = {0.5: "one time in two", 0.8: "four times in five", 0.9: "nine times in ten", 0.95: "19 times in 20"}
 _PRIOR_DRAWS = 4000
@@ -95,7 +95,7 @@ def verdict_status(cases: list[Case]) -> tuple[str, str]:
     if bad:
         told = "; ".join(f"{case.name}: {', '.join(_failing(case))}" for case in bad)
         names = [name for case in bad for name in _failing(case)]
-        return "fail", f"Do not use {listed([case.name for case in bad])} yet: {_who_failed(names)} ({told})."
+        return "fail", f"Do not use {joined([case.name for case in bad])} yet: {_who_failed(names)} ({told})."
     sampler = (
         "No check of the sampler failed"
         if any(not isinstance(c.fit, Mixture) and c.fit.method == "nuts" for c in cases)
@@ -132,7 +132,7 @@ def _who_failed(names: list[str]) -> str:
     return "a check failed" if len(names) == 1 else "checks failed"
 
 
-def listed(names: list[str]) -> str:
+def joined(names: list[str]) -> str:
     """Join names in a sentence."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
