@@ -317,7 +317,8 @@ def _ladder_figures(folder: Path, posterior: Fit, fc: xr.Dataset, found: list) -
     import matplotlib as mpl
 
     from bayeslaw import plots
-    from bayeslaw.plots.style import MARK, STYLE, legends
+    from bayeslaw.plots.style.legends import legends
+    from bayeslaw.plots.style.look import MARK, STYLE
 
     forecast = plots.plot_forecast(posterior, fc, found=found)
     ax = forecast.axes[0]

@@ -23,10 +23,12 @@ from bayeslaw.inference.fit import make_fit
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import draw_priors
 from bayeslaw.observation.discrepancy import lengths
-from bayeslaw.plots import style
-from bayeslaw.plots.colour_panels import views_of
-from bayeslaw.plots.density_panels import grid_of, masses
-from bayeslaw.plots.panels import plain_inputs
+from bayeslaw.plots.panels.densities import grid_of, masses
+from bayeslaw.plots.panels.rows import plain_inputs
+from bayeslaw.plots.panels.views import views_of
+from bayeslaw.plots.style.axes import few_ticks
+from bayeslaw.plots.style.look import COLOURS
+from bayeslaw.plots.style.texts import abridged, plain, wrapped
 
 LONG = """
 title  = "loss from parameters, tokens and the shape of the network, a law that has one more input than most others have"
@@ -245,8 +247,8 @@ def test_few_and_many_curves(runs):
     labels = figure.legends[0].get_texts() if figure.legends else []
     assert any("24 of 30 runs" in t.get_text() for t in labels) == (runs == 30)
     coloured = [line.get_color() for line in plots.plot_residuals(fit, found=[]).axes[0].get_lines()]
-    named = [c for c in coloured if c in style.COLOURS]
-    assert len(named) == len(set(named)) == min(runs, len(style.COLOURS)), "no colour serves two runs"
+    named = [c for c in coloured if c in COLOURS]
+    assert len(named) == len(set(named)) == min(runs, len(COLOURS)), "no colour serves two runs"
 
 
 # ---- what is summed out on a grid
@@ -467,7 +469,7 @@ def test_studies_with_long_names():
     ],
 )
 def test_texts_break_into_lines(text, width, lines):
-    assert style.wrapped(text, width).split("\n") == lines
+    assert wrapped(text, width).split("\n") == lines
 
 
 @pytest.mark.parametrize(
@@ -480,15 +482,15 @@ def test_texts_break_into_lines(text, width, lines):
     ],
 )
 def test_small_panels_have_few_round_ticks(low, high, ticks):
-    found = style.few_ticks(low, high)
+    found = few_ticks(low, high)
     assert len(found) <= 4
     assert set(np.round(ticks, 9)) <= set(np.round(found, 9))
 
 
 def test_a_dollar_sign_is_escaped_once():
-    assert style.plain(style.plain("a $x$")) == r"a \$x\$"
+    assert plain(plain("a $x$")) == r"a \$x\$"
 
 
 def test_long_names_lose_their_middle():
-    assert style.abridged("transformer-100M-seed7", 13) == "transf…-seed7"
-    assert style.abridged("short", 13) == "short"
+    assert abridged("transformer-100M-seed7", 13) == "transf…-seed7"
+    assert abridged("short", 13) == "short"

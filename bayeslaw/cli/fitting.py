@@ -129,7 +129,7 @@ def _tell(
         wrote(output)
     if plot is not None:
         with stage("drawing"):
-            from bayeslaw.plots.fit import plot_forecast
+            from bayeslaw.plots.forecast import plot_forecast
             from bayeslaw.plots.saving import save
 
             save(plot_forecast(whole, result), plot)

@@ -169,8 +169,8 @@ def _stability_by_k(
     wrote(output)
     if plot is not None:
         with stage("drawing"):
+            from bayeslaw.plots.by_k import plot_by_k
             from bayeslaw.plots.saving import save
-            from bayeslaw.plots.stability import plot_by_k
 
             save(plot_by_k(result), plot)
         wrote(plot)

@@ -69,7 +69,8 @@ def backtest_section(studies: Mapping[str, xr.Dataset]) -> Section | None:
 
 
 def _backtest(name: str, bt: xr.Dataset) -> Section:
-    from bayeslaw.plots.backtest import plot_backtest, plot_backtest_targets
+    from bayeslaw.plots.backtest import plot_backtest
+    from bayeslaw.plots.backtest_targets import plot_backtest_targets
 
     targets, of = _targets(bt)
     against = "distance to the target" if not bt.attrs["leave_out"] else "groups"

@@ -210,7 +210,7 @@ def _spark(shown: Fit | Mixture) -> Picture:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from bayeslaw.plots.style import STYLE
+    from bayeslaw.plots.style.look import STYLE
 
     fits = [fit for fit, _ in members(shown)]
     names = {name for fit in fits for name in used_inputs(fit.spec)}
@@ -237,8 +237,8 @@ def _rows(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
 
 def _draw_fan(ax: Axes, shown: Fit | Mixture, symbol: str) -> str:
     """Draw the rows over their input, and where runs lie."""
-    from bayeslaw.plots.panels import fan_of
-    from bayeslaw.plots.style import COLOURS, INK
+    from bayeslaw.plots.panels.fans import fan_of
+    from bayeslaw.plots.style.look import COLOURS, INK
 
     one, _ = members(shown)[0]
     column = one.spec.inputs[symbol].column
@@ -256,7 +256,7 @@ def _draw_fan(ax: Axes, shown: Fit | Mixture, symbol: str) -> str:
 
 def _draw_runs(ax: Axes, fit: Fit) -> str:
     """Draw the curves over the step, and the law's median through each."""
-    from bayeslaw.plots.style import COLOURS, INK
+    from bayeslaw.plots.style.look import COLOURS, INK
 
     seen, law = _rows(fit)
     step = fit.data["step"].values
@@ -271,7 +271,7 @@ def _draw_runs(ax: Axes, fit: Fit) -> str:
 
 def _draw_agreement(ax: Axes, fit: Fit) -> str:
     """Draw what was observed against the law's median: several inputs share no axis."""
-    from bayeslaw.plots.style import COLOURS, GREY
+    from bayeslaw.plots.style.look import COLOURS, GREY
 
     seen, law = _rows(fit)
     fine = np.isfinite(seen) & np.isfinite(law)
