@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayeslaw.inference.fit import Fit
-    from bayeslaw.reports.page import Section, Table
+    from bayeslaw.reports.elements import Section, Table
 
 CURVES = Path(__file__).parent / "example_data" / "annealing_curves_20k.csv"
 SCHEDULES = {
@@ -168,7 +168,7 @@ def _annealing_sections(
     posterior: Fit, point: Fit, forecasts: dict, texts: tuple[str, ...], figures: dict, found: list
 ) -> list[Section]:
     from bayeslaw.core.check import from_json
-    from bayeslaw.reports.page import Picture, Section
+    from bayeslaw.reports.elements import Picture, Section
 
     intro = (
         "Two published loss curves (arXiv:2408.11029), one with a cosine schedule, one with a constant rate, 20 points each. "
@@ -198,7 +198,7 @@ def _annealing_sections(
 
 def _annealing_tables(posterior: Fit, point: Fit, forecasts: dict) -> tuple[Table, Table]:
     """Return the parameters of both fits, and what both forecast at the last step."""
-    from bayeslaw.reports.page import Table
+    from bayeslaw.reports.elements import Table
 
     values = {n: float(v) for n, v in point.tree["point"].to_dataset().items() if not v.ndim}
     values |= {p.name: p.fixed for p in point.spec.parameters.values() if p.fixed is not None}
@@ -345,7 +345,7 @@ def _ladder_section(
     found: list,
 ) -> Section:
     from bayeslaw.core.check import from_json
-    from bayeslaw.reports.page import Picture, Section, Table
+    from bayeslaw.reports.elements import Picture, Section, Table
 
     per = f"{100 * PROB:g} %"
     missed = [n for n, row in parameters.iterrows() if row["truth inside"] == "no"]

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 import bayeslaw as bl
 from bayeslaw import demo
 from bayeslaw.core.numbers import show
-from bayeslaw.reports.page import Picture, Section, Table, render, write_page
+from bayeslaw.reports.elements import Picture, Section, Table
+from bayeslaw.reports.page import render, write_page
 
 SCRIPT = "<script>alert(1)</script>"
 

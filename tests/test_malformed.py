@@ -106,7 +106,7 @@ from bayeslaw.inference import nuts
 from bayeslaw.law import expression
 from bayeslaw.law.catalogue import MAX_BYTES
 from bayeslaw.law.schedules import MAX_STEPS
-from bayeslaw.reports.build import read_study
+from bayeslaw.reports.studies import read_study
 
 OURS = "^model 'mine', "
 SPREAD = pd.DataFrame({

@@ -25,7 +25,7 @@ from bayeslaw.law.priors import draw_priors
 from bayeslaw.observation.base import observed_rows
 from bayeslaw.observation.pooling import group_labels, row_groups, score_name, score_sizes
 from bayeslaw.reports import cases
-from bayeslaw.reports.wording import python_commands, shell_commands
+from bayeslaw.reports.commands import python_commands, shell_commands
 
 TWO = ["benchmark", "difficulty"]
 COMPUTE, ANNEALING = bl.load_model("compute"), bl.load_model("annealing")

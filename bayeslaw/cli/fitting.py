@@ -71,7 +71,7 @@ def _figures_of_a_fit(folder: Path | None) -> list[tuple[str, Path | None]]:
 def _finish(fitted: Fit, output: Path, folder: Path | None) -> None:
     """Print summary and checks, draw the figures, and exit by the checks."""
     from bayeslaw.assess.checks import checks, summary, worst_level
-    from bayeslaw.reports.terminal import checks_text, summary_text
+    from bayeslaw.reports.terminal.fits import checks_text, summary_text
 
     with stage("checking the fit"):
         found = checks(fitted)
@@ -118,7 +118,7 @@ def _tell(
     """Print a forecast with what was checked, write it, draw it; return what was told of it."""
     from bayeslaw.core.check import from_json
     from bayeslaw.core.files import write_text
-    from bayeslaw.reports.terminal import checks_text, forecast_text
+    from bayeslaw.reports.terminal.fits import checks_text, forecast_text
 
     say(forecast_text(result))
     told = [*from_json(result.attrs["checks"]), *(c for c in found if c.level != "ok")]
@@ -173,7 +173,7 @@ def stack(fits: Sequence[Path], output: Path | None, plot: Path | None, **option
         from bayeslaw.assess.checks import checks, worst_level
         from bayeslaw.forecasts.forecast import forecast as run
         from bayeslaw.inference.fit import load_fit
-        from bayeslaw.reports.terminal import checks_text, mixture_text
+        from bayeslaw.reports.terminal.fits import checks_text, mixture_text
         from bayeslaw.studies.stacking import stack as weigh
     with stage("reading fits"):
         loaded = by_stem(fits, [load_fit(path) for path in fits])

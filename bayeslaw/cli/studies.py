@@ -60,7 +60,7 @@ def backtest(model: str, table: Path, output: Path, plots: Path | None, **option
     read = {"MODEL": model_file(model), "TABLE": table, "--join": options["join"]}
     settle_outputs(read, study=output, plots=_figures_of_a_backtest(plots))
     with stage("loading"):
-        from bayeslaw.reports.terminal import backtest_text
+        from bayeslaw.reports.terminal.studies import backtest_text
         from bayeslaw.studies.backtest import backtest as run
         from bayeslaw.studies.backtest import write_backtest
     spec, data = law_and_rows(model, table, options)
@@ -119,7 +119,7 @@ def stability(
     if by_k is not None:
         _stability_by_k(model, table, output, plot, by_k, options, settings)
     with stage("loading"):
-        from bayeslaw.reports.terminal import stability_text
+        from bayeslaw.reports.terminal.studies import stability_text
         from bayeslaw.studies.stability.study import stability as run
         from bayeslaw.studies.stability.study import unclean, write_stability
     spec, data = law_and_rows(model, table, options)
@@ -156,7 +156,7 @@ def _stability_by_k(
         raise InputError("--schedule does not go with --by-k: laws along a schedule have no pass@k.")
     ks = whole_numbers(by_k, "--by-k")
     with stage("loading"):
-        from bayeslaw.reports.terminal import by_k_text
+        from bayeslaw.reports.terminal.studies import by_k_text
         from bayeslaw.studies.stability.over_k import stability_by_k, write_by_k
     with stage(f"reading {table}"):
         spec, read = law_of(model, options), table_arguments(options)
@@ -194,7 +194,7 @@ def compare(fits: Sequence[Path], output: Path | None, **options: Any) -> None:
     with stage("loading"):
         from bayeslaw.assess.checks import worst_level
         from bayeslaw.core.files import write_text
-        from bayeslaw.reports.terminal import comparison_text
+        from bayeslaw.reports.terminal.studies import comparison_text
     loaded = _loaded(fits)
     table = _comparison(fits, loaded, **options)
     say(comparison_text(table))
@@ -248,8 +248,9 @@ def report(
     """
     settle_outputs({"FIT": fits} | {f"--{n}": path for n, path in studies.items()}, output=output)
     with stage("loading"):
-        from bayeslaw.reports.build import read_study, reported
-        from bayeslaw.reports.wording import failed
+        from bayeslaw.reports.build import reported
+        from bayeslaw.reports.studies import read_study
+        from bayeslaw.reports.verdict import failed
     if side_by_side and len(fits) < 2:
         raise InputError("--compare: needs two fits or more.")
     loaded = _loaded(fits)

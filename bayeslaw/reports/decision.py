@@ -11,8 +11,10 @@ import numpy as np
 from bayeslaw.core.numbers import interval_ends, percent
 from bayeslaw.forecasts.forecast import forecast
 from bayeslaw.forecasts.mixture import Mixture
-from bayeslaw.reports.cases import Ahead, Case
-from bayeslaw.reports.wording import failed, failure_words, joined, pass_at, place
+from bayeslaw.reports.ahead import Ahead
+from bayeslaw.reports.cases import Case
+from bayeslaw.reports.verdict import failed, failure_words
+from bayeslaw.reports.wording import joined, pass_at, place
 
 USEFUL = 0.04
 """The relative error that a decision between recipes needs: "about 4 % is the bar of usefulness", since recipes

@@ -1,0 +1,1 @@
+"""Tables and checks as plain text, for the terminal."""
