@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,12 @@ from bayeslaw.core.numbers import interval_ends, show
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.forecasts.variance import split
 from bayeslaw.inference.fit import make_fit
-from bayeslaw.reports import cases, sections
+from bayeslaw.reports import cases
 from bayeslaw.reports.ahead import Ahead
 from bayeslaw.reports.decision import decisions
 from bayeslaw.reports.default_targets import default_targets
 from bayeslaw.reports.page import linked
-from bayeslaw.reports.sections.order import SECTIONS
+from bayeslaw.reports.sections import order
 from bayeslaw.reports.verdict import failed, verdict_status
 
 SCRIPT = "<script>alert(1)</script>"
@@ -497,7 +498,9 @@ def test_a_split_refuses_what_a_forecast_refuses(compute):
 
 def test_a_section_is_a_file_and_a_row():
     """What makes a section is in the table of sections, and nothing else is."""
-    folder = Path(sections.__file__).parent
+    folder = Path(order.__file__).parent
     files = {path.stem for path in folder.glob("*.py")} - {"__init__", "order"}
-    assert [make.__module__.split(".")[-1] for make in SECTIONS][:2] == ["forecast", "trust"]
-    assert {make.__module__.split(".")[-1] for make in SECTIONS} == files and len(SECTIONS) == len(files)
+    assert [make.__module__.split(".")[-1] for make in order.SECTIONS][:2] == ["forecast", "trust"]
+    assert {make.__module__.split(".")[-1] for make in order.SECTIONS} == files and len(
+        order.SECTIONS
+    ) == len(files)

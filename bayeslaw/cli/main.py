@@ -8,10 +8,15 @@ from pathlib import Path
 
 import click
 
-from bayeslaw.cli.fitting import fit, forecast, stack
+from bayeslaw.cli.backtest import backtest
+from bayeslaw.cli.compare import compare
+from bayeslaw.cli.fit import fit
+from bayeslaw.cli.forecast import forecast
 from bayeslaw.cli.options import FILE
 from bayeslaw.cli.output import Commands, debug_option, remember, say, stage
-from bayeslaw.cli.studies import backtest, compare, report, stability
+from bayeslaw.cli.report import report
+from bayeslaw.cli.stability import stability
+from bayeslaw.cli.stack import stack
 from bayeslaw.core.files import check_folder
 from bayeslaw.core.version import VERSION
 
