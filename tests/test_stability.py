@@ -154,7 +154,7 @@ def test_command_line(tmp_path):
     ladder().to_csv(table, index=False)
     few = ["--fix", "floor=0", "--every", "2.5", "--draws", "200", "--tune", "300", "--chains", "2"]
     result = CliRunner().invoke(
-        main.main,
+        main,
         ["stability", "power", str(table), "--along", "x", "-o", str(out), "--plot", str(figure), *few],
     )
     assert result.exit_code in (0, 1), result.output
