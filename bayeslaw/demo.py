@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.core.files import make_folder, write_text
+from bayeslaw.core.files import write_text
+from bayeslaw.core.folders import make_folder
 
 if TYPE_CHECKING:
     import xarray as xr

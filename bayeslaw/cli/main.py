@@ -17,7 +17,7 @@ from bayeslaw.cli.output import Commands, debug_option, remember, say, stage
 from bayeslaw.cli.report import report
 from bayeslaw.cli.stability import stability
 from bayeslaw.cli.stack import stack
-from bayeslaw.core.files import check_folder
+from bayeslaw.core.folders import check_folder
 from bayeslaw.core.version import VERSION
 
 

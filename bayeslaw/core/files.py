@@ -59,14 +59,14 @@ def write_bytes(path: str | Path, content: Buffer) -> Path:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, ValueError) as error:
-        raise _refusal(f"{path}: cannot be written", error) from None
+        raise cannot(f"{path}: cannot be written", error) from None
     finally:
         with suppress(OSError, ValueError):
             temporary.unlink()
     return path
 
 
-def _refusal(what: str, error: OSError | ValueError) -> InputError:
+def cannot(what: str, error: OSError | ValueError) -> InputError:
     """Say what cannot be done, why, and what to do instead."""
     plain = getattr(error, "strerror", None) or str(error), "choose another place"
     reason, remedy = _REASONS.get(getattr(error, "errno", None), plain)
@@ -156,7 +156,7 @@ def check_place(path: str | Path) -> Path:
     except FileNotFoundError:
         there = None
     except OSError as error:
-        raise _refusal(f"{path}: cannot be written", error) from None
+        raise cannot(f"{path}: cannot be written", error) from None
     if there is not None and not stat.S_ISREG(there.st_mode):
         kind = _KINDS.get(stat.S_IFMT(there.st_mode), "no regular file")
         raise InputError(f"{path}: cannot be written: it is {kind}; give the name of a file.")
@@ -167,62 +167,3 @@ def check_place(path: str | Path) -> Path:
     if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: cannot be written: its folder takes no new files; choose another place.")
     return path
-
-
-def check_folder(folder: Path) -> Path:
-    """Refuse a path that cannot become a folder, before any work is done.
-
-    Parameters
-    ----------
-    folder : path
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-        If a file stands there or above it, or it takes no files.
-    """
-    folder = as_path(folder)
-    nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
-    if not os.path.isdir(nearest):
-        raise InputError(
-            f"{folder}: cannot be made a folder, {nearest} is a file; give another folder's name."
-        )
-    try:
-        folder.lstat()
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise _refusal(f"{folder}: cannot be made a folder", error) from None
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise InputError(
-            f"{folder}: cannot be written to, {nearest} takes no new files; choose another folder."
-        )
-    return folder
-
-
-def make_folder(folder: Path) -> Path:
-    """Make a folder, and those above it, where they are missing.
-
-    Parameters
-    ----------
-    folder : path
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-        If it cannot be made.
-    """
-    folder = check_folder(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _refusal(f"{folder}: cannot be made a folder", error) from None
-    return folder

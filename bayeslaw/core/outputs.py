@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from bayeslaw.core.errors import InputError
-from bayeslaw.core.files import as_path, check_folder, check_place
+from bayeslaw.core.files import as_path, check_place
+from bayeslaw.core.folders import check_folder
 
 FIGURES = (".png", ".svg", ".pdf")
 """How a figure's file may end."""

@@ -10,7 +10,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from bayeslaw.core.errors import check_type
-from bayeslaw.core.files import make_folder, write_bytes
+from bayeslaw.core.files import write_bytes
+from bayeslaw.core.folders import make_folder
 from bayeslaw.core.outputs import FIGURES, check_suffix
 from bayeslaw.inference.fit import Fit, check_fit
 from bayeslaw.plots.backtest import plot_backtest
