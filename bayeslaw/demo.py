@@ -1,4 +1,4 @@
-"""A first look: two fits, their figures and one page, on data that ships with the package.
+"""Give a first look: two fits, their figures and one page, on data that ships with the package.
 
 The first part shows curves whose points err together; the second one a law whose truth is known, because its
 data are simulated.
@@ -129,7 +129,7 @@ def _verdict(posterior: Fit, point: Fit, found: list, found_point: list) -> tupl
         f"The posterior {_passed(found)}. Its {100 * PROB:g} % interval of L0, [{low:.4f}, {high:.4f}] nat/token, {inside} the "
         f"published point fit's {published:.4f}.",
         f"Points of one curve err together: the point fit's residuals have a lag-1 correlation of {correlated:.2f}. So each run is "
-        f"given a wandering of its own around the law: {100 * np.median(scale):.2g} % of the loss [{100 * ends[0]:.2g}, {100 * ends[1]:.2g}], "
+        f"given a discrepancy of its own, by which it departs from the law: {100 * np.median(scale):.2g} % of the loss [{100 * ends[0]:.2g}, {100 * ends[1]:.2g}], "
         f"over {np.median(length):.1f} e-folds of the step. A likelihood of independent errors counts each point as news of its own, "
         "and its interval can be narrow and wrong; change(spec, discrepancy=None) fits that, to compare.",
     )
@@ -173,12 +173,12 @@ def _annealing_sections(
 
     intro = (
         "Two published loss curves (arXiv:2408.11029), one with a cosine schedule, one with a constant rate, 20 points each. "
-        f"The law: {posterior.spec.law.text}. Fitted twice: as a posterior in which each run wanders around the law on its own, with lam inferred, "
+        f"The law: {posterior.spec.law.text}. Fitted twice: as a posterior in which each run departs from the law in its own way, with lam inferred, "
         "and as the paper's point fit."
     )
     ahead = (
         f"{NEW_SCHEDULE}: constant up to step 16,000, then straight down to zero. The peak rate is the one that was trained; the "
-        "law holds for no other. The interval is that of a new run, which wanders from the law as the seen ones do.",
+        "law holds for no other. The interval is that of a new run, which departs from the law as the seen ones do.",
     )
     compared, ends = _annealing_tables(posterior, point, forecasts)
     pictures = (
@@ -237,7 +237,7 @@ def simulated_counts(seed: int = 2509) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a (model, problem): ``model``, ``compute`` (FLOP), ``problem``, ``n`` (samples), ``c`` (correct).
+        One row per model and problem: ``model``, ``compute`` (FLOP), ``problem``, ``n`` (samples), ``c`` (correct).
 
     Notes
     -----
@@ -297,7 +297,7 @@ def _ladder(folder: Path, say: Callable[[str], None]) -> list[Section]:
 
 
 def _against_truth(posterior: Fit, fc: xr.Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return truth-in-interval tables of the parameters and of the forecast's law."""
+    """Return tables of the parameters and of the forecast's law, with whether each interval holds the truth."""
     rows = []
     for name, truth in TRUTH.items():
         low, high = _interval(posterior, name)
@@ -356,7 +356,7 @@ def _ladder_section(
         f"SIMULATED DATA, with a known truth: {len(LADDER)} checkpoints from {LADDER[0]:.0e} to {LADDER[-1]:.0e} FLOP, {PROBLEMS} problems, "
         f"{SAMPLES} samples each. −log pass@1 follows {posterior.spec.law.text} with E0 = {TRUTH['E0']:g}, C0 = {TRUTH['C0']:g}, "
         f"alpha = {TRUTH['alpha']:g}, times {100 * RUN_NOISE:g} % run noise. The counts go the way that a table of yours would.",
-        f"{outcome} Here the law is right, which the fit does not know: its interval leaves room for a curve that wanders from it. "
+        f"{outcome} Here the law is right, which the fit does not know: its interval leaves room for a curve that departs from it. "
         "E0, C0 and alpha trade off against each other: each alone is uncertain, the curve they draw is not.",
     )
     return Section("A simulated ladder of checkpoints: the truth is known", texts, (

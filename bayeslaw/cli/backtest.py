@@ -1,4 +1,4 @@
-"""The command that forecasts what is known already, and scores the forecasts."""
+"""Back-test a law: the command that forecasts what is known already, and scores the forecasts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bayeslaw.core.outputs import folder_outputs
 @click.option("--along", default="compute", show_default=True, help="A column of numbers, or of labels.")
 @click.option("--leave-out", is_flag=True, help="Leave out each group of the column, numbers too.")
 @click.option("--windows", metavar="V,V", help="Largest values seen, or the groups to leave out.")
-@click.option("--target", type=float, help="The value of the column to foretell; by default the largest.")
+@click.option("--target", type=float, help="The value of the column to predict; by default the largest.")
 @click.option(
     "--methods",
     default="posterior,independent,point",
@@ -33,7 +33,7 @@ from bayeslaw.core.outputs import folder_outputs
     "--output",
     required=True,
     type=FILE,
-    help="Where to write the result: .nc (everything) or .csv (a row a fit).",
+    help="Where to write the result: .nc (everything) or .csv (one row per fit).",
 )
 @click.option("--plots", type=FILE, help="A folder for the figures.")
 def backtest(model: str, table: Path, output: Path, plots: Path | None, **options: Any) -> None:
@@ -47,7 +47,7 @@ def backtest(model: str, table: Path, output: Path, plots: Path | None, **option
     spec, data = law_and_rows(model, table, options)
     settings = {n: options[n] for n in ("draws", "tune", "chains", "seed", "bootstrap", "target")}
     windows = None if options["windows"] is None else comma_separated(options["windows"])
-    with stage("fitting and foretelling"):
+    with stage("fitting and predicting"):
         result = run(
             spec, data, options["along"], windows=windows, leave_out=options["leave_out"] or None,
             methods=comma_separated(options["methods"]), **settings,

@@ -1,4 +1,4 @@
-"""The command that lays laws side by side."""
+"""Compare laws: the command that lays them side by side."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("fits", metavar="FIT...", nargs=-1, required=True, type=FILE)
-@click.option(
-    "--ahead", is_flag=True, help="Fit again to growing windows: how each law foretells rows ahead."
-)
+@click.option("--ahead", is_flag=True, help="Fit again to growing windows: how each law predicts rows ahead.")
 @click.option("--along", metavar="COL", help="The column along which windows grow, with --ahead.")
 @sampling_options
 @click.option("-o", "--output", type=FILE, help="Write the table as CSV.")

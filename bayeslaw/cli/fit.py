@@ -1,4 +1,4 @@
-"""The command that fits a law to a table."""
+"""Fit a law to a table: the command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that forecasts from a fit."""
+"""Forecast from a fit: the command."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def forecast(fitted: Path, output: Path | None, plot: Path | None, seed: int, **
 def tell(
     whole: Fit | Mixture, result: xr.Dataset, found: list[Check], output: Path | None, plot: Path | None
 ) -> list[Check]:
-    """Print a forecast with what was checked, write it, draw it; return what was told of it."""
+    """Print a forecast with what was checked, write it, draw it; return the checks that were printed."""
     from bayeslaw.core.check import from_json
     from bayeslaw.core.files import write_text
     from bayeslaw.reports.terminal.fits import checks_text, forecast_text

@@ -1,4 +1,4 @@
-"""The command line: the same words as in Python, imported lazily so that --help is instant."""
+"""List the commands; what they call is imported lazily, so that --help is instant."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ for command in COMMANDS:
 
 
 def run() -> None:
-    """Start the command line as a program: what libraries warn of is nothing that a user can act on."""
+    """Start the command line as a program; hide libraries' warnings, on which a user cannot act."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     main(prog_name="bayeslaw")

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Declare the options that several commands share."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def forecast_options(command: Callable) -> Callable:
 
 
 def added(command: Callable, options: Sequence[Callable]) -> Callable:
-    """Add options, so that help shows them in this order."""
+    """Add options so that help shows them in this order."""
     for option in reversed(options):
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""The command that writes all that fits say as one page."""
+"""Report what fits say as one page: the command."""
 
 from __future__ import annotations
 

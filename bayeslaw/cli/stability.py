@@ -1,4 +1,4 @@
-"""The command that says over how many orders of magnitude a law's parameters hold."""
+"""Study over how many orders of magnitude a law's parameters hold: the command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bayeslaw.core.errors import InputError
     "--output",
     required=True,
     type=FILE,
-    help="Where to write the result: .nc (everything) or .csv (a row a parameter).",
+    help="Where to write the result: .nc (everything) or .csv (one row per parameter).",
 )
 @click.option("--plot", type=FILE, help="A file for the figure.")
 def stability(

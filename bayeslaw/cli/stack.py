@@ -1,4 +1,4 @@
-"""The command that weighs several laws, and forecasts with all of them."""
+"""Weigh several laws, and forecast with all of them: the command."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from bayeslaw.core.errors import InputError
 @click.option("-o", "--output", type=FILE, help="Write all rows and kinds of the forecast as CSV.")
 @click.option("--plot", type=FILE, help="Draw the forecast into this file (.png, .svg, .pdf).")
 def stack(fits: Sequence[Path], output: Path | None, plot: Path | None, **options: Any) -> None:
-    """Weigh FITs of several laws to the same rows by how each foretells rows ahead, and forecast with all.
+    """Weigh FITs of several laws to the same rows by how each predicts rows ahead, and forecast with all.
 
     Each law is fitted again to growing windows; a law is called by its file's name. Without targets the
     weights alone are printed.

@@ -1,4 +1,4 @@
-"""What the options' texts say: values, laws with their rows, targets."""
+"""Turn the options' texts into values, laws with their rows, and targets."""
 
 from __future__ import annotations
 

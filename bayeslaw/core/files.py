@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Write files whole or not at all."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def write_bytes(path: str | Path, content: Buffer) -> Path:
     Raises
     ------
     InputError
-        If the file cannot be written, as on a full disk: what stood there is untouched, and nothing is left beside
-        it.
+        If the file cannot be written, as on a full disk. What stood there is then untouched, and nothing is
+        left beside it.
     """
     path = check_place(path)
     # Short, so that it fits wherever the name itself does.
@@ -130,7 +130,7 @@ def as_path(path: object, what: str = "path") -> Path:
 
 
 def check_place(path: str | Path) -> Path:
-    """Refuse before the work what could not, or should not, be written after it.
+    """Refuse, before any work is done, a path that could not or should not be written afterwards.
 
     Parameters
     ----------

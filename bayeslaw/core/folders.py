@@ -1,4 +1,4 @@
-"""Folders that commands fill: made if they are not there, refused if they cannot be."""
+"""Make the folders that commands fill, and refuse early what cannot become one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Labels as text that a file can hold, and which columns hold numbers."""
+"""Turn labels into text that a file can hold, and tell columns of numbers from columns of labels."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def visible_texts(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def holds_numbers(column: pd.Series) -> bool:
-    """Whether a column holds real numbers or booleans, maybe missing ones; any other holds labels."""
+    """Return whether a column holds real numbers or booleans, maybe missing ones; any other holds labels."""
     kinds = pd.api.types
     if isinstance(column.dtype, pd.CategoricalDtype) or kinds.is_complex_dtype(column):
         return False
@@ -59,7 +59,7 @@ def holds_numbers(column: pd.Series) -> bool:
 
 
 def can_be_called(name: object) -> bool:
-    """Whether a column of a dataset can have this name."""
+    """Return whether a column of a dataset can have this name."""
     return (
         isinstance(name, str)
         and "/" not in name

@@ -1,4 +1,4 @@
-"""What a command is about to write: refused before any work if it would be lost or lose something."""
+"""Check the files that a command is about to write, before it does any work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIGURES = (".png", ".svg", ".pdf")
 
 
 def check_suffix(path: str | Path, allowed: Sequence[str], what: str = "the name") -> Path:
-    """Refuse a file's name that ends in nothing that says how to write it.
+    """Refuse a file's name whose ending does not say how to write it.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def check_suffix(path: str | Path, allowed: Sequence[str], what: str = "the name
 def check_outputs(
     outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[tuple[str, Path | None]]
 ) -> None:
-    """Refuse before any work outputs that would replace an input, or one another.
+    """Refuse, before any work is done, outputs that would replace an input or one another.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def check_outputs(
     ------
     InputError
         If an output is an input or another output, by whatever name: relative, through a link, in
-        other letters where the disk tells none apart. Or if it cannot be written, see `check_place`.
+        other capitals where the disk ignores them. Or if it cannot be written, see `check_place`.
     """
     inputs = list(inputs)
     written: list[tuple[str, Path]] = []
@@ -78,7 +78,7 @@ def check_outputs(
 
 
 def _one_file(one: Path, other: Path) -> bool:
-    """Whether two names are of one file that exists."""
+    """Return whether two paths name the same file, and it exists."""
     try:
         return os.path.samefile(one, other)
     except (OSError, ValueError):
@@ -86,7 +86,7 @@ def _one_file(one: Path, other: Path) -> bool:
 
 
 def _one_name(one: Path, other: Path) -> bool:
-    """Whether two files that need not exist yet would be one, also on a disk that knows no capitals."""
+    """Return whether two files that need not exist yet would be one, also on a disk that ignores capitals."""
     names = [os.path.realpath(path).casefold() for path in (one, other)]
     return names[0] == names[1]
 

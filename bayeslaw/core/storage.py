@@ -1,4 +1,4 @@
-"""What a dataset must be to come back from a file as it was.
+"""Prepare a dataset so that it comes back from a file as it was.
 
 A fit keeps numbers and text only (`lasting`). netCDF does not hold every text (no NUL, no half of a surrogate
 pair), name and attribute: what it cannot hold travels beside the rest in one attribute (`storable`, `restored`).
@@ -21,7 +21,7 @@ _NAME_BYTES = 255
 
 
 def lasting(data: xr.Dataset) -> xr.Dataset:
-    """Return a dataset of what a file can give back.
+    """Return a dataset with only what a file can give back.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def _plain(value: Any) -> Any:
 
 
 def storable(data: xr.Dataset) -> xr.Dataset:
-    """Return a dataset that netCDF holds; `restored` undoes it.
+    """Return a dataset that netCDF can hold; `restored` undoes it.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def _holds(text: str) -> bool:
 
 
 def _parted(attrs: Mapping[str, Any], known: tuple[str, ...] | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part attributes into those that netCDF would not hold, or not as they are, and those that it holds."""
+    """Split attributes into those that netCDF would not hold, or not as they are, and those that it holds."""
     held = {}
     for name, value in attrs.items():
         named = name in known if known else name.isidentifier() and name.isascii() and name.islower()
@@ -160,5 +160,5 @@ def restored(data: xr.Dataset) -> xr.Dataset:
 
 
 def _scalars(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes with Python's numbers for NumPy's, which files give."""
+    """Return attributes with Python's numbers instead of NumPy's, which files give."""
     return {n: v.item() if isinstance(v, np.generic) else v for n, v in attrs.items()}

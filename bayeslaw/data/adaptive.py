@@ -1,4 +1,4 @@
-"""Whether problems' numbers of samples depend on their successes, as where sampling stops at successes."""
+"""Test whether problems' numbers of samples depend on their successes, as where sampling stops at successes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import pandas as pd
 from bayeslaw.core.check import Check
 
 ADAPTIVE_LEVEL = 1e-3
-"""So often n is said to hang together with c where it does not, at most."""
+"""How often, at most, n is said to depend on c where it does not."""
 _LEVELS = 8
-"""At so many sizes of n problems are compared."""
+"""At how many sizes of n problems are compared."""
 
 
 def sampling_checks(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
-    """Say whether problems' numbers of samples hang together with their successes.
+    """Test whether problems' numbers of samples depend on their successes.
 
     Parameters
     ----------
     counts : pandas.DataFrame
-        Columns ``problem``, ``n``, ``c`` and those of `by`; as `validate.check_counts` returns it.
+        Columns ``problem``, ``n``, ``c`` and those of `by`; as `schema.check_counts` returns it.
     by : sequence of str
         The columns that name a group.
 
@@ -30,7 +30,7 @@ def sampling_checks(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
     -------
     list of Check
         ``adaptive-sampling``, a warning whose value is z; a note where n was set by the problem: where every
-        group has the same n for a problem. Empty where nothing speaks for it, as where n is one number a
+        group has the same n for a problem. Empty where nothing speaks for it, as where n is one number per
         group or varies without regard to success.
 
     Notes
@@ -46,7 +46,7 @@ def sampling_checks(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
     """
     from scipy.special import stdtr
 
-    z, problems, varying = _hangs_together(counts, by)
+    z, problems, varying = _dependence(counts, by)
     if problems < 2 or 2 * stdtr(problems - 1, -abs(z)) > ADAPTIVE_LEVEL:
         return []
     rule, off = ("stops at successes", "high") if z < 0 else ("goes on after successes", "low")
@@ -62,9 +62,9 @@ def sampling_checks(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
         )
         return [Check("adaptive-sampling", "note", z, message)]
     message = (
-        f"{told}, as a sampling rule that {rule} makes it. If n hung on the outcomes, c/n and pass@k "
+        f"{told}, as a sampling rule that {rule} makes it. If n depended on the outcomes, c/n and pass@k "
         f"are too {off}, −log pass@k too {other}, beyond their standard errors: use of every problem the same number of "
-        "samples, the first that were drawn, a number chosen without looking at the outcomes (the smallest n hangs on "
+        "samples, the first that were drawn, a number chosen without looking at the outcomes (the smallest n depends on "
         "them, too), or sample again with n fixed beforehand. If n was fixed before sampling, by what was known of the "
         "problems, nothing is biased."
     )
@@ -79,7 +79,7 @@ def _set_by_problem(counts: pd.DataFrame, by: Sequence[str]) -> bool:
     return bool((n["min"] == n["max"]).all() and several.mean() > 0.5 and n["min"][several].nunique() > 1)
 
 
-def _hangs_together(counts: pd.DataFrame, by: Sequence[str]) -> tuple[float, int, int]:
+def _dependence(counts: pd.DataFrame, by: Sequence[str]) -> tuple[float, int, int]:
     """Return the statistic of `sampling_checks`, how many problems and how many groups it rests on."""
     total, least_variance, varying = 0.0, 0.0, 0
     own: dict[str, float] = {}
@@ -116,7 +116,7 @@ def _against_others(n: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _at_equal_n(n: np.ndarray, c: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield, a size of n each: who has about so many samples, who has more, the chance of a success at that size."""
+    """Yield, for each size of n: who has about so many samples, who has more, and the chance of a success at that size."""
     from scipy.special import gammaln
 
     sizes = np.unique(n)

@@ -1,4 +1,4 @@
-"""The column along which windows go, and how many steps it is cut into."""
+"""Read the column along which windows go, and cut its range into steps."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def steps_down(low: float, high: float, every: float) -> int:
 
 
 def positive_values(data: xr.Dataset, name: str) -> np.ndarray:
+    """Return a column of positive numbers, or refuse what is none."""
     values = column_values(data, name)
     if values.dtype.kind not in "iuf":
         raise InputError(f"along: windows need a column of positive numbers; {name!r} is not one.")
@@ -28,6 +29,7 @@ def positive_values(data: xr.Dataset, name: str) -> np.ndarray:
 
 
 def column_values(data: xr.Dataset, name: str) -> np.ndarray:
+    """Return a column of the data, or name those that there are."""
     known = [str(n) for n in data.variables if data[n].dims == ("obs",)]
     if not isinstance(name, str):
         raise InputError(f"along: found {shown(name)}, allowed: the name of a column.")

@@ -1,4 +1,4 @@
-"""Runs that start from another run's checkpoint: what they share is counted once."""
+"""Find runs that start from another run's checkpoint, and count what they share once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions on rows as they are written, such as ``params>=1e9`` or ``model=a|b``."""
+"""Read the conditions on rows that a user writes, such as ``params>=1e9`` or ``model=a|b``."""
 
 from __future__ import annotations
 

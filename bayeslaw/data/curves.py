@@ -1,4 +1,4 @@
-"""Loss curves joined to their learning-rate schedules."""
+"""Join loss curves to their learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LR_TOLERANCE = 0.005
 
 
 def needs_schedule(spec: Spec) -> bool:
-    """Whether a law's inputs come from a learning-rate schedule."""
+    """Return whether a law's inputs come from a learning-rate schedule."""
     return any(i.function == "annealing_area" or i.column == "lr_area" for i in spec.inputs.values())
 
 
@@ -70,7 +70,7 @@ def read_curves(
     Parameters
     ----------
     table : path or pandas.DataFrame
-        One row a logged step: columns ``run``, ``step``, the output's column (``loss``), and
+        One row per logged step: columns ``run``, ``step``, the output's column (``loss``), and
         optionally ``lr``, which must then agree with the schedule.
     spec : Spec
         A law with schedule inputs, such as ``annealing``.

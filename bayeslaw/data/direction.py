@@ -1,4 +1,4 @@
-"""Which way a law goes, and whether a table clearly goes the other way."""
+"""Find which way a law goes, and whether a table clearly goes the other way."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bayeslaw.law.priors import draw_priors
 from bayeslaw.law.spec import Spec
 
 SURE = 1e-4
-"""Chance, in a table of noise, of slopes as clear as those that are called against the law."""
+"""Chance, in a table of noise, of coefficients as clear as those that are called against the law."""
 WITH = 0.05
-"""Chance of a slope as clear as one that speaks for the law, where inputs that grow together hide each other's slopes."""
+"""Chance of a coefficient as clear as one that speaks for the law, where inputs that grow together hide each other's."""
 _ROUNDING = 1e-9
 _COLLINEAR = 1e-6
 _DRAWS = 64
@@ -68,7 +68,7 @@ def against_law(spec: Spec, data: xr.Dataset, names: Sequence[str]) -> list[Chec
     z = to_scale(y, spec.output.scale)
     if np.ptp(z) <= _ROUNDING * max(1.0, np.abs(z).max()):  # what is all one value goes nowhere
         return []
-    # Whatever grows along x grows with the law: against it are slopes that are clearly negative.
+    # Whatever grows along x grows with the law: against it are coefficients that are clearly negative.
     x = np.stack([_logs(data[c].values.astype(float)) * ways[c] for c in columns], axis=1)
     if not _clearly_negative(x, z):
         return []
@@ -93,9 +93,9 @@ def _logs(values: np.ndarray) -> np.ndarray:
 
 
 def _clearly_negative(x: np.ndarray, z: np.ndarray) -> bool:
-    """Return whether all slopes are, in the values and in their ranks: jointly, or one by one and none jointly is not.
+    """Return whether all coefficients are negative, in the values and in their ranks: jointly, or one by one and none jointly is not.
 
-    Inputs that grow together leave a joint slope each that nobody can tell, though z goes with all of them.
+    Inputs that grow together each leave a joint coefficient that nobody can tell, though z goes with all of them.
     """
     both = (x, z), (np.apply_along_axis(stats.rankdata, 0, x), stats.rankdata(z))
     jointly = max(_least_negative(*pair) for pair in both)
@@ -104,7 +104,7 @@ def _clearly_negative(x: np.ndarray, z: np.ndarray) -> bool:
 
 
 def _least_negative(x: np.ndarray, z: np.ndarray) -> float:
-    """Return the largest p of slopes' being negative, in a regression on all columns; 1 if it can't be told."""
+    """Return the largest p-value of a negative coefficient, in a regression on all columns; 1 if it can't be told."""
     x = x - x.mean(axis=0)
     kept: list[int] = []
     for column in range(x.shape[1]):  # columns that others make up tell nothing of their own
@@ -115,8 +115,12 @@ def _least_negative(x: np.ndarray, z: np.ndarray) -> float:
     x, free = x[:, kept], len(z) - len(kept) - 1
     if free < 2 or not kept:
         return 1.0
-    slopes = np.linalg.lstsq(x, z - z.mean())[0]
-    left = z - z.mean() - x @ slopes
+    coefficients = np.linalg.lstsq(x, z - z.mean())[0]
+    left = z - z.mean() - x @ coefficients
     spread = np.sqrt((left @ left) / free * np.diag(np.linalg.inv(x.T @ x)))
     with np.errstate(all="ignore"):
-        return float(stats.t.cdf(np.where(spread > 0, slopes / spread, np.sign(slopes) * np.inf), free).max())
+        return float(
+            stats.t.cdf(
+                np.where(spread > 0, coefficients / spread, np.sign(coefficients) * np.inf), free
+            ).max()
+        )

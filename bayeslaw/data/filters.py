@@ -1,4 +1,4 @@
-"""Conditions that rows must meet, such as ``params>=1e9`` or ``model=a|b``."""
+"""Keep the rows of a table that meet conditions, such as ``params>=1e9`` or ``model=a|b``."""
 
 from __future__ import annotations
 

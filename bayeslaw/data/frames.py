@@ -1,4 +1,4 @@
-"""What every reader of tables asks: whether columns' names are unique, and whether a text spells a number."""
+"""Answer what every reader of tables asks: are columns' names unique, and does a text spell a number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def refuse_twins(names: list[Any], what: str) -> None:
 
 
 def spells_number(text: object) -> bool:
-    """Whether a text spells a finite or infinite number."""
+    """Return whether a text spells a finite or infinite number."""
     try:
         return float(str(text)) == float(str(text)) and "_" not in str(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Likelihood of gold solutions: from per-problem values to one covariate a model."""
+"""Turn the likelihoods of gold solutions from per-problem values into one covariate per model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bayeslaw.data.schema import check_columns, check_unique
 
 GOLD = ("mean-probability", "mean-log-likelihood")
 COVARIATES = ("gold_nll", "gold_mean_nll", "gold_problems", "gold_effective_problems")
-"""What per-problem likelihoods become, a model."""
+"""What the per-problem likelihoods of a model become."""
 _NAMED = 5
 FEW = 10.0
 """Below this many effective problems a covariate is called fragile."""
@@ -36,7 +36,7 @@ def gold_covariates(
     Returns
     -------
     covariates : pandas.DataFrame
-        One row a model: ``gold_nll`` (of the asked kind), ``gold_mean_nll``, ``gold_problems``,
+        One row per model: ``gold_nll`` (of the asked kind), ``gold_mean_nll``, ``gold_problems``,
         ``gold_effective_problems``; nats.
     checks : list of Check
         How many problems the covariate rests on; and, where some lack a value at some model, how many

@@ -1,4 +1,4 @@
-"""Which rows meet a condition: numbers, dates, true and false, or text."""
+"""Find the rows that meet a condition on numbers, dates, true and false, or text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables opened: read, renamed and filtered, before a law takes from them."""
+"""Open tables: read, rename and filter them, before a law takes from them."""
 
 from __future__ import annotations
 

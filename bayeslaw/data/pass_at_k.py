@@ -1,6 +1,6 @@
-"""pass@k from counts of samples and correct samples, exactly, with both standard errors.
+"""Estimate pass@k from counts of samples and correct samples, exactly, with both standard errors.
 
-c / n is an estimate where n does not hang on the outcomes. Where sampling stopped at successes it is not, and
+c / n is unbiased where n does not depend on the outcomes. Where sampling stopped at successes it is not, and
 `sampling_checks` says so.
 
 References
@@ -49,7 +49,7 @@ def pass_at_k(
     Parameters
     ----------
     counts : pandas.DataFrame
-        One row a (model, problem): columns ``n`` (samples) and ``c`` (correct), ``problem``, and the
+        One row per model and problem: columns ``n`` (samples) and ``c`` (correct), ``problem``, and the
         columns that name a group (``model``, ``benchmark``).
     k : int or iterable of int
         Numbers of samples.
@@ -59,7 +59,7 @@ def pass_at_k(
     Returns
     -------
     pandas.DataFrame
-        One row a group and k: the group's columns; ``k``; ``pass_at_k``, the unweighted mean over
+        One row per group and k: the group's columns; ``k``; ``pass_at_k``, the unweighted mean over
         problems (exactly zero where nothing is correct, missing where a problem has fewer than k
         samples: nothing is unbiased beyond k = n); ``se_these_problems``, its standard error from
         sampling alone; ``se_new_problems``, with the problems' own sampling too; ``problems``;
@@ -74,7 +74,7 @@ def pass_at_k(
     Warns
     -----
     UserWarning
-        If n hangs together with c, as where sampling stops at successes: then no estimate is unbiased.
+        If n depends on c, as where sampling stops at successes: then no estimate is unbiased.
 
     Notes
     -----
@@ -123,7 +123,7 @@ def check_ks(k: Iterable[Any]) -> list[int]:
     Raises
     ------
     InputError
-        If there is none or one is no whole number from 1 to a million.
+        If there is none, or one is no whole number from 1 to ten million.
     """
     ks = list(k)
     if not 0 < len(ks) <= MOST_KS:

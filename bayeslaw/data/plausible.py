@@ -1,4 +1,4 @@
-"""What a table may hold and yet hardly means: noticed while it is read, with the rows named."""
+"""Notice what a table may hold and yet hardly means, and name its rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = 5
 
 
 def odd_data(spec: Spec, rows: pd.DataFrame, data: xr.Dataset) -> list[Check]:
-    """Say what of a table's rows is allowed but hardly meant.
+    """Find what is allowed in a table's rows but hardly meant.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
     Parameters
     ----------
     counts : pandas.DataFrame
-        One row a (model, problem), with the column ``problem``.
+        One row per model and problem, with the column ``problem``.
     by : sequence of str
         The columns that tell models and checkpoints apart; not those that sort problems.
 

@@ -1,4 +1,4 @@
-"""Read files of tables; what is not a table of comma-separated columns is called by its name."""
+"""Read files of tables, and name what is not a table of comma-separated columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that a law can use: which are left out and why, and the dataset that they become."""
+"""Keep the rows that a law can use, say which are left out and why, and lay them out as a dataset."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bayeslaw.law.spec import Spec
 
 @dataclass
 class Excluded:
-    """Rows that a fit cannot use: how many, which, and why; and what else is to be known of the rows."""
+    """Rows that a fit cannot use: how many, which, and why; and what else to know about the rows."""
 
     rows: list[tuple[str, str]] = field(default_factory=list)
     known: list[Check] = field(default_factory=list)
@@ -28,7 +28,7 @@ class Excluded:
         self.rows += [(str(label), reason) for label in labels]
 
     def checks(self, level: str = "warn") -> list[Check]:
-        """Return one check a reason, naming the rows."""
+        """Return one check per reason, naming the rows."""
         reasons = dict.fromkeys(reason for _, reason in self.rows)
         out = []
         for reason in reasons:
@@ -79,7 +79,7 @@ def to_dataset(rows: pd.DataFrame, spec: Spec, checks: list[Check], **attrs: str
     rows : pandas.DataFrame
     spec : Spec
     checks : list of Check
-        What is to be known of the data; travels in the attributes.
+        What to know about the data; travels in the attributes.
     **attrs : str
         Further attributes.
 

@@ -1,4 +1,4 @@
-"""Tables in: CSV or Parquet files or DataFrames, renamed, filtered, joined and validated."""
+"""Read a table for a law: a CSV or Parquet file or a DataFrame, renamed, filtered, joined and validated."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def read_table(
     Parameters
     ----------
     table : path or pandas.DataFrame
-        One row an observation (the output's column and the inputs' columns), or for pass@k laws
-        one row a (model, problem) with counts ``n`` and ``c``, or a column ``pass_at_k``.
+        One row per observation (the output's column and the inputs' columns), or for pass@k laws
+        one row per model and problem with counts ``n`` and ``c``, or a column ``pass_at_k``.
     spec : Spec
         The law: says which columns are needed.
     k : int, optional
@@ -53,7 +53,7 @@ def read_table(
     where : str or iterable of str, optional
         Conditions that rows must meet, see `keep`.
     join : path or pandas.DataFrame, optional
-        A second table with more columns; one row a value of `on`, or per-problem ``gold_nll``. A column
+        A second table with more columns; one row per value of `on`, or per-problem ``gold_nll``. A column
         that stands in both must say the same.
     on : str, optional
         The column that both tables have; by default ``model``. Goes with `join`.
@@ -61,7 +61,7 @@ def read_table(
         ``{"theirs": "ours"}``, for both tables; also of ``compute`` where it follows from ``params``
         and ``tokens``, and of pass@k from counts where it is to be the output.
     gold : {"mean-probability", "mean-log-likelihood"}, optional
-        How per-problem ``gold_nll`` becomes one number a model; by default the first.
+        How per-problem ``gold_nll`` becomes one number per model; by default the first.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def _finished(rows: pd.DataFrame, spec: Spec, opened: Opened, on: str, checks: l
 
 
 def _observations(frame: pd.DataFrame, spec: Spec, k: int | None, excluded: Excluded) -> pd.DataFrame:
-    """Return one row an observation, with the output's column."""
+    """Return one row per observation, with the output's column."""
     frame = check_labels(frame, [c for c in spec.group_columns if c in frame])
     if "benchmark" in frame and frame["benchmark"].nunique() > 1 and "benchmark" not in spec.group_columns:
         raise _several_benchmarks(frame, spec)

@@ -1,4 +1,4 @@
-"""Problems' counts to rows of a table: one row a model, or a model and group, as pass@k or as counts."""
+"""Turn problems' counts into one row per model, or per model and group, as pass@k or as counts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COVARIATES = ("params", "tokens", "compute", "step", "seed")
 
 
 def summed(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
-    """Keep counts as they are, summed to one row an observation; rows without a success stay.
+    """Keep counts as they are, summed to one row per observation; rows without a success stay.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def summed(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``n``, ``c``, the output and its ``sampling_error``, and the columns that are one value an observation.
+        ``n``, ``c``, the output and its ``sampling_error``, and the columns that have a single value per observation.
 
     Raises
     ------
@@ -81,23 +81,23 @@ def _refuse_unequal(frame: pd.DataFrame, by: list[str]) -> None:
 
 
 def unbiased_rows(frame: pd.DataFrame, spec: Spec, k: int) -> tuple[pd.DataFrame, pd.Series, list[Check]]:
-    """Aggregate problems' counts to pass@k, keeping the columns that are one value an observation.
+    """Aggregate problems' counts to pass@k, keeping the columns that have a single value per observation.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        One row a problem, columns ``problem``, ``n``, ``c`` and one that names the model.
+        One row per problem, columns ``problem``, ``n``, ``c`` and one that names the model.
     spec : Spec
     k : int
 
     Returns
     -------
     rows : pandas.DataFrame
-        ``pass_at_k`` and its ``sampling_error``, one row an observation.
+        ``pass_at_k`` and its ``sampling_error``, one row per observation.
     short : pandas.Series of str
-        The names of observations that are left out, for a problem has fewer than k samples.
+        The names of observations that are left out because a problem has fewer than k samples.
     checks : list of Check
-        See `counts.sampling_checks`.
+        See `adaptive.sampling_checks`.
 
     Raises
     ------

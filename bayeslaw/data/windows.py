@@ -1,4 +1,4 @@
-"""Windows of a table: what a fit sees and what it must foretell."""
+"""Cut a table into windows: what a fit sees, and what it must predict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bayeslaw.data.along import column_values, positive_values, steps_down
 
 HALF_ORDER = 10**0.5
 MOST_WINDOWS = 200
-"""Each is a fit, or several: more take days, and tell hardly more."""
+"""Each is a fit or several: more take days, and tell hardly more."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Window:
 def growing_windows(
     data: xr.Dataset, along: str, ends: Sequence[float] | None = None, least: int = 5
 ) -> list[Window]:
-    """Return windows that see everything up to a value of a column and foretell everything larger.
+    """Return windows that see everything up to a value of a column and predict everything larger.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def trailing_windows(
     target : float, optional
         The upper end, by default the column's largest value.
     least : int
-        So many rows the longest must see.
+        How many rows the longest must see.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Figures: each a matplotlib `Figure` that nothing shows by itself; names load on first use."""
+"""Draws figures: each a matplotlib `Figure` that nothing shows by itself; names load on first use."""
 
 from __future__ import annotations
 

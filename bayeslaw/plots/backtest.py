@@ -1,4 +1,4 @@
-"""The figure of a back-test's scores: how far off the forecasts were, and how sure."""
+"""Draw a back-test's scores: how far off the forecasts were, and how sure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bayeslaw.plots.style.look import COLOURS, GREY, STYLE
 from bayeslaw.plots.style.texts import plain
 
 _LOWEST_LOSS = -100.0
-"""Below this, in nat a row, it does not matter how much worse a forecast is; dots stop there."""
+"""Below this, in nat per row, it does not matter how much worse a forecast is; dots stop there."""
 _KEYS_OF_ERRORS = (
     Line2D([], [], color=GREY, marker="o", ms=5, label="error of the target"),
     Line2D([], [], color=GREY, marker="o", ms=5, ls="--", mfc="white", label="mean over held-out rows"),
@@ -42,9 +42,9 @@ def plot_backtest(bt: xr.Dataset) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A colour a method. Left: relative error of the target and mean over the held-out rows. Middle:
+        One colour per method. Left: relative error of the target and mean over the held-out rows. Middle:
         relative interval score. Right: joint log score per held-out row against the first method's.
-        Growing windows: against the orders of magnitude to the target; groups: a row a group.
+        Growing windows: against the orders of magnitude to the target; groups: one row each.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def _along_orders(ax: Axes, bt: xr.Dataset, values: np.ndarray, order: int, **st
 
 
 def _along_group(ax: Axes, bt: xr.Dataset, values: np.ndarray, order: int, **style) -> None:
-    """Draw a dot a group, methods a little apart."""
+    """Draw a dot for each group, methods a little apart."""
     count = bt.sizes["method"]
     at = np.arange(bt.sizes["window"]) + 0.5 * (order - (count - 1) / 2) / count
     style |= {"ls": "none"}
@@ -128,7 +128,7 @@ def _draw_log_score(ax: Axes, bt: xr.Dataset, draw: Callable) -> None:
     for order, name in enumerate(names):
         draw(ax, bt, np.maximum(gains.sel({"method": name}), _LOWEST_LOSS), order)
     ax.set_ylabel(
-        "joint log score a row (nat)" if alone else f"joint log score a row, less {names[0]}'s (nat)"
+        "joint log score per row (nat)" if alone else f"joint log score per row, less {names[0]}'s (nat)"
     )
     cut = float(gains.min()) < _LOWEST_LOSS
     ax.set_title("density: higher is better" + (f", cut at {_LOWEST_LOSS:g}" if cut else ""))

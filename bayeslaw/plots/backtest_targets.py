@@ -1,4 +1,4 @@
-"""The figure of a back-test's targets: what was predicted, and what it turned out to be."""
+"""Draw a back-test's targets: what was predicted, and what it turned out to be."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _KEYS_OF_TARGETS = (
 
 
 def plot_backtest_targets(bt: xr.Dataset) -> Figure:
-    """Draw what each window foretold of its target, against what the target turned out to be.
+    """Draw what each window predicted for its target, against what the target turned out to be.
 
     Parameters
     ----------
@@ -42,9 +42,9 @@ def plot_backtest_targets(bt: xr.Dataset) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A colour a method: the 90 % interval, the 50 % interval thicker, the median; hollow where the
-        truth lies outside its 90 %. A black line a window is the truth. Growing windows: over the
-        orders of magnitude to the target; groups: a row a group.
+        One colour per method: the 90 % interval, the 50 % interval thicker, the median; hollow where the
+        truth lies outside its 90 %. The truth of each window is a black line. Growing windows: over the
+        orders of magnitude to the target; groups: one row each.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The figure of stability over k: parameters and stable spans for each k of pass@k."""
+"""Draw stability over k: parameters and stable spans for each k of pass@k."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def plot_by_k(st: xr.Dataset) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A panel a parameter with its interval from all rows; the last two are spans in orders of
+        One panel per parameter with its interval from all rows; the last two are spans in orders of
         magnitude and the number of rows that carry each point.
 
     Raises

@@ -1,4 +1,4 @@
-"""Figures of a fit: each a matplotlib `Figure` that nothing shows by itself.
+"""Draw a fit among its rows, and what it leaves over.
 
 Every axis has a name and a unit, every fan says its probability, and what the checks found stands
 under the figure, so that a picture never travels without it.
@@ -48,8 +48,8 @@ def plot_fit(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None = Non
         groups, or else that of a new one. Two: one across, the other as colour, with fans at three of its
         values in their colours, since a row compares only with a fan of its colour (parameters and
         tokens: over compute, by tokens per parameter); and observed against fitted. More: observed
-        against fitted. Along a schedule: loss against step, a colour a run; of more than four runs a
-        panel a run, at most 24.
+        against fitted. Along a schedule: loss against step, one colour per run; of more than four
+        runs one panel each, at most 24.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def plot_residuals(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None
     Returns
     -------
     matplotlib.figure.Figure
-        Left: residuals on the scale of errors against the first input, or the step with a colour a
+        Left: residuals on the scale of errors against the first input, or the step with a colour for each
         run; of more than eight runs those that fit worst have one. Right: their quantiles against those that the fit's noise expects (for a point fit,
         which has no model of noise, a normal with the residuals' standard deviation).
 

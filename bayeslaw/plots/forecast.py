@@ -1,4 +1,4 @@
-"""The figure of a forecast beyond the data it comes from."""
+"""Draw a forecast beyond the data it comes from."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def plot_forecast(fit: Fit | Mixture, fc: xr.Dataset, *, found: Iterable[Check] 
     -------
     matplotlib.figure.Figure
         At targets, each with its interval and ``orders_beyond``. One input: the data and the fan up to
-        the targets, of pooled laws a fan a group. Two: twice, one across and the other as colour, with
+        the targets, of pooled laws one fan per group. Two: twice, one across and the other as colour, with
         fans of the targets' colours; parameters and tokens over compute, by tokens per parameter, and
-        over parameters, by compute. More: observed against fitted, and a line a target with its
-        numbers. Along a schedule: loss above, learning rate below, and on the right the last 15 % of
+        over parameters, by compute. More: observed against fitted, and a line for each target with
+        its numbers. Along a schedule: loss above, learning rate below, and on the right the last 15 % of
         the steps with the interval of a run at the end.
 
     Raises

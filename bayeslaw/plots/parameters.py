@@ -1,4 +1,4 @@
-"""Figures of parameters: prior and posterior, the posterior alone, and pairs."""
+"""Draw parameters: prior and posterior, the posterior alone, and pairs."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def plot_prior_posterior(fit: Fit, names: Iterable[str] | None = None) -> Figure
     Returns
     -------
     matplotlib.figure.Figure
-        One panel a parameter. Posteriors are often a hundred times narrower than priors, so each
+        One panel per parameter. Posteriors are often a hundred times narrower than priors, so each
         density is scaled to its own peak, and the title says how much narrower. A discrepancy's length,
-        which is summed out on a grid, has a bar a length: the masses of prior and posterior.
+        which is marginalised on a grid, has a bar for each length: the masses of prior and posterior.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def plot_posterior(
     Returns
     -------
     matplotlib.figure.Figure
-        One panel a parameter.
+        One panel per parameter.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The figure of a back-test's intervals: whether they hold what they promise."""
+"""Draw a back-test's intervals: whether they hold what they promise."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def plot_reliability(bt: xr.Dataset) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A column a method. Above: share of held-out rows inside the interval against its probability,
-        mean over windows, with the range that the forecasts themselves expect; rows are foretold
+        One column per method. Above: share of held-out rows inside the interval against its probability,
+        mean over windows, with the range that the forecasts themselves expect; rows are predicted
         together, so that it is wide. Below: histogram of the PIT of all held-out rows.
 
     Raises

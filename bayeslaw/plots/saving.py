@@ -1,4 +1,4 @@
-"""Figures as files, written whole or not at all."""
+"""Save figures as files, whole or not at all."""
 
 from __future__ import annotations
 

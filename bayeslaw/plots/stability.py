@@ -1,4 +1,4 @@
-"""Figures of stability: parameters over windows of data, and the forecast from afar."""
+"""Draw stability: parameters over windows of data, and the forecast from afar."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def plot_stability(st: xr.Dataset) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        A panel a parameter: median and interval over trailing windows (how many orders they reach
+        One panel per parameter: median and interval over trailing windows (how many orders they reach
         below the target) and growing ones (how many they end short of it); filled dots are resolved.
         The last panel is the growing windows' forecast of the target against what it turned out to be.
 

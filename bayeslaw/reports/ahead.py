@@ -1,4 +1,4 @@
-"""The forecasts of a report: what was asked for, or else what lies at hand."""
+"""Make a report's forecasts: what was asked for, or else what lies at hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from bayeslaw.law.spec import Spec
 from bayeslaw.reports.default_targets import default_targets
 
 _FEW_GROUPS = 6
-"""So many groups are forecast one by one where none was named."""
+"""How many groups are forecast one by one where none was named."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Ahead:
 
     @property
     def rows(self) -> list[int]:
-        """The rows to tell: all targets, or a schedule's last step."""
+        """The rows to show: all targets, or a schedule's last step."""
         return [-1] if "step" in self.fc.dims else list(range(self.fc.sizes["target"]))
 
     def told(self, row: int, source: xr.Dataset | None = None) -> dict[str, float]:
@@ -90,7 +90,7 @@ def forecasts_of(
 
 
 def _own_targets(fit: Fit, targets: Any, specs: Sequence[Spec]) -> Any:
-    """Return of the targets what a law knows; what another law of the report knows is not its business."""
+    """Return the targets that a law knows, without those that only another law of the report knows."""
     if not isinstance(targets, Mapping):
         return targets
     others = set().union(*(target_names(s) for s in specs)) - given_names(fit)
@@ -131,7 +131,7 @@ def _at_seen_groups(fit: Fit | Mixture) -> dict[str, list]:
 
 
 def _own_group(fit: Fit | Mixture, group: Any, specs: Sequence[Spec]) -> Any:
-    """Return of a schedule's group what a law is pooled over; another law's column is not its business."""
+    """Return the columns of a schedule's group that a law is pooled over, without those of another law."""
     if not isinstance(group, Mapping):
         return group
     own = {column for one, _ in members(fit) for column in schedule_groups(one.spec)}
@@ -150,7 +150,7 @@ def _along_groups(fit: Fit | Mixture, schedule: str, group: Mapping[str, str] | 
 
 
 def _seen_ends(fit: Fit) -> tuple[list[tuple[str, dict[str, Any]]], str]:
-    """Return, a run of the data each, its schedule and last seen step; or say why there are none."""
+    """Return the schedule and last seen step of each run of the data; or say why there are none."""
     texts = json.loads(fit.data.attrs.get("schedules", "{}"))
     runs, steps = (fit.data[n].values if n in fit.data.coords else np.array([]) for n in ("run", "step"))
     out = []

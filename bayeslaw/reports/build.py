@@ -1,4 +1,4 @@
-"""A report: what fits say of the run to decide on, and all that it rests on, as one page."""
+"""Report, as one page, what fits say of the run to decide on, and all that it rests on."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def reported(
     comparison: Any,
     backtest: Any,
 ) -> tuple[Path, list[Case]]:
-    """Write a report, and return what it is of, too; arguments as of `report`."""
+    """Write a report, and return its cases, too; arguments as of `report`."""
     check_probability("prob", prob)
     path = check_place(path)
     check_type("report, comparison", comparison, pd.DataFrame | None, "the table that compare(…) returned")

@@ -1,4 +1,4 @@
-"""What a report is about: each fit with its checks, the point fit beside it, and what both predict."""
+"""Collect what a report is about: each fit with its checks, the point fit beside it, and what both predict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that make a fit and its report again, in a shell and in Python."""
+"""Write the commands that make a fit and its report again, in a shell and in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report is made of: all that a section may take from."""
+"""Hold what a report is made of: all that a section may take from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a forecast is good for, in words: whether it can tell the runs apart that a decision is between."""
+"""Say what a forecast is good for: whether it can tell apart the runs that a decision is between."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ USEFUL = 0.04
 """The relative error that a decision between recipes needs: "about 4 % is the bar of usefulness", since recipes
 that papers choose between differ by as much, and seeds alone by up to 3.5 % (arXiv:2410.11840)."""
 JUDGED = 0.9
-"""Probability of the intervals that a decision is judged by, whichever a report shows: a verdict hangs on no option."""
+"""Probability of the intervals that a decision is judged by, whichever a report shows: a verdict depends on no option."""
 _NEAR_ALL = 90.0
-"""From so many per cent of solved problems on, what is left to fail says more of a model."""
+"""From this per cent of solved problems on, what is left to fail says more about a model."""
 _MOST_APART = 3
-"""So many targets have a sentence each; of more, the best and the worst known are named."""
+"""How many targets have a sentence each; of more, the best and the worst known are named."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def told(case: Case, ahead: Ahead, row: int) -> Told:
 
 
 def deciding(cases: Iterable[Case]) -> list[Case]:
-    """Return the cases that are decided by: those that forecast, but the laws of a mixture, for it speaks for them."""
+    """Return the cases that decide: those that forecast, but not the laws of a mixture, which speaks for them."""
     cases = list(cases)
     mixed = [fit for case in cases if isinstance(case.fit, Mixture) for fit in case.fit.fits.values()]
     return [case for case in cases if case.ahead and not any(case.fit is fit for fit in mixed)]

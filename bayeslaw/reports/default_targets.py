@@ -1,4 +1,4 @@
-"""Targets where none are asked for: one order of magnitude beyond the largest run seen."""
+"""Choose targets where none are asked for: one order of magnitude beyond the largest run seen."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def default_targets(fit: Fit | Mixture) -> dict[str, list[float]]:
 
 
 def _largest_run(fit: Fit) -> dict[str, tuple[float, float]]:
-    """Return of the row with the largest product of inputs: value and direction of growth by column."""
+    """Return value and direction of growth by column, of the row with the largest product of inputs."""
     names = [n for n in used_inputs(fit.spec) if not fit.spec.inputs[n].function]
     columns = dict.fromkeys(fit.spec.inputs[n].column for n in names)
     seen = {c: fit.data[c].values.astype(float) for c in columns}

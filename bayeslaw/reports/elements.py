@@ -1,4 +1,4 @@
-"""What a page is made of: sections with text, tables, figures, numbers, code."""
+"""Define what a page is made of: sections with text, tables, figures, numbers, code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: text, tables, figures and checks, everything escaped, nothing fetched."""
+"""Write one self-contained HTML page: text, tables, figures and checks, everything escaped, nothing fetched."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _numeric(text: str) -> bool:
-    """Whether a table's text is a number, or stands for one that is missing."""
+    """Return whether a table's text is a number, or stands for one that is missing."""
     try:
         float(text)
     except ValueError:

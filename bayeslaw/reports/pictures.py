@@ -1,4 +1,4 @@
-"""Pictures that several sections show."""
+"""Draw the pictures that several sections show."""
 
 from __future__ import annotations
 

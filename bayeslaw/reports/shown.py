@@ -1,4 +1,4 @@
-"""How a fit and a mixture show themselves: ten lines of text, and a small piece of HTML for notebooks."""
+"""Show a fit or a mixture by itself: ten lines of text, and a small piece of HTML for notebooks."""
 
 from __future__ import annotations
 

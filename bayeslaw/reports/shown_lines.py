@@ -1,4 +1,4 @@
-"""The lines in which a fit and a mixture show themselves: law, rows, settings, parameters, checks."""
+"""Write the lines in which a fit or a mixture shows itself: law, rows, settings, parameters, checks."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def how_line(fit: Fit) -> str:
 
 
 def _parameter_lines(fit: Fit) -> list[str]:
-    """Write the paper's parameters, a line each: median and interval, or the point and its bootstrap's."""
+    """Write one line for each of the paper's parameters: median and interval, or the point and its bootstrap's."""
     point = fit.tree["point"].to_dataset() if fit.method == "map" else {}
     names = natural_names(fit.spec, fit.draws)
     width = max(map(len, names), default=0)

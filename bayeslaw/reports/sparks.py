@@ -1,4 +1,4 @@
-"""A fit drawn as small as a word picture, for a notebook's cell."""
+"""Draw a fit as small as a line of text, for a notebook's cell."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIZE, _GRID, _DRAWS = (3.3, 1.5), 40, 100
 
 
 def pictures(shown: Fit | Mixture) -> tuple[Picture, ...]:
-    """Draw the fit as small as a word picture; what cannot be drawn is left out, and the rest stays."""
+    """Draw the fit small; what cannot be drawn is left out, and the rest stays."""
     try:
         return (_spark(shown),)
     except Exception:

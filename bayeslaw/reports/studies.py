@@ -1,4 +1,4 @@
-"""Studies that a report shows: given by name, or read from the files of their commands."""
+"""Take the studies that a report shows: given by name, or read from the files of their commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DIMS = {
     "stability by k": {"k", "parameter"},
     "forecast": {"kind"},
 }
-"""What studies are known by."""
+"""The dims by which studies are known."""
 
 
 def studies_by_name(what: str, given: Any) -> dict[str, xr.Dataset]:
@@ -39,7 +39,7 @@ def studies_by_name(what: str, given: Any) -> dict[str, xr.Dataset]:
 
 
 def check_study(what: str, study: object, kind: str) -> None:
-    """Refuse what another function found than the one that is asked for.
+    """Refuse the result of another function than the one that is asked for.
 
     Parameters
     ----------

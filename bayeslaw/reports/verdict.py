@@ -1,4 +1,4 @@
-"""Whether a fit's numbers can be used, in words: who failed which checks."""
+"""Say whether a fit's numbers can be used, and who failed which checks."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def verdict_status(cases: list[Case]) -> tuple[str, str]:
     count = sum(c.level == "warn" for per in found.values() for c in per)
     if worst == "warn":
         return worst, f"{sampler}; {count} warning{'s' if count > 1 else ''} below may change the decision."
-    return worst, f"{sampler}, and nothing warns; what is to be known of the numbers is listed below."
+    return worst, f"{sampler}, and nothing warns; what to know about the numbers is listed below."
 
 
 def failed(case: Case) -> bool:
-    """Whether this fit or its forecasts failed a check: of the sampler, or another."""
+    """Return whether this fit or its forecasts failed a check: of the sampler, or another."""
     return bool(_failing(case))
 
 

@@ -1,4 +1,4 @@
-"""A report's words: what a number, a place and a distance are called, in words that need no statistics."""
+"""Put numbers, places and distances into words that need no statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was observed against what was fitted."""
+"""Draw what was observed against what was fitted."""
 
 from __future__ import annotations
 

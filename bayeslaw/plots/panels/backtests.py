@@ -1,4 +1,4 @@
-"""What all figures of a back-test share: marks, names of groups, the caption."""
+"""Draw what all figures of a back-test share: marks, names of groups, the caption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Panels of laws with two inputs, one of them as colour: a row compares only with a fan of its own colour."""
+"""Draw laws with two inputs, one of them as colour: a row compares only with a fan of its own colour."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _reach(x: np.ndarray, colour: np.ndarray, level: float, own: np.ndarray) -> 
 
 
 def finish_view(ax: Axes, fit: Fit, view: View, scale: ScalarMappable, seen: np.ndarray) -> None:
-    """Name both axes once all is drawn, frame what was seen and foretold, and put the scale of colours beside it."""
+    """Name both axes once all is drawn, frame what was seen and predicted, and put the scale of colours beside it."""
     ax.set_xlabel(fitted(ax, view.across.label))
     ax.set_ylabel(fitted(ax, output_label(fit), "y"))
     drawn = np.concatenate([line.get_xdata() for line in ax.get_lines()])

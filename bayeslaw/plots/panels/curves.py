@@ -1,4 +1,4 @@
-"""Loss curves against the step: all runs in one panel, or each in its own."""
+"""Draw loss curves against the step: all runs in one panel, or each in its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bayeslaw.plots.style.look import COLOURS, INK
 from bayeslaw.plots.style.texts import abridged, fitted, plain
 
 MOST_TOGETHER = 4
-"""Curves of so many runs share a panel: more fans would hide one another and the data."""
+"""How many runs' curves share a panel: more fans would hide one another and the data."""
 MOST_PANELS = 24
 
 

@@ -1,4 +1,4 @@
-"""Densities of parameters: the prior behind the posterior, and the posterior alone."""
+"""Draw densities of parameters: the prior behind the posterior, and the posterior alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PRIOR, _POSTERIOR = {"color": GREY, "alpha": 0.35}, {"color": COLOURS[0], "alph
 def grid_of(spec: Spec, name: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the few values that a parameter has, and the prior's mass at each; none if it has any value.
 
-    A discrepancy's length is summed out on a grid and drawn from it: a histogram would show the grid.
+    A discrepancy's length is marginalised on a grid and drawn from it: a histogram would show the grid.
     """
     if name != "discrepancy_length" or not summed_out(spec):
         return None
@@ -62,7 +62,7 @@ def draw_densities(ax: Axes, spec: Spec, name: str, prior: np.ndarray, posterior
 
 
 def _bounded(spec: Spec, name: str) -> bool:
-    """Whether a parameter is a share, which a log axis would not suit."""
+    """Return whether a parameter is a share, which a log axis would not suit."""
     parameter = spec.parameters.get(name) or spec.noise.get(name)
     shares = any(name in p.names for p in spec.parameters.values())
     return shares or (parameter is not None and parameter.support == "unit")
@@ -85,7 +85,7 @@ def _draw_histograms(ax: Axes, prior: np.ndarray, posterior: np.ndarray, log: bo
 
 
 def _draw_masses(ax: Axes, grid: np.ndarray, prior: np.ndarray, posterior: np.ndarray) -> float:
-    """Draw a bar a value, the prior's mass beside the posterior's; return the prior's sd of the logarithm."""
+    """Draw a bar for each value, the prior's mass beside the posterior's; return the prior's sd of the logarithm."""
     width, peak = np.log(grid[1] / grid[0]), max(prior.max(), posterior.max())
     for mass, look, label, side in (
         (prior, _PRIOR, "prior", -0.4), (posterior, _POSTERIOR, "posterior", 0.0)

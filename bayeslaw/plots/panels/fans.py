@@ -1,4 +1,4 @@
-"""Fans: a line with the intervals of ``curve`` and ``run`` around it, computed and drawn."""
+"""Compute and draw fans: a line with the intervals of ``curve`` and ``run`` around it."""
 
 from __future__ import annotations
 

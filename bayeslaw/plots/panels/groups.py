@@ -1,4 +1,4 @@
-"""The panel of a fit over its only input, with a fan for each group where parameters are pooled."""
+"""Draw a fit over its only input, with a fan for each group where parameters are pooled."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bayeslaw.plots.style.labels import finish_input_axes
 from bayeslaw.plots.style.look import COLOURS
 
 _FEW = 4
-"""So many groups are drawn one by one."""
+"""How many groups are drawn one by one."""
 
 
 def draw_groups(ax: Axes, fit: Fit, name: str, prob: float) -> None:

@@ -1,4 +1,4 @@
-"""Names and labels of parameters, and a matrix of all their pairs."""
+"""Name and label parameters, and dress the matrix of all their pairs."""
 
 from __future__ import annotations
 

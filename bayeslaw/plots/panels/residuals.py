@@ -1,4 +1,4 @@
-"""Residuals: where they lie, and how they are distributed."""
+"""Draw residuals: where they lie, and how they are distributed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def draw_residuals(ax: Axes, fit: Fit, residual: np.ndarray, expected: np.ndarra
 def _draw_run_residuals(
     ax: Axes, runs: Mapping[str, np.ndarray], step: np.ndarray, residual: np.ndarray
 ) -> None:
-    """Draw a line a run; of many, those that fit worst have a colour and a name, the others are grey."""
+    """Draw a line for each run; of many, those that fit worst have a colour and a name, the others are grey."""
     worst = sorted(runs, key=lambda run: -np.abs(residual[runs[run]]).mean())[: len(COLOURS)]
     for run in (r for r in runs if r not in worst):
         ax.plot(step[runs[run]], residual[runs[run]], ".-", ms=2, lw=0.5, color=GREY, alpha=0.5)

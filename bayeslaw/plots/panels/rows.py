@@ -1,4 +1,4 @@
-"""The rows of a table: where they stand across, whose they are, and how they are drawn."""
+"""Draw the rows of a table, and say where they stand across and whose they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_NAME = 34
 
 
 def plain_inputs(spec: Spec) -> list[str]:
-    """Return the inputs that are one number a row, by symbol."""
+    """Return the inputs that are one number per row, by symbol."""
     return [n for n in used_inputs(spec) if not spec.inputs[n].function]
 
 

@@ -1,4 +1,4 @@
-"""A forecast along a schedule: loss, learning rate, and the schedule's end."""
+"""Draw a forecast along a schedule: loss, learning rate, and the schedule's end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bayeslaw.plots.style.texts import abridged, fitted, plain
 _END = 0.15
 """Share of a schedule's steps that its end is."""
 _NAMED_RUNS = 6
-"""Of more trained runs than this none has a colour of its own: there they are what the forecast is seen against."""
+"""Up to how many trained runs have a colour each; more are only what the forecast is seen against."""
 _POINTS, _END_POINTS = 2000, 60
 """Steps that are drawn: each is drawn from the posterior by itself, and many of them make a rough line."""
 
@@ -47,7 +47,7 @@ def draw_schedule_forecast(axes: Sequence[Axes], fit: Fit, fc: xr.Dataset) -> No
 
 
 def _draw_trained(top: Axes, bottom: Axes, end: Axes, fit: Fit) -> None:
-    """Draw the trained runs: a colour each while they are few, in grey where they are many."""
+    """Draw the trained runs: in a colour each while they are few, in grey where they are many."""
     data, runs = fit.data, runs_of(fit.data)
     seen, many = data[fit.spec.output.name].values, len(runs) > _NAMED_RUNS
     for i, (name, rows) in enumerate(runs.items()):

@@ -1,4 +1,4 @@
-"""Forecasts as lines of a table: a target's inputs, its interval, its numbers."""
+"""Draw forecasts as lines of a table: a target's inputs, its interval, its numbers."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bayeslaw.plots.style.labels import output_label
 from bayeslaw.plots.style.texts import fitted, plain, wrapped
 
 _MOST_LINES, _LINE_LETTERS = 24, 34
-"""So many targets have a line of their own, and so many letters stand in one line of its label."""
+"""How many targets have a line of their own, and how many letters stand in one line of its label."""
 
 
 def lines_height(whole: Fit | Mixture, fc: xr.Dataset) -> float:
-    """Return how many inches a figure with a line a target needs."""
+    """Return how many inches a figure with a line for each target needs."""
     labels = _line_labels(members(whole)[0][0], fc)
     return 1.8 + 0.13 * sum(max(label.count("\n") + 1, 2) + 0.4 for label in labels.values())
 
 
 def draw_target_lines(ax: Axes, whole: Fit | Mixture, fc: xr.Dataset) -> None:
-    """Draw a line a target, as in a table: its inputs on the left, its numbers and distance on the right."""
+    """Draw a line for each target, as in a table: its inputs on the left, its numbers and distance on the right."""
     fit, _ = members(whole)[0]
     labels, per = _line_labels(fit, fc), f"{100 * fc.attrs['prob']:g} %"
     shown, places = list(labels), -np.arange(len(labels))

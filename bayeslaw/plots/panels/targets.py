@@ -1,4 +1,4 @@
-"""Forecasts at targets: where they lie among the rows, and how far beyond them."""
+"""Draw forecasts at targets: where they lie among the rows, and how far beyond them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to draw a law of two inputs: what stands across, and what is colour.
+"""Choose how to draw a law of two inputs: what stands across, and what is colour.
 
 A law of parameters and tokens is drawn as those who train read it: against compute, coloured by tokens per
 parameter, and against parameters, coloured by compute.

@@ -1,4 +1,4 @@
-"""What figures over windows of data share."""
+"""Draw what figures over windows of data share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRAILING = COLOURS[0]
 
 
 def window_grid(count: int) -> tuple[Figure, list[Axes]]:
-    """Make a figure of small panels, three a row."""
+    """Make a figure of small panels, three in a row."""
     rows = -(-count // _COLUMNS)
     figure = Figure(figsize=(WIDE, 2.6 * rows + 0.7), layout="constrained")
     axes = list(figure.subplots(rows, _COLUMNS, squeeze=False).ravel())

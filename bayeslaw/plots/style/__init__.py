@@ -1,1 +1,1 @@
-"""What all figures share: colours, layout, names and units on axes, legends, captions."""
+"""Holds what all figures share: colours, layout, names and units on axes, legends, captions."""

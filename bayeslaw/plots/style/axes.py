@@ -1,4 +1,4 @@
-"""Scales and ticks of axes."""
+"""Set the scales and ticks of axes."""
 
 from __future__ import annotations
 

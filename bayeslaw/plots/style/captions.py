@@ -1,4 +1,4 @@
-"""What stands above a figure, and below it what the checks found."""
+"""Write what stands above a figure, and below it what the checks found."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def head(figure: Figure, text: str) -> None:
 
 
 def foot(figure: Figure, text: str, colour: str) -> None:
-    """Write what is to be known of a figure below it."""
+    """Write below a figure what to know about it."""
     lines = wrapped(plain(text), int(figure.get_figwidth() / (LETTER * 8)))
     figure.supxlabel(lines, x=0.01, ha="left", fontsize=8, color=colour)
 

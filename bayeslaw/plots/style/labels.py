@@ -1,4 +1,4 @@
-"""Names of axes, with units."""
+"""Name axes, with their units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of one panel, of panels side by side, and of a grid of small ones."""
+"""Lay out figures of one panel, of panels side by side, and of a grid of small ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def new_figure(
 
 
 def panel_grid(count: int) -> tuple[Figure, list[Axes]]:
-    """Make a figure of small panels for densities, at most four a row."""
+    """Make a figure of small panels for densities, at most four in a row."""
     columns = min(count, 4)
     rows = -(-count // columns)
     figure = Figure(figsize=(max(2.5 * columns, 4.5), 2.3 * rows + 0.5), layout="constrained")
@@ -31,7 +31,7 @@ def panel_grid(count: int) -> tuple[Figure, list[Axes]]:
 
 
 def run_grid(count: int) -> tuple[Figure, list[Axes]]:
-    """Make a figure of small panels, one a run."""
+    """Make a figure of small panels, one for each run."""
     columns = 3 if count <= 9 else 4
     rows = -(-count // columns)
     figure = Figure(figsize=(WIDE, 1.8 * rows + 0.9), layout="constrained")

@@ -1,4 +1,4 @@
-"""Legends that stand where they hide no data."""
+"""Draw legends where they hide no data."""
 
 from __future__ import annotations
 

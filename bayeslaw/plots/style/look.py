@@ -1,9 +1,9 @@
-"""Colours and Matplotlib's settings, the same in all figures."""
+"""Set the colours and Matplotlib's settings that all figures share."""
 
 from __future__ import annotations
 
 COLOURS = ("#1f5fa8", "#c8561b", "#2b8a57", "#7d4fa3", "#a8841f", "#b23a5e", "#3a8fa3", "#6b6b6b")
-"""One colour a run, or a level of another input; used again from the start beyond eight."""
+"""One colour for each run, or level of another input; used again from the start beyond eight."""
 MARK = "#2b8a57"
 """Colour of what a posterior is held against: the truth, a published value."""
 INK, GREY = "#222222", "#8a8a8a"

@@ -1,4 +1,4 @@
-"""Texts that fit: escaped, abridged, and broken into lines as long as the place at which they stand."""
+"""Make texts fit: escape them, abridge them, and break them into lines as long as their place."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 LETTER = 0.0083
-"""Width of a letter in inches, a point of its size: the font's mean, and a little."""
+"""Width of a letter in inches per point of its size: the font's mean, and a little."""
 
 
 def plain(text: object) -> str:
-    """Return a text of the user's as figures must be given it: a dollar sign would open a formula."""
+    """Escape a user's text for a figure, where a dollar sign would open a formula."""
     return re.sub(r"(?<!\\)\$", r"\\$", str(text))
 
 

@@ -1,1 +1,1 @@
-"""The sections of a report, one file each; `order` lists them."""
+"""Writes the sections of a report, one file each; `order` lists them."""

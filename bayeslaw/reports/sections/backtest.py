@@ -1,4 +1,4 @@
-"""How earlier forecasts of this kind turned out."""
+"""Show how earlier forecasts of this kind turned out."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def _backtest(name: str, bt: xr.Dataset) -> Section:
     against = "distance to the target" if not bt.attrs["leave_out"] else "groups"
     scored = (
         "Forecasts of all rows that were not seen, by method: windows, how many targets lie inside their 90 % intervals, median error of "
-        "the target, mean interval score of logarithms (lower is better), joint log score a row (higher is better), fits that are not clean."
+        "the target, mean interval score of logarithms (lower is better), joint log score per row (higher is better), fits that are not clean."
     )
     pictures = (
-        Picture(plot_backtest_targets(bt), f"Back-test of {name}: each target's truth as a line, beside it each method's median and intervals.", "What was foretold of each target, and what it turned out to be."),
-        Picture(plot_backtest(bt), f"Back-test of {name}: error, interval score and log score against the {against}, a colour a method."),
+        Picture(plot_backtest_targets(bt), f"Back-test of {name}: each target's truth as a line, beside it each method's median and intervals.", "What was predicted for each target, and what it turned out to be."),
+        Picture(plot_backtest(bt), f"Back-test of {name}: error, interval score and log score against the {against}, one colour per method."),
     )  # fmt: skip
     kind = "groups left out, each once" if bt.attrs["leave_out"] else "growing windows"
     told = f"Along {bt.attrs['along']}: {bt.sizes['window']} {kind}; {bt.attrs['output'].replace('_', ' ')} in {bt.attrs['units']}."
@@ -42,7 +42,7 @@ def _backtest(name: str, bt: xr.Dataset) -> Section:
 
 
 def _targets(bt: xr.Dataset) -> tuple[pd.DataFrame, str]:
-    """Return a row a window: its target, the truth, and each method's interval; with a caption."""
+    """Return one row per window: its target, the truth, and each method's interval; with a caption."""
     table = target_table(bt)
     windows = table.drop_duplicates("window").set_index("window")
     parts = [windows["target"], windows["truth"]]
@@ -53,7 +53,7 @@ def _targets(bt: xr.Dataset) -> tuple[pd.DataFrame, str]:
     shown = pd.concat(parts, axis=1)
     shown = shown.astype(object).where(shown.notna(), "–")
     shown.index = pd.Index([str(w).replace("<= ", f"<={_JOINED}") for w in shown.index], name="window")
-    of = "What each window foretold of its target: the truth; by method the median and 90 % interval, whether the truth lies inside, and how far off the median was."
+    of = "What each window predicted for its target: the truth; by method the median and 90 % interval, whether the truth lies inside, and how far off the median was."
     places = dict.fromkeys(shown["target"])
     if len(places) == 1:
         shown = shown.drop(columns="target")
@@ -69,6 +69,6 @@ def _scores(bt: xr.Dataset) -> pd.DataFrame:
         "targets inside 90 % (share)": inside.values,
         "error of the target (%)": 100 * bt["target_error"].median("window").values,
         "interval score (log)": bt["interval_score_relative"].mean("window").values,
-        "log score (nat a row)": (bt["log_score_joint"] / bt["rows_held"]).mean("window").values,
+        "log score (nat per row)": (bt["log_score_joint"] / bt["rows_held"]).mean("window").values,
         "not clean": failed.values,
     }, index=pd.Index(bt["method"].values, name="method"))  # fmt: skip

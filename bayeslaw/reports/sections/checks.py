@@ -1,4 +1,4 @@
-"""Every check of every fit and of its forecasts."""
+"""List every check of every fit and of its forecasts."""
 
 from __future__ import annotations
 

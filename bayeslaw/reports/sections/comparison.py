@@ -1,4 +1,4 @@
-"""Laws side by side."""
+"""Show laws side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows: columns, ranges, units, and what was left out."""
+"""Show the rows: columns, ranges, units, and what was left out."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def data_section(content: Content) -> Section:
 
 
 def _columns(fit: Fit) -> pd.DataFrame:
-    """Return a row a column: what it is, its unit and its range."""
+    """Return one row per column: what it is, its unit and its range."""
     spec, data = fit.spec, fit.data
     meaning = {
         entry.column: f"input {entry.name}: {entry.meaning}" for entry in reversed(spec.inputs.values())

@@ -1,4 +1,4 @@
-"""Every fit's parameters, the point fit beside them."""
+"""Show every fit's parameters, the point fit beside them."""
 
 from __future__ import annotations
 
@@ -29,11 +29,9 @@ def _mixture_part(case: Case) -> Section:
     weights = pd.DataFrame({"weight (share)": pd.Series(dict(mixture.weights))}).rename_axis("law")
     if {"law", "window"} == set(score.dims):
         weights["log score of blocks ahead (nat)"] = score.sum("window").to_pandas().reindex(weights.index)
-    text = (
-        f"A weighted mixture of {len(mixture.weights)} laws, which foretells like one fit; its laws follow."
-    )
+    text = f"A weighted mixture of {len(mixture.weights)} laws, which predicts like one fit; its laws follow."
     return Section(
-        case.name, (text,), (Table(weights, "How much each law counts, by how it foretold rows ahead."),)
+        case.name, (text,), (Table(weights, "How much each law counts, by how it predicted rows ahead."),)
     )
 
 

@@ -1,4 +1,4 @@
-"""What will happen, what can be decided by it, and its figure: the one place where forecasts stand."""
+"""Forecast what will happen, say what can be decided by it, and draw it: the one place where forecasts stand."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _headline(case: Case, ahead: Ahead, row: int, prob: float) -> Headline:
 
 
 def _forecasts(pairs: list[tuple[Case, Ahead, int]]) -> pd.DataFrame:
-    """Return a row a forecast: where a run lands, and what the point fit says."""
+    """Return one row per forecast: where a run lands, and what the point fit says."""
     rows = []
     for case, ahead, row in pairs:
         ends = ahead.told(row)

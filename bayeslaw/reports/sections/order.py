@@ -1,4 +1,4 @@
-"""The sections of a report in the order in which they are read: a new one is a file beside this one, and a row here."""
+"""List the sections of a report in the order in which they are read: a new one is a file beside this one, and a row here."""
 
 from __future__ import annotations
 

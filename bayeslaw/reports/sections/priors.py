@@ -1,4 +1,4 @@
-"""What was expected of every parameter, and what the data say."""
+"""Say what was expected of every parameter, and what the data say."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _unit(unit: str) -> str:
 
 
 def reference_sentence(spec: Spec) -> str:
-    """Say at which values of its inputs a law's parameters are meant; empty if at none."""
+    """Say at which values of its inputs a law's parameters hold; empty if at none."""
     found = [
         f"{name} = {quantity(v, spec.inputs[name.removeprefix('ref_')].unit)}"
         for name, v in references(spec).items()

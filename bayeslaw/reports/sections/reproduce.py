@@ -1,4 +1,4 @@
-"""How each fit is made again, and what else a page can show."""
+"""Say how each fit is made again, and what else a page can show."""
 
 from __future__ import annotations
 

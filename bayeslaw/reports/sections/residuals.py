@@ -1,4 +1,4 @@
-"""What each fit leaves over."""
+"""Draw what each fit leaves over."""
 
 from __future__ import annotations
 

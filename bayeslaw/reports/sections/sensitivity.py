@@ -1,4 +1,4 @@
-"""How much the prior has a say in each parameter of a posterior."""
+"""Show how much the prior has a say in each parameter of a posterior."""
 
 from __future__ import annotations
 

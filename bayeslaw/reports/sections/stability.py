@@ -1,4 +1,4 @@
-"""Over how many orders of magnitude the parameters are stable."""
+"""Show over how many orders of magnitude the parameters are stable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the numbers can be trusted: what the checks found."""
+"""Say whether the numbers can be trusted: what the checks found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each forecast's uncertainty comes from."""
+"""Show where each forecast's uncertainty comes from."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tables and checks as plain text, for the terminal."""
+"""Lays out tables and checks as plain text, for the terminal."""

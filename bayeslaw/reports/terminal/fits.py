@@ -1,4 +1,4 @@
-"""Fits, checks and forecasts as plain text."""
+"""Lay out fits, checks and forecasts as plain text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MAX_ROWS = 12
 
 
 def summary_text(table: pd.DataFrame) -> str:
-    """Lay out a summary: one row a parameter, with its unit.
+    """Lay out a summary: one row per parameter, with its unit.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        As `diagnostics.summary` returns it.
+        As `summary` returns it.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def summary_text(table: pd.DataFrame) -> str:
 
 
 def checks_text(found: Iterable[Check]) -> str:
-    """Lay out checks, one line each, the level first."""
+    """Lay out checks, one line each, with the level first."""
     return "\n".join(f"[{c.level:4s}] {c.name}: {c.message}" for c in found)
 
 
@@ -72,7 +72,7 @@ def forecast_text(result: xr.Dataset) -> str:
 
 
 def mixture_text(mixture: Mixture) -> str:
-    """Lay out a mixture's weights: a row a law, with how it foretold each block of rows.
+    """Lay out a mixture's weights: one row per law, with how it predicted each block of rows.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Back-tests, comparisons and studies of stability as plain text."""
+"""Lay out back-tests, comparisons and studies of stability as plain text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bayeslaw.studies.stability.study import stable_spans, unclean
 
 
 def backtest_text(bt: xr.Dataset) -> str:
-    """Lay out a back-test: what each window foretold of its target, a row a fit of scores, and what failed.
+    """Lay out a back-test: what each window predicted for its target, the scores of each fit, and what failed.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def _targets_text(bt: xr.Dataset) -> str:
     """Lay out each window's target, its truth and the interval; one target for all is named once."""
     told = target_table(bt)
     places = dict.fromkeys(told["target"])
-    head = "what was foretold of each window's target: 90 % interval, the median's relative error, PIT (below 0.5: too high)"
+    head = "what was predicted for each window's target: 90 % interval, the median's relative error, PIT (below 0.5: too high)"
     if len(places) == 1:
         head = head.replace("each window's target", f"the target, {next(iter(places))}")
         told = told.drop(columns="target")
@@ -52,7 +52,7 @@ def _targets_text(bt: xr.Dataset) -> str:
 
 
 def _scores_text(bt: xr.Dataset, table: pd.DataFrame) -> str:
-    """Lay out the scores of the held-out rows, a row a fit."""
+    """Lay out the scores of the held-out rows, one row per fit."""
     shown = pd.DataFrame({
         "window": table["window"],
         "method": table["method"],
@@ -71,13 +71,13 @@ def _scores_text(bt: xr.Dataset, table: pd.DataFrame) -> str:
     head = (
         "all held-out rows: off, mean relative error of the median; ahead, orders of magnitude to the target;\n"
         "inside, of their 90 % intervals, and the range that the forecast itself expects; score, interval score\n"
-        "of logarithms (lower is better); log score, joint, nat a row (higher is better)"
+        "of logarithms (lower is better); log score, joint, nat per row (higher is better)"
     )
     return f"{head}\n{shown.to_string(index=False)}"
 
 
 def comparison_text(table: pd.DataFrame) -> str:
-    """Lay out a comparison: a column a law, the units beside; the verdict; what to know of it.
+    """Lay out a comparison: one column per law, the units beside; the verdict; what to know about it.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def comparison_text(table: pd.DataFrame) -> str:
 
 
 def by_k_text(st: xr.Dataset) -> str:
-    """Lay out a study of stability over k: a row a k and parameter.
+    """Lay out a study of stability over k: one row per k and parameter.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def by_k_text(st: xr.Dataset) -> str:
 
 
 def stability_text(st: xr.Dataset) -> str:
-    """Lay out a study of stability: the verdict, a row a parameter, and what failed.
+    """Lay out a study of stability: the verdict, one row per parameter, and what failed.
 
     Parameters
     ----------
