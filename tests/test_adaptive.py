@@ -140,7 +140,8 @@ def test_the_advice_names_no_biased_way_out():
     rng = np.random.default_rng(1)
     (told,) = sampling_checks(table(*three_successes(rng, np.full((200, 100), 0.02))), ["model"])
     assert (
-        "a number chosen without looking at the outcomes (the smallest n depends on them, too)" in told.message
+        "a number chosen without looking at the outcomes (the smallest n depends on them, too)"
+        in told.message
     )
 
 

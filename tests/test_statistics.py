@@ -13,7 +13,7 @@ from bayeslaw.inference.pymc_model import build_model
 from bayeslaw.law import priors
 from bayeslaw.law.evaluate import derive, law_inputs
 from bayeslaw.law.expression import evaluate
-from bayeslaw.law.spec import FAMILIES
+from bayeslaw.law.families import FAMILIES
 from bayeslaw.observation.base import NUMPY, make_rows
 from bayeslaw.observation.registry import observation_of
 

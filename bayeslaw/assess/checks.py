@@ -73,12 +73,12 @@ def summary(fit: Fit, prob: float = 0.9) -> pd.DataFrame:
     draws = fit.draws
     flat = {n: v[:, 0] for n, v in flat_values(draws).items()}
     names = [*fit.spec.constants, *(n for n in flat if n not in fit.spec.derived)]
-    statistics = convergence(draws) if fit.method == "nuts" else {}
+    statistics = convergence(draws) if fit.is_posterior else {}
     rows = []
     for name in names:
         values = flat[name]
         row: dict = {"parameter": name}
-        if fit.method == "map":
+        if not fit.is_posterior:
             row["point"] = float(fit.tree["point"][name])
         row |= _located(values, prob)
         row |= {key: float(per[name]) for key, per in statistics.items()}
@@ -124,7 +124,7 @@ def checks(fit: Fit) -> list[Check]:
     """
     check_fit("checks(fit)", fit)
     found = from_json(fit.data.attrs.get("checks", "[]"))
-    if fit.method == "nuts":
+    if fit.is_posterior:
         return [
             *found,
             few_inputs(fit.spec, fit.data),
@@ -303,7 +303,7 @@ def _residuals(fit: Fit) -> list[Check]:
 
 def _believes(fit: Fit) -> str:
     """Say what a fit takes rows for that correlated residuals contradict, and what to do about it."""
-    if fit.method == "map":
+    if not fit.is_posterior:
         return "this point fit's bootstrap believes, which draws them as if independent, so its intervals are too narrow, above all beyond the data; do not decide on their width."
     found = fit.spec.discrepancy
     if found is None:

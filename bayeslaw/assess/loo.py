@@ -184,7 +184,7 @@ def pareto_check(name: str, fit: Fit, one: ELPDData) -> Check:
 
 
 def _counts(fits: Mapping[str, Fit]) -> list[Check]:
-    names = [name for name, one in fits.items() if one.spec.family == "Binomial"]
+    names = [name for name, one in fits.items() if one.spec.traits.counts]
     if not names:
         return []
     message = (

@@ -150,7 +150,7 @@ def _observations(frame: pd.DataFrame, spec: Spec, k: int | None, excluded: Excl
     if "benchmark" in frame and frame["benchmark"].nunique() > 1 and "benchmark" not in spec.group_columns:
         raise _several_benchmarks(frame, spec)
     error = [name for name in ("sampling_error",) if name in frame]
-    if spec.family == "Binomial":
+    if spec.traits.counts:
         return summed(frame, spec, 1 if k is None else k)
     if spec.output.name not in PASS_OUTPUTS or (spec.output.name in frame and "n" not in frame):
         return check_columns(frame, [spec.output.name, *error])

@@ -111,7 +111,7 @@ def forecast(
     dim = "step" if needs_schedule(spec) else "target"
     inputs, coords, checks = forecast_inputs(fits, targets, schedule, steps, group)
     for one, given in zip(fits, inputs, strict=True):
-        if one.method == "nuts":
+        if one.is_posterior:
             check_groups(one, given, new_group)
     unit = {"units": spec.output.unit}
     attrs = {"law_share": {"units": "share"}}
@@ -173,9 +173,9 @@ def predictor(fit: Fit, thin: int = 1):
         ``together``, each target is drawn for itself.
     """
     spec = fit.spec
-    seen = fitted_mean(fit, thin) if fit.method == "nuts" else None
-    rows = observed_rows(spec, fit.data) if fit.method == "nuts" else None
-    residual = fit.tree["point"]["residual"].values if fit.method == "map" else None
+    seen = fitted_mean(fit, thin) if fit.is_posterior else None
+    rows = observed_rows(spec, fit.data) if fit.is_posterior else None
+    residual = fit.tree["point"]["residual"].values if not fit.is_posterior else None
 
     def draw(
         values: Mapping[str, np.ndarray],

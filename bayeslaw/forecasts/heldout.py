@@ -77,7 +77,7 @@ def held_out(fit: Fit | Mixture, data: xr.Dataset, draws: int = 1000, seed: int 
     with np.errstate(all="ignore"):
         run = predictor(fit, thin)(values, columns, rng, together=True)["run"]
         unseen, observed, unit = to_output(spec, run), data[spec.output.name].values, spec.output.unit
-        if spec.family == "Binomial" and fit.method == "nuts":
+        if spec.traits.counts and fit.is_posterior:
             # Rounded: equal counts must be equal shares, whichever way they came.
             observed = np.round(shown_share(columns["n"], columns["c"]), 12)
             unseen, unit = np.round(np.exp(-unseen), 12), "share"
@@ -118,7 +118,7 @@ def _densities(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return each draw's log density of all held-out rows together, and of each."""
     spec = fit.spec
-    if fit.method == "map":
+    if not fit.is_posterior:
         law = law_on_scale(spec, values, columns)
         each = (
             _residual_density(rows.y - law, fit.tree["point"]["residual"].values, rows.error) + rows.log_slope

@@ -109,7 +109,7 @@ def check_same_rows(fits: Mapping[str, Fit], caller: str) -> None:
             f'{caller}(fits): expected {{"name": fit, …}} with one fit or more, found {shown(fits)}.'
         )
     for name, fit in fits.items():
-        if not isinstance(name, str) or not isinstance(fit, Fit) or fit.method != "nuts":
+        if not isinstance(name, str) or not isinstance(fit, Fit) or not fit.is_posterior:
             raise InputError(
                 f"{caller}, law {shown(name)}: allowed: a fit that fit(spec, data) returned, method 'nuts', under a name."
             )
@@ -131,7 +131,7 @@ def _difference(one: Fit, other: Fit) -> str:
         # Draws are mixed, and variances compared, on the scale of errors.
         ("scale of errors", [s.output.scale for s in specs]),
         # A count's probability is no density of the output: the two do not compare.
-        ("likelihood", ["counts" if s.family == "Binomial" else "the output" for s in specs]),
+        ("likelihood", [s.traits.density_of for s in specs]),
         ("number of rows", [f.data.sizes["obs"] for f in (one, other)]),
     ):
         if values[0] != values[1]:

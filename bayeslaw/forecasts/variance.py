@@ -93,7 +93,7 @@ def split(
     rng = np.random.default_rng(seed)
     parts = []
     for one, given in zip(fits, inputs, strict=True):
-        if one.method == "nuts":
+        if one.is_posterior:
             check_groups(one, given, new_group)
         parts.append(_parts(one, given, rng))
     at = coords["step"] if by_step else np.arange(len(inputs[0]["sampling_error"]))
@@ -110,8 +110,8 @@ def _parts(fit: Fit, inputs: Mapping[str, np.ndarray], rng: np.random.Generator)
     values = fit_values(fit, thin)
     drawn = predictor(fit, thin)(values, inputs, rng)
     law, noise = drawn["law"], drawn["run"] - drawn["curve"]
-    variance = np.var(fit.tree["point"]["residual"].values) if fit.method == "map" else values["sigma"] ** 2
-    known = 0.0 if fit.spec.family == "Binomial" else new_rows(fit.spec, inputs, law).error ** 2
+    variance = np.var(fit.tree["point"]["residual"].values) if not fit.is_posterior else values["sigma"] ** 2
+    known = 0.0 if fit.spec.traits.counts else new_rows(fit.spec, inputs, law).error ** 2
     own = np.broadcast_to(variance / np.maximum(variance + known, 1e-300), law.shape)
     out = {PARAMETERS: (law, None)}
     between = _between(fit)
@@ -125,7 +125,7 @@ def _parts(fit: Fit, inputs: Mapping[str, np.ndarray], rng: np.random.Generator)
 
 def _between(fit: Fit) -> str:
     """Say what lies between law and curve; empty if nothing does."""
-    if fit.method == "map":
+    if not fit.is_posterior:
         return ""
     grouped, wanders = bool(fit.spec.pooled), fit.spec.discrepancy is not None
     return " and ".join([*(["group"] if grouped else []), *(["discrepancy"] if wanders else [])])

@@ -21,6 +21,7 @@ from bayeslaw.core.check import from_json
 from bayeslaw.core.errors import InputError, check_type
 from bayeslaw.core.files import as_path, check_place, write_bytes
 from bayeslaw.core.storage import lasting, restored, storable
+from bayeslaw.inference.methods import METHODS
 from bayeslaw.law.catalogue import parse_toml
 from bayeslaw.law.evaluate import evaluate_law, law_inputs, row_columns, to_scale
 from bayeslaw.law.spec import Spec
@@ -30,8 +31,6 @@ from bayeslaw.observation.registry import observation_of
 
 FORMAT = 1
 _PACKAGES = ("bayeslaw", "pymc", "pytensor", "nutpie", "arviz", "numpy", "xarray", "scipy")
-_GROUPS = {"nuts": ("posterior", "sample_stats"), "map": ("point", "bootstrap", "starts")}
-_DRAWS = {"nuts": "posterior", "map": "bootstrap"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,11 @@ class Fit:
         return self.tree.attrs["method"]
 
     @property
+    def is_posterior(self) -> bool:
+        """Whether its draws are of a posterior, rather than a point fit's bootstrap."""
+        return METHODS[self.method].posterior
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What was asked for: draws, tune, chains, seed, …."""
         return json.loads(self.tree.attrs["settings"])
@@ -72,7 +76,7 @@ class Fit:
     @property
     def draws(self) -> xr.Dataset:
         """The parameters' draws: the posterior, or the bootstrap of a point fit."""
-        return self.tree[_DRAWS[self.method]].to_dataset()
+        return self.tree[METHODS[self.method].draws].to_dataset()
 
     def __repr__(self) -> str:
         return rendered(self, "text") or object.__repr__(self)
@@ -123,7 +127,7 @@ def check_fit(what: str, fit: object, posterior: bool = False) -> None:
     InputError
     """
     check_type(what, fit, Fit, "what fit(spec, data) or load_fit(path) returned")
-    if posterior and fit.method != "nuts":
+    if posterior and not fit.is_posterior:
         raise InputError(f"{what}: a point fit has no posterior; fit with method='nuts'.")
 
 
@@ -183,9 +187,9 @@ def load_fit(path: str | os.PathLike) -> Fit:
         raise InputError(
             f"{path}: not a fit of this version of bayeslaw; make it with `bayeslaw fit … -o FILE` or fit.save(FILE)."
         )
-    if attrs["method"] not in _GROUPS:
-        raise InputError(f"{path}: unknown method {attrs['method']!r}; allowed: {', '.join(_GROUPS)}.")
-    needed = (*_GROUPS[attrs["method"]], "observed_data", "constant_data")
+    if attrs["method"] not in METHODS:
+        raise InputError(f"{path}: unknown method {attrs['method']!r}; allowed: {', '.join(METHODS)}.")
+    needed = (*METHODS[attrs["method"]].groups, "observed_data", "constant_data")
     if lacking := [group for group in needed if group not in tree.children]:
         raise InputError(f"{path}: the fit lacks {', '.join(lacking)}; it is damaged, fit again.")
     try:
@@ -206,7 +210,7 @@ def _check_contents(fit: Fit) -> None:
     from_json(fit.data.attrs.get("checks", "[]"))
     if not isinstance(fit.settings, dict):
         raise TypeError("its settings are no table")
-    noise = spec.noise.values() if fit.method == "nuts" else ()
+    noise = spec.noise.values() if fit.is_posterior else ()
     free = [n for p in (*spec.parameters.values(), *noise) if p.fixed is None for n in (p.names or (p.name,))]
     for name in (*free, *spec.constants):
         values = fit.draws[name]
@@ -357,7 +361,7 @@ def fit_values(fit: Fit, thin: int = 1) -> dict[str, np.ndarray]:
 def fitted_mean(fit: Fit, thin: int = 1) -> np.ndarray:
     """Evaluate the law at the fit's own rows, on the scale of errors; shape (draws, rows)."""
     columns = row_columns(fit.spec, fit.data)
-    if fit.method == "map":
+    if not fit.is_posterior:
         return law_on_scale(fit.spec, flat_values(fit.draws, thin), columns)
     return law_by_row(fit.spec, fit_values(fit, thin), columns, columns)
 
@@ -380,7 +384,7 @@ def residuals(fit: Fit) -> np.ndarray:
     -------
     numpy.ndarray
     """
-    if fit.method == "map":
+    if not fit.is_posterior:
         return fit.tree["point"]["residual"].values
     thin = max(1, fit.draws.sizes["draw"] // 100)
     rows = observed_rows(fit.spec, fit.data)

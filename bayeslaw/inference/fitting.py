@@ -13,9 +13,10 @@ from bayeslaw.core.progress import work
 from bayeslaw.data.sizes import check_sizes
 from bayeslaw.inference.evidence import refuse_out_of_reach
 from bayeslaw.inference.fit import Fit, flat_values, law_by_row, make_fit, noise_values
+from bayeslaw.inference.methods import METHODS
 from bayeslaw.law.catalogue import change, resolve
 from bayeslaw.law.evaluate import derive
-from bayeslaw.law.priors import draw_priors, summed_out
+from bayeslaw.law.priors import draw_priors
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import observed_rows, to_output
 from bayeslaw.observation.outliers import outlying_shifts
@@ -23,7 +24,6 @@ from bayeslaw.observation.pooling import group_labels, score_sizes
 from bayeslaw.observation.registry import observation_of
 from bayeslaw.observation.shifts import BENT, COLUMN
 
-METHODS = ("nuts", "map")
 PRIOR_DRAWS = 500
 _SOME_ROWS = 200
 PREDICTIVE_VALUES = 2_000_000
@@ -110,15 +110,14 @@ def fit(
     if target_accept is not None:
         check_probability("target_accept", target_accept)
     check_law_and_data("fit", spec, data)
-    used = ("bootstrap",) if method == "map" else ("draws", "chains")
-    check_size({name: settings[name] for name in used}, data)
+    check_size({name: settings[name] for name in METHODS[method].sized_by}, data)
     check_sizes(spec, data)
     spec = resolve(spec, data)
     if target_accept is None:
-        target_accept = 0.92 if summed_out(spec) else 0.95
+        target_accept = 0.92 if spec.marginalised else 0.95
     settings = {name: int(value) for name, value in settings.items()} | {"target_accept": target_accept}
     with work(f"fitting the law '{spec.name}'", progress=progress):
-        if method == "map":
+        if not METHODS[method].posterior:
             return _point(spec, data, {name: settings[name] for name in ("bootstrap", "seed")}, progress)
         del settings["bootstrap"]
         return _posterior(*settle_outliers(spec, data), settings, progress)
@@ -145,7 +144,7 @@ def settle_outliers(spec: Spec, data: xr.Dataset) -> tuple[Spec, xr.Dataset]:
     if spec.discrepancy is None or spec.outliers is False:
         return spec, data
     # Curves are thousands of rows of few runs, and counts have their own noise: neither has shifts.
-    if spec.discrepancy.kernel == "exponential" or spec.family == "Binomial":
+    if spec.along_runs or not spec.traits.shifts:
         return change(spec, likelihood={"outliers": False}), data
     from bayeslaw.inference.point_fit import robust_residuals
 
@@ -226,7 +225,7 @@ def check_law_and_data(caller: str, spec: Any, data: Any) -> None:
             f"{caller}(spec, data): found {shown(spec) if not isinstance(spec, Spec) else shown(data)}, allowed: "
             "spec comes from load_model, data from read_table or read_curves."
         )
-    if spec.family == "Binomial" and not {"n", "c"} <= set(data.variables):
+    if spec.traits.counts and not {"n", "c"} <= set(data.variables):
         raise InputError(
             f"model '{spec.name}': a Binomial likelihood counts successes, and the data have no columns n and c; read a table "
             "of counts with read_table, or take StudentT or Normal: change(spec, likelihood=…) / --likelihood."

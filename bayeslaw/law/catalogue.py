@@ -10,8 +10,9 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
 from bayeslaw.core.errors import InputError, check_choice, check_type, did_you_mean, shown
+from bayeslaw.law.families import FAMILIES
 from bayeslaw.law.parse import parse_spec
-from bayeslaw.law.spec import FAMILIES, SCALES, Spec, check_spec
+from bayeslaw.law.spec import SCALES, Spec, check_spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -212,7 +213,7 @@ def _likelihood(given: Any) -> dict[str, Any]:
 def _change_likelihood(entries: dict, key: str, value: Any) -> None:
     old = entries.get(key)
     if key == "family" and value in FAMILIES:
-        for name in set(FAMILIES.get(old, ())) - set(FAMILIES[value]):
+        for name in set(FAMILIES[old].noise if old in FAMILIES else ()) - set(FAMILIES[value].noise):
             entries.pop(name, None)
     merge = isinstance(old, dict) and isinstance(value, Mapping)
     entries[key] = {**old, **value} if merge else value

@@ -165,15 +165,15 @@ def _check_discrepancy(spec: Spec, refuse: Callable[[str, str], InputError]) -> 
     found = spec.discrepancy
     if found is None:
         return
-    if found.kernel == "exponential":
+    if found.traits.along_runs:
         if len(found.over) != 1:
             raise refuse(
-                "[discrepancy] over", 'kernel = "exponential" runs over one column, such as ["step"].'
+                "[discrepancy] over", f'kernel = "{found.kernel}" runs over one column, such as ["step"].'
             )
-        if spec.family == "Binomial":
+        if spec.traits.counts:
             raise refuse(
                 "[likelihood] family",
-                '"Binomial" is for counts, a row a model, and kernel = "exponential" for losses along curves; allowed beside '
+                f'"{spec.family}" is for counts, a row a model, and kernel = "{found.kernel}" for losses along curves; allowed beside '
                 "counts: matern32, matern52, brownian over an input, or no discrepancy (change(spec, discrepancy=None)).",
             )
         return

@@ -14,11 +14,10 @@ from bayeslaw.core.errors import InputError, did_you_mean
 from bayeslaw.law import expression
 from bayeslaw.law.coherence import RANGES, holds_together, in_order
 from bayeslaw.law.expression import Expression
+from bayeslaw.law.families import FAMILIES, KERNELS
 from bayeslaw.law.spec import (
-    FAMILIES,
     INPUT_FUNCTIONS,
     JOINT,
-    KERNELS,
     LARGEST,
     OUTLIERS,
     REFERENCES,
@@ -79,7 +78,7 @@ def parse_spec(document: Mapping[str, Any], name: str) -> Spec:
         reader.text(sections.get(key, ""), key)
     likelihood = dict(reader.table(sections["likelihood"], "[likelihood]", ("family",), None))
     family = reader.choice(likelihood.pop("family"), FAMILIES, "[likelihood] family")
-    reader.table(likelihood, "[likelihood]", FAMILIES[family], ("outliers", "shift_scale"))
+    reader.table(likelihood, "[likelihood]", FAMILIES[family].noise, ("outliers", "shift_scale"))
     outliers = reader.choice(likelihood.pop("outliers", "auto"), OUTLIERS, "[likelihood] outliers")
     shift = likelihood.pop("shift_scale", {"fixed": SHIFT_SCALE, "unit": "sigma", "meaning": _SHIFT})
     discrepancy, wander = reader.discrepancy(sections.get("discrepancy"))
@@ -313,7 +312,7 @@ class _Reader:
         over = entry["over"]
         if not isinstance(over, list | tuple) or not over or len(set(map(str, over))) < len(over):
             raise self.refuse(f"{where} over", f"expected a list of different inputs, found {over!r}.")
-        for key, wanted in (("length", kernel != "brownian"), ("within", kernel == "exponential")):
+        for key, wanted in (("length", KERNELS[kernel].length), ("within", KERNELS[kernel].along_runs)):
             if (key in entry) != wanted:
                 what = f"needs '{key}'; add it" if wanted else f"has no '{key}'; remove it"
                 raise self.refuse(where, f'kernel = "{kernel}" {what}.')

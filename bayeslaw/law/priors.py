@@ -30,14 +30,9 @@ def sampled(spec: Spec) -> dict[str, Parameter]:
 
 
 def walked(spec: Spec) -> dict[str, Parameter]:
-    """Return the parameters that NUTS moves: those of `sampled` but what is summed out."""
-    out = ("discrepancy_length", "discrepancy_scale") if summed_out(spec) else ()
+    """Return the parameters that NUTS moves: those of `sampled` but what is marginalised."""
+    out = ("discrepancy_length", "discrepancy_scale") if spec.marginalised else ()
     return {n: p for n, p in sampled(spec).items() if n not in out}
-
-
-def summed_out(spec: Spec) -> bool:
-    """Return whether a discrepancy's length and scale are summed out; those of loss curves are sampled."""
-    return spec.discrepancy is not None and spec.discrepancy.kernel != "exponential"
 
 
 def scalar_names(parameters: Mapping[str, Parameter]) -> list[str]:

@@ -15,14 +15,11 @@ import tomli_w
 
 from bayeslaw.core.errors import check_type
 from bayeslaw.law.expression import Expression
+from bayeslaw.law.families import FAMILIES, KERNELS, Family, Kernel
 
 SUPPORTS = ("real", "positive", "unit", "simplex")
 SCALES = ("identity", "log", "logit")
 REFERENCES = ("geometric-mean", "mean", "median", "minimum", "maximum")
-FAMILIES = {"StudentT": ("sigma", "nu"), "Normal": ("sigma",), "Binomial": ("sigma",)}
-"""How rows scatter, and the parameters each needs in ``[likelihood]``."""
-KERNELS = ("matern32", "matern52", "brownian", "exponential")
-"""How a discrepancy is correlated; ``exponential`` is for curves, each wandering on its own."""
 OUTLIERS = ("auto", True, False)
 SMALLEST, LARGEST = 1e-100, 1e100
 """Sizes that numbers of a law and its data may have, zero aside; `bayeslaw.data.sizes` says why."""
@@ -92,7 +89,7 @@ class Discrepancy:
     Attributes
     ----------
     kernel : str
-        One of `KERNELS`.
+        One of `bayeslaw.law.families.KERNELS`.
     over : tuple of str
         The inputs along which it wanders, in e-folds; for ``exponential`` one column of the curves.
     within : str or None
@@ -105,6 +102,11 @@ class Discrepancy:
     over: tuple[str, ...]
     within: str | None = None
     relative: bool = False
+
+    @property
+    def traits(self) -> Kernel:
+        """What a discrepancy of this kernel can do."""
+        return KERNELS[self.kernel]
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,26 @@ class Spec:
     noise: Mapping[str, Parameter]
     map: PointFit
     document: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def traits(self) -> Family:
+        """What the observation model of this likelihood can do."""
+        return FAMILIES[self.family]
+
+    @property
+    def marginalised(self) -> bool:
+        """Whether a discrepancy's scale and length are marginalised; those of loss curves are sampled."""
+        return self.discrepancy is not None and self.discrepancy.traits.marginalised
+
+    @property
+    def along_runs(self) -> bool:
+        """Whether each run has a discrepancy of its own, along its curve."""
+        return self.discrepancy is not None and self.discrepancy.traits.along_runs
+
+    @property
+    def shown_unit(self) -> str:
+        """The unit in which rows are compared with what was observed."""
+        return self.traits.shown_unit or self.output.unit
 
     @property
     def scalar_names(self) -> tuple[str, ...]:

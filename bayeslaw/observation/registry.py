@@ -22,13 +22,13 @@ def observation_of(spec: Spec) -> Observation:
     -------
     Observation
     """
-    family = "Normal" if spec.family == "Binomial" else spec.family
+    family = "Normal" if spec.traits.counts else spec.family
     if spec.discrepancy is None:
         model = independent(family)
-    elif spec.discrepancy.kernel == "exponential":
+    elif spec.along_runs:
         model = trajectories(spec)
     else:
         model = covariance(spec)
-    if spec.family != "Binomial":
+    if not spec.traits.counts:
         return model
     return counted(model)

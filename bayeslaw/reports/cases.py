@@ -151,9 +151,10 @@ def _iterated(fits: Any) -> list[Any]:
 def _unique(fits: list[tuple[str, Fit | Mixture]]) -> dict[str, Fit | Mixture]:
     """Name fits as given, or after their laws; where that is not enough, after method and place too."""
     plain = [n or ("mixture" if isinstance(f, Mixture) else f.spec.name) for n, f in fits]
-    kind = {"nuts": "posterior", "map": "point fit"}
     fuller = [
-        name if plain.count(name) == 1 or isinstance(fit, Mixture) else f"{name}, {kind[fit.method]}"
+        name
+        if plain.count(name) == 1 or isinstance(fit, Mixture)
+        else f"{name}, {'posterior' if fit.is_posterior else 'point fit'}"
         for name, (_, fit) in zip(plain, fits, strict=True)
     ]
     out = {}
@@ -170,7 +171,7 @@ def _case(
     if isinstance(fit, Mixture):
         ahead, missing = forecasts_of(name, fit, None, asked, prob, specs)
         return Case(name, fit, ahead=ahead, missing=missing)
-    point, reason = _point(fit) if fit.method == "nuts" else (None, "")
+    point, reason = _point(fit) if fit.is_posterior else (None, "")
     if not fit.draws.sizes["draw"]:
         missing = "This point fit has no bootstrap, so no interval: fit again with bootstrap=1000 (--bootstrap 1000)."
         return Case(name, fit, tuple(checks(fit)), missing=missing)

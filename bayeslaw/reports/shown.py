@@ -79,7 +79,7 @@ def _fit_section(fit: Fit) -> Section:
     shown = shown.drop(columns=["mean", "sd", "ess_tail"], errors="ignore").assign(unit=named)
     shown = shown.assign(**{n: shown[n].round().astype("Int64") for n in ("ess_bulk",) if n in shown})
     shown = shown.rename(columns={"rhat": "R\u2011hat", "ess_bulk": "bulk ESS"})
-    caption = f"Central {100 * PROB:g} % intervals{' of the bootstrap' if fit.method == 'map' else ''}."
+    caption = f"Central {100 * PROB:g} % intervals{' of the bootstrap' if not fit.is_posterior else ''}."
     found, whole = known_checks(fit)
     return Section(
         f"{fit.spec.name}: {fit.spec.title}",

@@ -12,13 +12,13 @@ from bayeslaw.core.check import LEVELS, Check, from_json
 from bayeslaw.core.numbers import show
 from bayeslaw.forecasts.mixture import Mixture, members, weight_checks
 from bayeslaw.inference.fit import Fit, natural_names
+from bayeslaw.inference.methods import METHODS
 
 PROB = 0.9
 """Probability of the intervals that are shown."""
 MOST_LINES = 10
 MOST_ROWS = 300
 """More rows than this, and some checks and the fan take seconds (they grow with the cube of the rows): they are left out."""
-_METHOD = {"nuts": "posterior (NUTS)", "map": "point fit"}
 
 
 def fit_lines(fit: Fit) -> list[tuple[str, Callable[[], list[str]]]]:
@@ -54,12 +54,12 @@ def law_line(fit: Fit) -> str:
 def how_line(fit: Fit) -> str:
     """Say how a fit was made: method and settings."""
     asked = ", ".join(f"{name} {value}" for name, value in fit.settings.items())
-    return f"{_METHOD[fit.method]}, {asked}" if asked else _METHOD[fit.method]
+    return f"{METHODS[fit.method].title}, {asked}" if asked else METHODS[fit.method].title
 
 
 def _parameter_lines(fit: Fit) -> list[str]:
     """Write one line for each of the paper's parameters: median and interval, or the point and its bootstrap's."""
-    point = fit.tree["point"].to_dataset() if fit.method == "map" else {}
+    point = fit.tree["point"].to_dataset() if not fit.is_posterior else {}
     names = natural_names(fit.spec, fit.draws)
     width = max(map(len, names), default=0)
     lines = []
@@ -93,7 +93,7 @@ def known_checks(shown: Fit | Mixture) -> tuple[list[Check], bool]:
         parts = [known_checks(one) for one, _ in members(shown)]
         found = [*weight_checks(shown), *(check for part, _ in parts for check in part)]
         return found, all(whole for _, whole in parts)
-    if shown.method != "nuts" or shown.data.sizes["obs"] <= MOST_ROWS:
+    if not shown.is_posterior or shown.data.sizes["obs"] <= MOST_ROWS:
         return checks(shown), True
     return [*from_json(shown.data.attrs.get("checks", "[]")), *sampler_checks(shown)], False
 

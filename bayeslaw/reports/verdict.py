@@ -21,7 +21,7 @@ def verdict_status(cases: list[Case]) -> tuple[str, str]:
         return "fail", f"Do not use {joined([case.name for case in bad])} yet: {_who_failed(names)} ({told})."
     sampler = (
         "No check of the sampler failed"
-        if any(not isinstance(c.fit, Mixture) and c.fit.method == "nuts" for c in cases)
+        if any(not isinstance(c.fit, Mixture) and c.fit.is_posterior for c in cases)
         else "Point fits only, no posterior was sampled"
     )
     count = sum(c.level == "warn" for per in found.values() for c in per)
@@ -69,7 +69,7 @@ def checked(case: Case) -> str:
         of_posterior = ["the sampler", "what the data tell of each parameter", "what the prior has a say in"]
         what = [
             "the data",
-            *(of_posterior if case.fit.method == "nuts" else ["the optimiser"]),
+            *(of_posterior if case.fit.is_posterior else ["the optimiser"]),
             "the residuals",
         ]
     what += ["the distance beyond the data"] if case.ahead else []

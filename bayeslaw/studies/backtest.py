@@ -41,6 +41,7 @@ from bayeslaw.forecasts.scores import (
 )
 from bayeslaw.inference.fit import Fit, data_hash, row_names
 from bayeslaw.inference.fitting import check_law_and_data, check_settings, check_size, fit
+from bayeslaw.inference.methods import METHODS as METHODS_OF_FITS
 from bayeslaw.law.catalogue import change
 from bayeslaw.law.spec import Spec
 
@@ -139,8 +140,8 @@ def backtest(
     settings = {"draws": draws, "tune": tune, "chains": chains, "bootstrap": bootstrap, "seed": seed}
     _check_arguments(spec, data, target, leave_out, settings)
     runs = _runs(spec, methods)
-    points_only = all(how == "map" for _, how in runs.values())
-    check_size({"bootstrap": bootstrap} if points_only else settings, data)
+    posteriors = any(METHODS_OF_FITS[how].posterior for _, how in runs.values())
+    check_size(settings if posteriors else {"bootstrap": bootstrap}, data)
     parts, groups = _windows(data, along, windows, leave_out)
     rows, orders = _targets(data, along, parts, target, groups)
     records: list[list[dict[str, Any]]] = []
@@ -355,11 +356,11 @@ def _record(
 
 def _in_one_unit(fitted: Fit, held: HeldOut) -> HeldOut:
     """Return counts' shares from a point fit, too, whose output is their logarithm and density another."""
-    if fitted.spec.family != "Binomial" or fitted.method == "nuts":
+    if not fitted.spec.traits.counts or fitted.is_posterior:
         return held
-    none = np.full(len(held.observed), np.nan)
+    none, to_shown = np.full(len(held.observed), np.nan), fitted.spec.traits.to_shown
     return replace(
-        held, observed=np.exp(-held.observed), draws=np.exp(-held.draws), log_joint=np.nan, log_rows=none
+        held, observed=to_shown(held.observed), draws=to_shown(held.draws), log_joint=np.nan, log_rows=none
     )
 
 
@@ -409,7 +410,7 @@ def _relative_error(median: Any, observed: Any) -> Any:
 
 
 def _unit(spec: Spec) -> str:
-    return "share" if spec.family == "Binomial" else spec.output.unit
+    return spec.shown_unit
 
 
 def _assembled(
@@ -441,8 +442,7 @@ def _by_window(
     spec: Spec, data: xr.Dataset, windows: list[Window], rows: list[int], orders: np.ndarray
 ) -> dict[str, Any]:
     """Return what is the same for all methods, and the coordinate ``end``."""
-    y = data[spec.output.name].values
-    y = np.exp(-y) if spec.family == "Binomial" else y
+    y = spec.traits.to_shown(data[spec.output.name].values)
     observed = [float(y[row]) if row >= 0 else np.nan for row in rows]
     names = np.array([row_names(data, [row])[0] if row >= 0 else "" for row in rows], dtype=object)
     along = {"units": "as the column along", "long_name": "largest value seen; NaN for groups"}

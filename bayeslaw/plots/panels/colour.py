@@ -79,7 +79,7 @@ def draw_view(
         level, group, _ = lines[i]
         name = f"curve at {view.colour.name} = {short(level)}{group_text(spec, group)}"
         style = _STYLES[[g for _, g, _ in lines].index(group) % len(_STYLES)]  # groups may share a colour
-        draw_fan(ax, grids[i], fan, prob, scale.to_rgba(level), fit.method, name, i == 0, style)
+        draw_fan(ax, grids[i], fan, prob, scale.to_rgba(level), fit.is_posterior, name, i == 0, style)
     if isinstance(whole, Mixture):
         draw_laws(ax, whole, grids[0], places[0], prob)
     draw_rows(ax, fit, x, cmap=scale.cmap, norm=scale.norm, c=colour)

@@ -32,7 +32,7 @@ def draw_curves(axes: Sequence[Axes], fit: Fit, prob: float) -> None:
     for i, (run, fan) in enumerate(zip(names, fans, strict=True)):
         ax, at, name = axes[i if apart else 0], rows[run], abridged(run, LONGEST_NAME)
         colour = COLOURS[0 if apart else i % len(COLOURS)]
-        draw_fan(ax, steps[at], fan, prob, colour, fit.method, label=i == 0)
+        draw_fan(ax, steps[at], fan, prob, colour, fit.is_posterior, label=i == 0)
         if apart:  # dots lie below the line: they are many, and would hide it
             ax.scatter(steps[at], seen[at], s=7, color=INK, alpha=0.35, lw=0, zorder=1.5, label=f"data{some}")
             ax.set_title(fitted(ax, name, size=8), fontsize=8)

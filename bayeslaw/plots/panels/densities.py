@@ -9,7 +9,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from bayeslaw.core.numbers import percent
-from bayeslaw.law.priors import summed_out
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.discrepancy import lengths
 from bayeslaw.plots.panels.pairs import SMALL, label_of, pair_name
@@ -27,7 +26,7 @@ def grid_of(spec: Spec, name: str) -> tuple[np.ndarray, np.ndarray] | None:
 
     A discrepancy's length is marginalised on a grid and drawn from it: a histogram would show the grid.
     """
-    if name != "discrepancy_length" or not summed_out(spec):
+    if name != "discrepancy_length" or not spec.marginalised:
         return None
     grid, log_weights = lengths(spec)
     return (grid, np.exp(log_weights)) if len(grid) > 1 else None

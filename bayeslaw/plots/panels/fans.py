@@ -48,7 +48,7 @@ def fans_of(
     at = [(1 - prob) / 2, 0.5, (1 + prob) / 2]
     with np.errstate(all="ignore"):
         curve, run = (over_draws(d, np.isfinite(d), at)[1] for d in (draw["curve"], draw["run"]))
-        line = law_on_scale(spec, point_values(fits[0]), inputs) if fits[0].method == "map" else curve[1]
+        line = law_on_scale(spec, point_values(fits[0]), inputs) if not fits[0].is_posterior else curve[1]
         line = np.broadcast_to(line, len(curve[1]))
         drawn = [drawable(to_output(spec, v)) for v in (line, curve[0], curve[2], run[0], run[2])]
     parts = [np.split(v, ends[:-1]) for v in drawn]
@@ -69,7 +69,7 @@ def _draw_fan(fit: Fit, inputs: Mapping[str, np.ndarray], seed: int) -> dict[str
     values = fit_values(fit, thin)
     if not size:  # a point fit without a bootstrap: the law is one line
         thin, values = 1, {n: np.full((1, 1), v) for n, v in point_values(fit).items()}
-    if fit.method == "map":  # few resamples: repeated, so that the residuals' quantiles are smooth
+    if not fit.is_posterior:  # few resamples: repeated, so that the residuals' quantiles are smooth
         repeats = min(_REPEATED // max(size, 1) + 1, FAN_VALUES // max(size * rows, 1) + 1)
         values = {n: np.tile(v, (repeats, 1)) for n, v in values.items() if np.ndim(v)}
     given = {**inputs, "sampling_error": np.zeros(rows)}
@@ -89,15 +89,15 @@ def draw_fan(
     fan: Fan,
     prob: float,
     colour: str,
-    method: str,
+    posterior: bool,
     name: str = "",
     label: bool = True,
     ls: str = "-",
 ) -> None:
     """Draw line, curve and run; `name` stands before the labels where there are several fans."""
     per = f"{100 * prob:g} %"
-    what = ("point fit", f"curve: bootstrap, {per}", f"run: with residuals, {per}") if method == "map" else (
-        "curve: median", f"curve, {per}", f"run, {per}")  # fmt: skip
+    what = ("curve: median", f"curve, {per}", f"run, {per}") if posterior else (
+        "point fit", f"curve: bootstrap, {per}", f"run: with residuals, {per}")  # fmt: skip
     labels = what if label else (None, None, None)
     ax.fill_between(x, *fan.run, color=colour, alpha=0.14, lw=0, label=labels[2])
     ax.fill_between(x, *fan.curve, color=colour, alpha=0.32, lw=0, label=labels[1])

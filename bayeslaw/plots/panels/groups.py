@@ -18,7 +18,7 @@ _FEW = 4
 
 def draw_groups(ax: Axes, fit: Fit, name: str, prob: float) -> None:
     """Draw rows against the only input with the fan: one for each of a few groups, or that of a new group."""
-    columns = fit.spec.group_columns if fit.method == "nuts" else ()
+    columns = fit.spec.group_columns if fit.is_posterior else ()
     groups, grid = seen_groups(fit, columns) if columns else [], input_grid(fit, name)
     x = fit.data[fit.spec.inputs[name].column].values
     if 1 < len(groups) <= _FEW:
@@ -31,5 +31,5 @@ def draw_groups(ax: Axes, fit: Fit, name: str, prob: float) -> None:
     places = [{name: grid, **{c: np.full(len(grid), v) for c, v in one.items()}} for one in named]
     for i, fan in enumerate(fans_of(fit, places, prob)):
         told = group_text(fit.spec, named[i]) if columns else ""
-        draw_fan(ax, grid, fan, prob, COLOURS[i], fit.method, told and f"curve: median{told}", i == 0)
+        draw_fan(ax, grid, fan, prob, COLOURS[i], fit.is_posterior, told and f"curve: median{told}", i == 0)
     finish_input_axes(ax, fit, name)

@@ -23,7 +23,7 @@ def residuals_of(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
     """Return residuals on the scale of errors, and draws of the noise the fit expects at each row."""
     spec, data = fit.spec, fit.data
     rng = np.random.default_rng(0)
-    if fit.method == "map":
+    if not fit.is_posterior:
         residual = fit.tree["point"]["residual"].values
         return residual, residual.std() * rng.standard_normal((500, len(residual)))
     size = fit.draws.sizes["chain"] * fit.draws.sizes["draw"]
@@ -40,9 +40,9 @@ def draw_residuals(ax: Axes, fit: Fit, residual: np.ndarray, expected: np.ndarra
     name = None if curves else plain_inputs(spec)[0]
     x = data["step"].values if curves else data[spec.inputs[name].column].values
     low, high = np.quantile(expected, [(1 - prob) / 2, (1 + prob) / 2], axis=0)
-    what = "residuals' normal" if fit.method == "map" else "noise the fit expects"
+    what = "residuals' normal" if not fit.is_posterior else "noise the fit expects"
     look = {"color": GREY if curves else COLOURS[0], "label": f"{what}, {100 * prob:g} %"}
-    if np.ptp(high) <= 0.2 * high.max() or fit.method == "map" or not data["sampling_error"].any():
+    if np.ptp(high) <= 0.2 * high.max() or not fit.is_posterior or not data["sampling_error"].any():
         low, high = (np.quantile(expected, q) for q in ((1 - prob) / 2, (1 + prob) / 2))
         ax.axhspan(low, high, alpha=0.14, lw=0, **look)
     else:
@@ -87,6 +87,6 @@ def draw_quantiles(ax: Axes, fit: Fit, residual: np.ndarray, expected: np.ndarra
         ax.set_xlim(*ends)
     ax.locator_params(axis="x", nbins=5)
     unit = residual_unit(fit.spec)
-    kind = "normal" if fit.method == "map" else "fit's noise"
+    kind = "normal" if not fit.is_posterior else "fit's noise"
     ax.set_xlabel(fitted(ax, f"quantile of the {kind} ({unit})"))
     ax.set_ylabel(fitted(ax, f"quantile of the residuals ({unit})", "y"))

@@ -36,7 +36,7 @@ def draw_schedule_forecast(axes: Sequence[Axes], fit: Fit, fc: xr.Dataset) -> No
     _draw_trained(top, bottom, end, fit)
     kept = np.unique(np.linspace(0, len(step) - 1, min(len(step), _POINTS)).round().astype(int))
     fan = _fan_along(fc, kept)
-    draw_fan(top, step[kept], fan, prob, COLOURS[0], fit.method, name="forecast: curve, median")
+    draw_fan(top, step[kept], fan, prob, COLOURS[0], fit.is_posterior, name="forecast: curve, median")
     bottom.plot(step[kept], fc["lr"].values[kept], color=COLOURS[0], lw=1.8)
     _shade_beyond(top, step, fc["orders_beyond"].values)
     top.set_ylabel(fitted(top, output_label(fit), "y"))
@@ -74,7 +74,7 @@ def _draw_end(ax: Axes, top: Axes, fit: Fit, fc: xr.Dataset) -> None:
     at = np.flatnonzero(step >= first) if (step >= first).sum() > 1 else np.arange(len(step))[-2:]
     at = at[np.unique(np.linspace(0, len(at) - 1, min(len(at), _END_POINTS)).round().astype(int))]
     fan = _fan_along(fc, at)
-    draw_fan(ax, step[at], fan, prob, COLOURS[0], fit.method)
+    draw_fan(ax, step[at], fan, prob, COLOURS[0], fit.is_posterior)
     middle, low, high = (float(fc[q].sel(kind="run")[-1]) for q in ("median", "lower", "upper"))
     if np.isfinite([middle, low, high]).all():
         ax.errorbar(step[-1], middle, [[middle - low], [high - middle]], fmt="D", ms=5, mfc="white", mec=TARGET,

@@ -47,7 +47,7 @@ def draw_target_forecast(ax: Axes, whole: Fit | Mixture, fc: xr.Dataset, name: s
             fan,
             prob,
             COLOURS[-i] if i else COLOURS[0],
-            fit.method,
+            fit.is_posterior,
             told and f"curve: median{told}",
             i == 0,
         )

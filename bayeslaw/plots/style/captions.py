@@ -35,7 +35,7 @@ def caption(figure: Figure, fit: Fit | Mixture, found: list[Check]) -> None:
     if isinstance(fit, Mixture):
         title, kind = fit.name, "mixture"
     else:
-        title, kind = fit.spec.title, "posterior" if fit.method == "nuts" else "point fit"
+        title, kind = fit.spec.title, "posterior" if fit.is_posterior else "point fit"
     head(figure, f"{title}: {one.data.sizes['obs']} rows, {kind}")
     worst = max((c.level for c in found), key=LEVELS.index, default="ok")
     named = [f"{level}: {', '.join(dict.fromkeys(c.name for c in found if c.level == level))}"

@@ -7,11 +7,10 @@ import pandas as pd
 from bayeslaw.assess.checks import summary
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.methods import METHODS
 from bayeslaw.reports.cases import BOOTSTRAP, Case
 from bayeslaw.reports.content import Content
 from bayeslaw.reports.elements import Section, Table
-
-_METHOD = {"nuts": "Posterior (NUTS)", "map": "Point fit"}
 
 
 def fits_section(content: Content) -> Section:
@@ -39,7 +38,7 @@ def _fit_part(case: Case, prob: float) -> Section:
     fit, beside = case.fit, case.point
     table = summary(fit, prob)
     caption = f"Parameters: median, central {100 * prob:g} % interval, mean, standard deviation"
-    if fit.method == "nuts":
+    if fit.is_posterior:
         table = table.assign(**{n: table[n].round().astype("Int64") for n in ("ess_bulk", "ess_tail")})
         caption += ", R-hat and effective sample sizes (ESS)"
     else:
@@ -57,7 +56,7 @@ def _fit_part(case: Case, prob: float) -> Section:
         told.append(f"No point fit beside it: {case.reason}")
     names = {"rhat": "R\u2011hat", "ess_bulk": "bulk ESS", "ess_tail": "tail ESS"}
     # What a posterior's parameters mean stands with its priors; a point fit has none.
-    unshown = ("unit", "meaning") if fit.method == "nuts" else ("unit",)
+    unshown = ("unit", "meaning") if fit.is_posterior else ("unit",)
     table = table[[c for c in table if c not in unshown]].set_axis(_with_units(table), axis=0)
     return Section(case.name, tuple(told), (Table(table.rename(columns=names), caption + "."),))
 
@@ -69,12 +68,13 @@ def _with_units(table: pd.DataFrame) -> pd.Index:
 
 def fit_words(fit: Fit) -> str:
     """Say how a fit was made."""
-    wanders = fit.spec.discrepancy is not None and fit.method == "nuts"
+    wanders = fit.spec.discrepancy is not None and fit.is_posterior
     errors = (
         "with a discrepancy: the true curve may wander from the law" if wanders else "with independent errors"
     )
-    if fit.method == "map":
+    if not fit.is_posterior:
         errors = (
             "Huber loss, minimised from many starts; its intervals come from a bootstrap and the residuals"
         )
-    return f"{fit.spec.title}: {fit.spec.law.text} ({fit.spec.source}). {_METHOD[fit.method]} of {fit.data.sizes['obs']} rows, {errors}."
+    title = METHODS[fit.method].title
+    return f"{fit.spec.title}: {fit.spec.law.text} ({fit.spec.source}). {title[0].upper() + title[1:]} of {fit.data.sizes['obs']} rows, {errors}."

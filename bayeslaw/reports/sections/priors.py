@@ -20,7 +20,7 @@ def priors_section(content: Content) -> Section | None:
     """Say what was expected of every parameter, and what the data say; a point fit expects nothing."""
     parts = []
     for case in content.fits:
-        if case.fit.method == "nuts":
+        if case.fit.is_posterior:
             reference = reference_sentence(case.fit.spec)
             items = tuple(prior_sentences(case.fit, content.prob))
             parts.append(Section(case.name, (reference,) if reference else (), items=items))

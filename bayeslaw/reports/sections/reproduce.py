@@ -28,7 +28,7 @@ def reproduce_section(content: Content) -> Section:
         "TABLE is the file that the rows came from, read with the conditions, renames and joins of then. The frozen model file below goes "
         "into the file that the commands name; the rows' hash says whether the table is the same. Seeds make results bit-identical on one machine."
     )
-    posteriors = sum(isinstance(case.fit, Fit) and case.fit.method == "nuts" for case in cases)
+    posteriors = sum(isinstance(case.fit, Fit) and case.fit.is_posterior for case in cases)
     more = [how for name, how in _MORE.items() if name not in content.given and (name != "comparison" or posteriors > 1)]  # fmt: skip
     add = (f"A report also takes {'; '.join(more)}.",) if more else ()
     return Section("Reproduce", (text, *add), parts=tuple(_made_again(case, content.prob) for case in cases))

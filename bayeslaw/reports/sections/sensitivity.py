@@ -20,7 +20,7 @@ def sensitivity_section(content: Content) -> Section | None:
     parts = [
         Section(case.name, tables=(Table(_sensitivity(case.fit)),))
         for case in content.fits
-        if case.fit.method == "nuts"
+        if case.fit.is_posterior
     ]
     return Section("Sensitivity to the priors", (text,), parts=tuple(parts)) if parts else None
 

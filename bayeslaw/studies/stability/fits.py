@@ -19,7 +19,6 @@ from bayeslaw.inference.fit import Fit, fitted_mean
 from bayeslaw.inference.fitting import fit
 from bayeslaw.law.catalogue import change
 from bayeslaw.law.evaluate import row_columns
-from bayeslaw.law.priors import summed_out
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import observed_rows
 from bayeslaw.studies.stability.quantities import Quantity, quantities
@@ -64,10 +63,10 @@ def without_discrepancy(spec: Spec, fitted: Fit, along: str) -> Spec:
     One noise for all windows: else a window of a few rows that happen to lie well would make all
     longer ones look as if they had drifted, and a drift would hide in its own noise.
     """
-    if spec.discrepancy is not None and not summed_out(spec):
+    if spec.discrepancy is not None and not spec.marginalised:
         return spec  # curves keep their correlated errors: those are noise
     spec = change(spec, discrepancy=None)
-    if spec.family == "Binomial":
+    if spec.traits.counts:
         return spec
     noise = float(fitted.draws["sigma"].median())
     if fitted.data.sizes["obs"] >= _ENOUGH_ROWS:

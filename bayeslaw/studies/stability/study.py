@@ -136,7 +136,7 @@ def stability(
     out = study.dataset(views, [*growing, *trailing], orders)
     out = out.assign(judged(out, study.found, delta, seed))
     y = data[spec.output.name].values[row]
-    observed = float(np.exp(-y) if spec.family == "Binomial" else y)
+    observed = float(spec.traits.to_shown(y))
     out = out.assign_attrs(law_verdict(out), observed=observed)
     if claim is not None:
         out = out.assign_attrs(claim=float(claim), claim_verdict=judge_claim(out, float(claim)))
