@@ -142,7 +142,7 @@ def _passed(found: list) -> str:
         return "passes every check, the sampler's and the residuals'"
     if any(c.level == "fail" for c in found):
         return f"FAILS checks ({', '.join(odd)})"
-    return f"fails no check (to be known: {', '.join(odd)})"
+    return f"fails no check (to know: {', '.join(odd)})"
 
 
 def _annealing_figures(
@@ -237,7 +237,7 @@ def simulated_counts(seed: int = 2509) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per model and problem: ``model``, ``compute`` (FLOP), ``problem``, ``n`` (samples), ``c`` (correct).
+        One row per checkpoint and problem: ``model``, ``compute`` (FLOP), ``problem``, ``n`` (samples), ``c`` (correct).
 
     Notes
     -----

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bayeslaw.core.numbers import percent, precise, short
+from bayeslaw.core.numbers import factor, percent, precise, short
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,11 @@ def test_the_terminals_numbers_are_precise(value, text):
 )
 def test_a_share_has_two_digits(share, text):
     assert percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("times", "text"),
+    [(1.034, "1.03"), (12.4, "12"), (1234.5, "1200"), (10**5.3, "200000"), (1.2e7, "1.2e7")],
+)
+def test_a_factor_is_written_out_while_it_is_short(times, text):
+    assert factor(times) == text

@@ -5,6 +5,7 @@
 `short`            Labels of a figure, where room is scarce: three digits.
 `precise`          Tables of the terminal, which a script may read: five digits.
 `percent`          Shares in a sentence or a title: two digits, whole from 10 on.
+`factor`           How many times as large: two digits, written out while it is short.
 `interval_ends`    An interval: as many digits as show its width.
 =================  ============================================================
 """
@@ -59,6 +60,11 @@ def precise(value: object) -> str:
 def percent(share: float) -> str:
     """Write a share in per cent, without the sign: two significant digits, whole numbers from 10 % on."""
     return f"{100 * share:.2g}" if share < 0.1 else f"{100 * share:.0f}"
+
+
+def factor(times: float) -> str:
+    """Write a factor with two significant digits, three near one; up to six figures it is written out."""
+    return f"{float(f'{times:.{2 if times > 1.1 else 3}g}'):g}".replace("e+0", "e")
 
 
 def interval_ends(low: float, high: float) -> tuple[str, str]:

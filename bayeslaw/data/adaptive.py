@@ -41,7 +41,7 @@ def sampling_checks(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
     1 − C(n_j−c_j, n_i)/C(n_j, n_i), has the same mean for both if n does not depend on success, and the sum of
     all differences is a U-statistic of mean zero. Its variance is that of its projection on problems, no less
     than that of shares which are 0 or 1. A problem counts once over all groups: if it is easy, it is so for
-    every model, and what decides n may be the same for every model too. Judged by Student's t, two-sided at
+    every checkpoint, and what decides n may be the same for every one too. Judged by Student's t, two-sided at
     `ADAPTIVE_LEVEL`. At most eight sizes of n are told apart, larger ones thinned to the next smaller.
     """
     from scipy.special import stdtr

@@ -32,7 +32,7 @@ def conditions(where: str | Iterable[str | Condition] | None) -> list[Condition]
     Parameters
     ----------
     where : str or iterable of str, optional
-        As of `keep`; what was read already is left as it is.
+        As in `keep`; what was read already is left as it is.
 
     Returns
     -------

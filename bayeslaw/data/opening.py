@@ -80,7 +80,7 @@ def open_tables(
     output : str
         The column that a law predicts.
     where, rename, join
-        As of `bayeslaw.data.tables.read_table`.
+        As in `bayeslaw.data.tables.read_table`.
 
     Returns
     -------

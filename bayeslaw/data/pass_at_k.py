@@ -49,7 +49,7 @@ def pass_at_k(
     Parameters
     ----------
     counts : pandas.DataFrame
-        One row per model and problem: columns ``n`` (samples) and ``c`` (correct), ``problem``, and the
+        One row per checkpoint and problem: columns ``n`` (samples) and ``c`` (correct), ``problem``, and the
         columns that name a group (``model``, ``benchmark``).
     k : int or iterable of int
         Numbers of samples.

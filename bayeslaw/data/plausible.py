@@ -17,7 +17,7 @@ FACTOR, ROW_FACTOR = 1.5, 2.0
 """How far compute may be from 6·params·tokens, in the median and in a row: embeddings, attention over long
 contexts and rounding stay below; experts, repeated data and wrong units do not."""
 MOST_SHARED = 0.95
-"""A model shares its problems with the others if at least this part of its own and of the usual ones is common."""
+"""A checkpoint shares its problems with the others if at least this part of its own and of the usual ones is common."""
 _BUDGET = ("params", "tokens", "compute")
 _SHOWN = 5
 
@@ -51,14 +51,14 @@ def row_labels(rows: pd.DataFrame) -> list[str]:
 
 
 def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
-    """Compare the problems that each model was given.
+    """Compare the problems that each checkpoint was given.
 
     Parameters
     ----------
     counts : pandas.DataFrame
-        One row per model and problem, with the column ``problem``.
+        One row per checkpoint and problem, with the column ``problem``.
     by : sequence of str
-        The columns that tell models and checkpoints apart; not those that sort problems.
+        The columns that tell checkpoints apart; not those that sort problems.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
 
 
 def _usual(sets: Sequence[frozenset[str]]) -> frozenset[str]:
-    """Return the set that most models have or, where no two have the same, what at least half of them have."""
+    """Return the set that most checkpoints have or, where no two have the same, what at least half of them have."""
     common, times = Counter(sets).most_common(1)[0]
     if times > 1:
         return common

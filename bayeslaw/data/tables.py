@@ -45,7 +45,7 @@ def read_table(
     ----------
     table : path or pandas.DataFrame
         One row per observation (the output's column and the inputs' columns), or for pass@k laws
-        one row per model and problem with counts ``n`` and ``c``, or a column ``pass_at_k``.
+        one row per checkpoint and problem with counts ``n`` and ``c``, or a column ``pass_at_k``.
     spec : Spec
         The law: says which columns are needed.
     k : int, optional
@@ -61,7 +61,7 @@ def read_table(
         ``{"theirs": "ours"}``, for both tables; also of ``compute`` where it follows from ``params``
         and ``tokens``, and of pass@k from counts where it is to be the output.
     gold : {"mean-probability", "mean-log-likelihood"}, optional
-        How per-problem ``gold_nll`` becomes one number per model; by default the first.
+        How per-problem ``gold_nll`` becomes one number per checkpoint; by default the first.
 
     Returns
     -------
@@ -181,7 +181,7 @@ def _several_benchmarks(frame: pd.DataFrame, spec: Spec) -> InputError:
 
 
 def _those_in(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a table of counts whose model is still there."""
+    """Return the rows of a table of counts whose checkpoint is still there."""
     for key in ("model", "run"):
         if key in frame and key in rows:
             return frame[frame[key].astype(str).isin(rows[key].astype(str))]

@@ -1,4 +1,4 @@
-"""Turn problems' counts into one row per model, or per model and group, as pass@k or as counts."""
+"""Turn problems' counts into one row per checkpoint, or per checkpoint and group, as pass@k or as counts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bayeslaw.law.spec import Spec
 KEYS = ("benchmark", "model", "run")
 """Columns that name a row."""
 COVARIATES = ("params", "tokens", "compute", "step", "seed")
-"""Columns that tell rows of one name apart, such as a model's checkpoints."""
+"""Columns that tell rows of one name apart, such as the checkpoints of one run."""
 
 
 def summed(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
@@ -24,7 +24,7 @@ def summed(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
     Parameters
     ----------
     frame : pandas.DataFrame
-        Columns ``n`` and ``c``; with a column ``problem`` also one that names the model.
+        Columns ``n`` and ``c``; with a column ``problem`` also one that names the checkpoint.
     spec : Spec
         With a Binomial likelihood.
     k : int
@@ -86,7 +86,7 @@ def unbiased_rows(frame: pd.DataFrame, spec: Spec, k: int) -> tuple[pd.DataFrame
     Parameters
     ----------
     frame : pandas.DataFrame
-        One row per problem, columns ``problem``, ``n``, ``c`` and one that names the model.
+        One row per problem, columns ``problem``, ``n``, ``c`` and one that names the checkpoint.
     spec : Spec
     k : int
 
@@ -117,13 +117,13 @@ def unbiased_rows(frame: pd.DataFrame, spec: Spec, k: int) -> tuple[pd.DataFrame
 def group_columns(frame: pd.DataFrame, spec: Spec) -> list[str]:
     """Return the columns that tell one observation from another in a table of problems' counts.
 
-    A column over which a parameter is pooled is one: a model is then a row for each difficulty.
+    A column over which a parameter is pooled is one: a checkpoint then has a row for each difficulty.
     """
     return list(dict.fromkeys([*model_columns(frame), *(c for c in spec.group_columns if c in frame)]))
 
 
 def model_columns(frame: pd.DataFrame) -> list[str]:
-    """Return the columns that tell one model or checkpoint from another in a table of problems' counts."""
+    """Return the columns that tell one checkpoint from another in a table of problems' counts."""
     keys = [key for key in KEYS if key in frame]
     if not keys:
         raise InputError(

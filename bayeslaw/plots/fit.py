@@ -95,8 +95,9 @@ def plot_residuals(fit: Fit, prob: float = 0.9, *, found: Iterable[Check] | None
     -------
     matplotlib.figure.Figure
         Left: residuals on the scale of errors against the first input, or the step with a colour for each
-        run; of more than eight runs those that fit worst have one. Right: their quantiles against those that the fit's noise expects (for a point fit,
-        which has no model of noise, a normal with the residuals' standard deviation).
+        run; of more than eight runs those that fit worst have one. Right: their quantiles against those
+        that the fit's noise expects (for a point fit, which describes no noise, a normal with the
+        residuals' standard deviation).
 
     Raises
     ------

@@ -26,7 +26,7 @@ def plot_prior_posterior(fit: Fit, names: Iterable[str] | None = None) -> Figure
     Parameters
     ----------
     fit : Fit
-        With method "nuts".
+        Of a posterior: method "nuts".
     names : iterable of str, optional
         Sampled or derived parameters; by default all that were sampled, noise included.
 
@@ -65,7 +65,7 @@ def plot_posterior(
     Parameters
     ----------
     fit : Fit
-        With method "nuts".
+        Of a posterior: method "nuts".
     names : iterable of str, optional
         Sampled or derived parameters; by default the paper's.
     marks : mapping of str to mapping of str to float, optional
@@ -102,7 +102,7 @@ def plot_pair(fit: Fit) -> Figure:
     Parameters
     ----------
     fit : Fit
-        With method "nuts".
+        Of a posterior: method "nuts".
 
     Returns
     -------

@@ -41,18 +41,18 @@ def report(
     Parameters
     ----------
     fits : Fit, Mixture, or iterable of them
-        Or a mapping of names to them; also of different laws, by either method. Beside each posterior a point fit to the same rows is
-        computed and shown; what a mixture mixes is shown too.
+        Or a mapping of names to them; also of different laws, by either method. Beside each posterior a point
+        fit to the same rows is computed and shown; what a mixture mixes is shown too.
     path : path
         Of the HTML file; it is written whole or not at all. It needs no network and no other file.
     targets : mapping or DataFrame, optional
-        As of `forecast`, for laws that forecast at targets. By default one order of magnitude beyond
+        As in `forecast`, for laws that forecast at targets. By default one order of magnitude beyond
         the largest run seen, see `default_targets`.
     schedule : str, optional
-        As of `forecast`, for laws along a schedule. By default each seen run's own schedule, to the
+        As in `forecast`, for laws along a schedule. By default each seen run's own schedule, to the
         last seen step.
     group : mapping of str to str, optional
-        As of `forecast`, for the schedule. Where parameters are pooled over groups and none is named,
+        As in `forecast`, for the schedule. Where parameters are pooled over groups and none is named,
         each of at most six groups is forecast, or else a new one; so are targets that name none, by default.
     prob : float
         Probability of all intervals, in (0, 1).
@@ -86,7 +86,7 @@ def reported(
     comparison: Any,
     backtest: Any,
 ) -> tuple[Path, list[Case]]:
-    """Write a report, and return its cases, too; arguments as of `report`."""
+    """Write a report, and return its cases, too; arguments as in `report`."""
     check_probability("prob", prob)
     path = check_place(path)
     check_type("report, comparison", comparison, pd.DataFrame | None, "the table that compare(…) returned")

@@ -77,7 +77,7 @@ def make_cases(
     fits : Fit, Mixture, or iterable of them
         Or a mapping of names to them. A mixture's laws follow it, each as a case of its own.
     targets, schedule, group
-        As of `forecast`; each law takes what it needs. None: see `default_targets`; laws along a
+        As in `forecast`; each law takes what it needs. None: see `default_targets`; laws along a
         schedule are forecast to the last seen step of each run's own. Where parameters are pooled and no
         group is named, a forecast is made for each of few groups, or for a new one.
     prob : float

@@ -22,7 +22,7 @@ that papers choose between differ by as much, and seeds alone by up to 3.5 % (ar
 JUDGED = 0.9
 """Probability of the intervals that a decision is judged by, whichever a report shows: a verdict depends on no option."""
 _NEAR_ALL = 90.0
-"""From this per cent of solved problems on, what is left to fail says more about a model."""
+"""From this per cent of solved problems on, what is left to fail says more about a run."""
 _MOST_APART = 3
 """How many targets have a sentence each; of more, the best and the worst known are named."""
 
@@ -163,7 +163,7 @@ def _sentence(name: str, one: Told) -> str:
 
 
 def _failures(one: Told) -> str:
-    """Say the share that fails, where nearly all is solved: there it is what differs between models."""
+    """Say the share that fails, where nearly all is solved: there it is what differs between runs."""
     if not one.what or one.middle <= _NEAR_ALL:
         return ""
     low, high = interval_ends(100 - one.high, 100 - one.low)

@@ -14,7 +14,7 @@ from bayeslaw.inference.fit import Fit
 from bayeslaw.law.evaluate import used_inputs
 
 _BETTER_IF_SMALLER = ("gold_nll",)
-"""Columns that fall as models get better: beyond the data lies below them."""
+"""Columns that fall as checkpoints get better: beyond the data lies below them."""
 
 
 def default_targets(fit: Fit | Mixture) -> dict[str, list[float]]:
@@ -30,7 +30,7 @@ def default_targets(fit: Fit | Mixture) -> dict[str, list[float]]:
     dict of str to list of float
         By column. The row with the largest product of inputs, each input times one factor, such that
         ``orders_beyond`` is 1: with parameters and tokens that is ten times its compute. A column that
-        falls as models get better (gold NLL) is divided. Inputs that are not all positive have no
+        falls as checkpoints get better (gold NLL) is divided. Inputs that are not all positive have no
         orders of magnitude: they stay as they are there.
     """
     start: dict[str, float] = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from bayeslaw.core.numbers import show
+from bayeslaw.core.numbers import factor, show
 from bayeslaw.forecasts.mixture import members
 from bayeslaw.reports.ahead import Ahead
 from bayeslaw.reports.cases import Case
@@ -62,10 +62,8 @@ def distance(ahead: Ahead, row: int) -> str:
     orders = float(ahead.fc["orders_beyond"].values[row])
     if orders == 0:
         return "inside the range of the data"
-    times = 10**orders
-    factor = f"{float(f'{times:.{2 if times > 1.1 else 3}g}'):g}".replace("e+0", "e")
     word = "order" if f"{orders:.2g}" == "1" else "orders"
-    return f"{orders:.2g} {word} of magnitude (a factor of {factor}) beyond the data"
+    return f"{orders:.2g} {word} of magnitude (a factor of {factor(10**orders)}) beyond the data"
 
 
 def shares(case: Case, told: Mapping[str, float]) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def prior_sentences(fit: Fit, prob: float) -> list[str]:
     Parameters
     ----------
     fit : Fit
-        With method "nuts".
+        Of a posterior: method "nuts".
     prob : float
         Probability of the data's interval; the prior's is nine times in ten.
 

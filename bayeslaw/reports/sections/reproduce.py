@@ -25,7 +25,7 @@ def reproduce_section(content: Content) -> Section:
     """Say how each fit is made again, to the bit on the same machine, and what else a page can show."""
     cases = content.cases
     text = (
-        "TABLE is the file that the rows came from, read with the conditions, renames and joins of then. The frozen model file below goes "
+        "TABLE is the file that the rows came from, read with the conditions, renames and joins of then. The frozen law below goes "
         "into the file that the commands name; the rows' hash says whether the table is the same. Seeds make results bit-identical on one machine."
     )
     posteriors = sum(isinstance(case.fit, Fit) and case.fit.is_posterior for case in cases)
@@ -49,6 +49,6 @@ def _made_again(case: Case, prob: float) -> Section:
     code = (
         Code(shell_commands(fit, case.ahead, prob), "In a shell"),
         Code(python_commands(fit, case.ahead, prob), "In Python"),
-        Code(fit.tree.attrs["spec"], f"The frozen model file, {fit.spec.name}-frozen.toml", folded=True),
+        Code(fit.tree.attrs["spec"], f"The frozen law, {fit.spec.name}-frozen.toml", folded=True),
     )
     return Section(case.name, tables=(Table(frame, "Settings, seed, versions."),), code=code)
