@@ -12,8 +12,10 @@ from matplotlib.figure import Figure
 
 import bayeslaw as bl
 from bayeslaw import demo
+from bayeslaw.core.numbers import show
 from bayeslaw.observation.bound import bind
-from bayeslaw.reports.page import Picture, Section, Table, render, show, write_page
+from bayeslaw.reports.elements import Picture, Section, Table
+from bayeslaw.reports.page import render, write_page
 
 SCRIPT = "<script>alert(1)</script>"
 

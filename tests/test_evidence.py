@@ -17,7 +17,7 @@ import bayeslaw as bl
 from bayeslaw import plots
 from bayeslaw.cli.main import main
 from bayeslaw.core.check import from_json
-from bayeslaw.data.plausible import directions
+from bayeslaw.data.direction import directions
 from bayeslaw.data.sizes import check_sizes
 from bayeslaw.forecasts.heldout import log_mean
 from bayeslaw.forecasts.intervals import finite_checks, over_draws

@@ -17,16 +17,19 @@ from matplotlib.text import Text
 
 import bayeslaw as bl
 from bayeslaw import plots
+from bayeslaw.core.numbers import short
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.inference.fit import make_fit
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import draw_priors
 from bayeslaw.observation.bound import bind
 from bayeslaw.observation.discrepancy_bases import lengths
-from bayeslaw.plots import style
-from bayeslaw.plots.colour_panels import views_of
-from bayeslaw.plots.density_panels import grid_of, masses
-from bayeslaw.plots.panels import plain_inputs
+from bayeslaw.plots.panels.densities import grid_of, masses
+from bayeslaw.plots.panels.rows import plain_inputs
+from bayeslaw.plots.panels.views import views_of
+from bayeslaw.plots.style.axes import few_ticks
+from bayeslaw.plots.style.look import COLOURS
+from bayeslaw.plots.style.texts import abridged, plain, wrapped
 
 LONG = """
 title  = "loss from parameters, tokens and the shape of the network, a law that has one more input than most others have"
@@ -245,8 +248,8 @@ def test_few_and_many_curves(runs):
     labels = figure.legends[0].get_texts() if figure.legends else []
     assert any("24 of 30 runs" in t.get_text() for t in labels) == (runs == 30)
     coloured = [line.get_color() for line in plots.plot_residuals(fit, found=[]).axes[0].get_lines()]
-    named = [c for c in coloured if c in style.COLOURS]
-    assert len(named) == len(set(named)) == min(runs, len(style.COLOURS)), "no colour serves two runs"
+    named = [c for c in coloured if c in COLOURS]
+    assert len(named) == len(set(named)) == min(runs, len(COLOURS)), "no colour serves two runs"
 
 
 # ---- what is summed out on a grid
@@ -352,7 +355,7 @@ def test_three_inputs_have_a_line_a_target(long):
     left, right = plots.plot_forecast(long, fc, found=[]).axes[:2]
     assert left.get_xlabel().startswith("fitted")
     labels = [t.get_text().replace("\xa0", " ") for t in right.get_yticklabels()]
-    assert labels[0].startswith(f"N = {style.short(float(fc['N'][0]))}, D")
+    assert labels[0].startswith(f"N = {short(float(fc['N'][0]))}, D")
     numbers = [t.get_text() for t in right.child_axes[0].get_yticklabels()]
     run = fc.sel(kind="run")
     for t, text in enumerate(numbers):
@@ -465,7 +468,7 @@ def test_studies_with_long_names():
     ],
 )
 def test_texts_break_into_lines(text, width, lines):
-    assert style.wrapped(text, width).split("\n") == lines
+    assert wrapped(text, width).split("\n") == lines
 
 
 @pytest.mark.parametrize(
@@ -478,15 +481,15 @@ def test_texts_break_into_lines(text, width, lines):
     ],
 )
 def test_small_panels_have_few_round_ticks(low, high, ticks):
-    found = style.few_ticks(low, high)
+    found = few_ticks(low, high)
     assert len(found) <= 4
     assert set(np.round(ticks, 9)) <= set(np.round(found, 9))
 
 
 def test_a_dollar_sign_is_escaped_once():
-    assert style.plain(style.plain("a $x$")) == r"a \$x\$"
+    assert plain(plain("a $x$")) == r"a \$x\$"
 
 
 def test_long_names_lose_their_middle():
-    assert style.abridged("transformer-100M-seed7", 13) == "transf…-seed7"
-    assert style.abridged("short", 13) == "short"
+    assert abridged("transformer-100M-seed7", 13) == "transf…-seed7"
+    assert abridged("short", 13) == "short"

@@ -26,7 +26,7 @@ from bayeslaw.observation.base import observed_rows
 from bayeslaw.observation.bound import bind
 from bayeslaw.observation.pooling import group_labels, row_groups, score_name, score_sizes
 from bayeslaw.reports import cases
-from bayeslaw.reports.wording import python_commands, shell_commands
+from bayeslaw.reports.commands import python_commands, shell_commands
 
 TWO = ["benchmark", "difficulty"]
 COMPUTE, ANNEALING = bl.load_model("compute"), bl.load_model("annealing")

@@ -99,7 +99,7 @@ def stability(
         are not ``fitted`` why. ``few_inputs`` marks windows of too few different inputs for the free parameters of the law: a fit
         alone would fail for it; here such windows are studied, and what they say is largely the prior's, from which a resolved parameter must differ.
         Attributes: ``law_orders`` and ``law_verdict`` over all resolved parameters, ``early_orders``.
-        `bayeslaw.reports.terminal.stability_text` says it in words.
+        `bayeslaw.reports.terminal.studies.stability_text` says it in words.
 
     Raises
     ------

@@ -1,86 +1,23 @@
-"""Tables and checks as plain text, for the terminal and for reports."""
+"""Lay out back-tests, comparisons and studies of stability as plain text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.core.check import Check
-from bayeslaw.forecasts.mixture import Mixture
+from bayeslaw.core.numbers import precise
+from bayeslaw.reports.terminal.fits import checks_text
 from bayeslaw.studies.backtest import backtest_table
 from bayeslaw.studies.backtest_words import one_sided, pooled_words, target_table
 from bayeslaw.studies.stability.over_k import by_k_table
 from bayeslaw.studies.stability.study import stable_spans, unclean
 
-MAX_ROWS = 12
-"""A longer forecast is shown at this many evenly spaced steps; -o writes all."""
-
-
-def number(value: object) -> str:
-    """Write a number with five significant digits, text as it is."""
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def summary_text(table: pd.DataFrame) -> str:
-    """Lay out a summary: one row a parameter, with its unit.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As `diagnostics.summary` returns it.
-
-    Returns
-    -------
-    str
-    """
-    of = "bootstrap's median" if "point" in table else "median"
-    head = f"parameters: {'point, ' if 'point' in table else ''}{of}, central {100 * table.attrs['prob']:g} % interval from lower to upper; mean, sd"
-    return head + "\n" + table.drop(columns="meaning").map(number).to_string()
-
-
-def checks_text(found: Iterable[Check]) -> str:
-    """Lay out checks, one line each, the level first."""
-    return "\n".join(f"[{c.level:4s}] {c.name}: {c.message}" for c in found)
-
-
-def forecast_text(result: xr.Dataset) -> str:
-    """Lay out the headline rows (``run``) of a forecast, then the law alone at the last.
-
-    Parameters
-    ----------
-    result : xarray.Dataset
-        As `forecast` returns it.
-
-    Returns
-    -------
-    str
-    """
-    dim = "step" if "step" in result.dims else "target"
-    size = result.sizes[dim]
-    rows = (
-        sorted({round(i * (size - 1) / (MAX_ROWS - 1)) for i in range(MAX_ROWS)})
-        if size > MAX_ROWS
-        else list(range(size))
-    )
-    table = result.sel(kind="run", drop=True).isel({dim: rows}).to_dataframe().reset_index()
-    first = [c for c in table.columns if c not in ("target", "mean", "median", "lower", "upper")]
-    table = table[[*first, "median", "lower", "upper"]]
-    if result.attrs["output"] == "neg_log_pass_at_k":
-        shares = {"pass@k": "median", "from": "upper", "to": "lower"}
-        table = table.assign(**{name: np.exp(-table[column]) for name, column in shares.items()})
-    table = table.astype(object).map(number)
-    law = result.sel(kind="law").isel({dim: -1})
-    per = f"{100 * result.attrs['prob']:g} %"
-    head = f"{result.attrs['output']} ({result.attrs['units']}), {per} interval of a run:"
-    alone = f"law alone at the last row: {float(law['median']):.5g} [{float(law['lower']):.5g}, {float(law['upper']):.5g}]"
-    return f"{head}\n{table.to_string(index=False)}\n{alone} {result.attrs['units']}"
-
 
 def backtest_text(bt: xr.Dataset) -> str:
-    """Lay out a back-test: what each window foretold of its target, a row a fit of scores, and what failed.
+    """Lay out a back-test: what each window predicted for its target, the scores of each fit, and what failed.
 
     Parameters
     ----------
@@ -105,17 +42,17 @@ def _targets_text(bt: xr.Dataset) -> str:
     """Lay out each window's target, its truth and the interval; one target for all is named once."""
     told = target_table(bt)
     places = dict.fromkeys(told["target"])
-    head = "what was foretold of each window's target: 90 % interval, the median's relative error, PIT (below 0.5: too high)"
+    head = "what was predicted for each window's target: 90 % interval, the median's relative error, PIT (below 0.5: too high)"
     if len(places) == 1:
         head = head.replace("each window's target", f"the target, {next(iter(places))}")
         told = told.drop(columns="target")
     told = told.astype({"off (%)": object, "PIT": object})
     told = told.assign(**{"off (%)": told["off (%)"].map("{:.3g}".format), "PIT": told["PIT"].map("{:.2f}".format)})  # fmt: skip
-    return f"{head}\n{told.map(number).to_string(index=False)}"
+    return f"{head}\n{told.map(precise).to_string(index=False)}"
 
 
 def _scores_text(bt: xr.Dataset, table: pd.DataFrame) -> str:
-    """Lay out the scores of the held-out rows, a row a fit."""
+    """Lay out the scores of the held-out rows, one row per fit."""
     shown = pd.DataFrame({
         "window": table["window"],
         "method": table["method"],
@@ -134,13 +71,13 @@ def _scores_text(bt: xr.Dataset, table: pd.DataFrame) -> str:
     head = (
         "all held-out rows: off, mean relative error of the median; ahead, orders of magnitude to the target;\n"
         "inside, of their 90 % intervals, and the range that the forecast itself expects; score, interval score\n"
-        "of logarithms (lower is better); log score, joint, nat a row (higher is better)"
+        "of logarithms (lower is better); log score, joint, nat per row (higher is better)"
     )
     return f"{head}\n{shown.to_string(index=False)}"
 
 
 def comparison_text(table: pd.DataFrame) -> str:
-    """Lay out a comparison: a column a law, the units beside; the verdict; what to know of it.
+    """Lay out a comparison: one column per law, the units beside; the verdict; what to know about it.
 
     Parameters
     ----------
@@ -152,44 +89,15 @@ def comparison_text(table: pd.DataFrame) -> str:
     str
     """
     shares = {n: table[n].map("{:.3f}".format) for n in table if n.startswith("weight_")}
-    turned = table.astype(object).assign(**shares).map(number).T
+    turned = table.astype(object).assign(**shares).map(precise).T
     turned.index = [f"{name} [{table.attrs['units'][name]}]" for name in turned.index]
     told = checks_text(c for c in table.attrs["checks"] if c.level != "ok")
     shown = turned.rename_axis(columns=None).to_string()
     return "\n\n".join(part for part in (shown, table.attrs["verdict"], told) if part)
 
 
-def mixture_text(mixture: Mixture) -> str:
-    """Lay out a mixture's weights: a row a law, with how it foretold each block of rows.
-
-    Parameters
-    ----------
-    mixture : Mixture
-        As `stack` returned it.
-
-    Returns
-    -------
-    str
-    """
-    scores = mixture.scores["log_score_joint"].transpose("law", "window")
-    shown = pd.DataFrame(
-        scores.values, list(map(str, scores["law"].values)), map(str, scores["window"].values)
-    )
-    shown = shown.map("{:.1f}".format)
-    shown.insert(0, "weight", [f"{mixture.weights[name]:.3f}" for name in shown.index])
-    head = f"weights of {len(shown)} law(s), and the log score (nat) of the rows behind each window, together"
-    failed = mixture.scores["failed"].transpose("law", "window").values
-    told = [
-        f"[warn] {law}, {window}: {why}"
-        for law, per in zip(shown.index, failed, strict=True)
-        for window, why in zip(shown.columns[1:], per, strict=True)
-        if why
-    ]
-    return "\n".join([head, shown.to_string(), *told])
-
-
 def by_k_text(st: xr.Dataset) -> str:
-    """Lay out a study of stability over k: a row a k and parameter.
+    """Lay out a study of stability over k: one row per k and parameter.
 
     Parameters
     ----------
@@ -207,7 +115,7 @@ def by_k_text(st: xr.Dataset) -> str:
     table.insert(0, "k", table.pop("k"))
     head = f"stability of {st.attrs['model']} along {st.attrs['along']} for {st.sizes['k']} k of pass@k"
     verdicts = [f"k = {k}: {told}" for k, told in zip(st["k"].values, st["law_verdict"].values, strict=True)]
-    shown = table.drop(columns=["law_orders", "law_verdict"]).map(number)
+    shown = table.drop(columns=["law_orders", "law_verdict"]).map(precise)
     bad = [
         f"[fail] k = {k}: {n} fit(s) failed a check of the sampler"
         for k, n in zip(st["k"].values, st["failed"].values, strict=True)
@@ -217,7 +125,7 @@ def by_k_text(st: xr.Dataset) -> str:
 
 
 def stability_text(st: xr.Dataset) -> str:
-    """Lay out a study of stability: the verdict, a row a parameter, and what failed.
+    """Lay out a study of stability: the verdict, one row per parameter, and what failed.
 
     Parameters
     ----------
@@ -249,7 +157,7 @@ def stability_text(st: xr.Dataset) -> str:
             f"[note] {', '.join(few)}: too few different inputs for the law's parameters; what they say is the prior's"
         )
     claim = [attrs["claim_verdict"]] if "claim_verdict" in attrs else []
-    return "\n".join([head, *claim, shown.map(number).to_string(), early, *failed])
+    return "\n".join([head, *claim, shown.map(precise).to_string(), early, *failed])
 
 
 def _percent(share: float) -> str:

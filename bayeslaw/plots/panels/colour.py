@@ -1,13 +1,8 @@
-"""Panels of laws with two inputs: one stands across, the other is colour.
-
-A row is comparable only with a fan of its own colour. A law of parameters and tokens is drawn as those who train
-read it: against compute, coloured by tokens per parameter, and against parameters, coloured by compute.
-"""
+"""Draw laws with two inputs, one of them as colour: a row compares only with a fan of its own colour."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import matplotlib as mpl
 import numpy as np
@@ -15,11 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 
+from bayeslaw.core.numbers import short
 from bayeslaw.forecasts.mixture import Mixture, members
 from bayeslaw.inference.fit import Fit
-from bayeslaw.law.spec import Spec
-from bayeslaw.plots.panels import draw_fan, draw_laws, draw_rows, fans_of, group_text, groups_of, spread
-from bayeslaw.plots.style import few_ticks, fitted, log_axis, output_label, plain, short
+from bayeslaw.plots.panels.fans import draw_fan, draw_laws, fans_of
+from bayeslaw.plots.panels.rows import draw_rows, group_text, groups_of, spread
+from bayeslaw.plots.panels.views import View
+from bayeslaw.plots.style.axes import few_ticks, log_axis
+from bayeslaw.plots.style.labels import output_label
+from bayeslaw.plots.style.texts import fitted
 
 _GRID = 80
 _MOST_FANS = 3
@@ -30,71 +29,6 @@ _SHADES = ListedColormap(mpl.colormaps["viridis"](np.linspace(0, 0.92, 256)))
 _STYLES = ("-", "--", ":")
 _NEAR = 0.25
 """Share of the rows, the nearest in colour, whose width a fan has where no target asks for more."""
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """What an axis or a colour stands for: its name in a legend, its label with its unit, and its values."""
-
-    name: str
-    label: str
-    of: Callable[[Mapping[str, np.ndarray]], np.ndarray]
-
-
-@dataclass(frozen=True)
-class View:
-    """What stands across, what is colour, and the law's inputs from both."""
-
-    across: Quantity
-    colour: Quantity
-    inputs: Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
-
-
-def views_of(spec: Spec, symbols: list[str]) -> tuple[View, View]:
-    """Return the two ways to draw a law of two inputs.
-
-    Parameters
-    ----------
-    spec : Spec
-    symbols : list of str
-        Of the two inputs.
-
-    Returns
-    -------
-    tuple of View
-    """
-    first, second = symbols
-    by_column = {spec.inputs[s].column: s for s in symbols}
-    if set(by_column) == {"params", "tokens"}:
-        return _training_views(spec, by_column["params"], by_column["tokens"])
-    a, b = _input(spec, first), _input(spec, second)
-    return (
-        View(b, a, lambda x, c: {first: c, second: x}),
-        View(a, b, lambda x, c: {first: x, second: c}),
-    )
-
-
-def _training_views(spec: Spec, n: str, d: str) -> tuple[View, View]:
-    """Return loss over compute by tokens per parameter, and over parameters by compute."""
-    compute = Quantity(
-        f"6·{n}·{d}", f"6·{n}·{d}: training compute (FLOP)", lambda rows: 6.0 * rows[n] * rows[d]
-    )
-    ratio = Quantity(f"{d}/{n}", f"{d}/{n}: tokens per parameter (1)", lambda rows: rows[d] / rows[n])
-
-    def from_ratio(x: np.ndarray, c: np.ndarray) -> dict[str, np.ndarray]:
-        params = np.sqrt(x / (6.0 * c))
-        return {n: params, d: c * params}
-
-    return (
-        View(compute, ratio, from_ratio),
-        View(_input(spec, n), compute, lambda x, c: {n: x, d: c / (6.0 * x)}),
-    )
-
-
-def _input(spec: Spec, symbol: str) -> Quantity:
-    entry = spec.inputs[symbol]
-    label = plain(f"{symbol}: {entry.meaning or entry.column} ({entry.unit or '1'})")
-    return Quantity(symbol, label, lambda rows: rows[symbol])
 
 
 def shades(values: np.ndarray) -> ScalarMappable:
@@ -191,7 +125,7 @@ def _reach(x: np.ndarray, colour: np.ndarray, level: float, own: np.ndarray) -> 
 
 
 def finish_view(ax: Axes, fit: Fit, view: View, scale: ScalarMappable, seen: np.ndarray) -> None:
-    """Name both axes once all is drawn, frame what was seen and foretold, and put the scale of colours beside it."""
+    """Name both axes once all is drawn, frame what was seen and predicted, and put the scale of colours beside it."""
     ax.set_xlabel(fitted(ax, view.across.label))
     ax.set_ylabel(fitted(ax, output_label(fit), "y"))
     drawn = np.concatenate([line.get_xdata() for line in ax.get_lines()])

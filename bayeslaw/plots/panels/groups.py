@@ -1,4 +1,4 @@
-"""The panel of a fit over its only input, with a fan for each group where parameters are pooled."""
+"""Draw a fit over its only input, with a fan for each group where parameters are pooled."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from matplotlib.axes import Axes
 
 from bayeslaw.forecasts.membership import seen_groups
 from bayeslaw.inference.fit import Fit
-from bayeslaw.plots.panels import draw_fan, draw_rows, fans_of, group_text, input_grid
-from bayeslaw.plots.style import COLOURS, finish_input_axes
+from bayeslaw.plots.panels.fans import draw_fan, fans_of
+from bayeslaw.plots.panels.rows import draw_rows, group_text, input_grid
+from bayeslaw.plots.style.labels import finish_input_axes
+from bayeslaw.plots.style.look import COLOURS
 
 _FEW = 4
-"""So many groups are drawn one by one."""
+"""How many groups are drawn one by one."""
 
 
 def draw_groups(ax: Axes, fit: Fit, name: str, prob: float) -> None:

@@ -1,4 +1,4 @@
-"""Panels of parameters' densities: prior behind posterior, posterior alone, pairs."""
+"""Draw densities of parameters: the prior behind the posterior, and the posterior alone."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from bayeslaw.core.numbers import percent
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.discrepancy_bases import lengths
-from bayeslaw.plots.style import COLOURS, GREY, MARK, few_log_ticks, fitted, head, plain, unit_of, wrapped
+from bayeslaw.plots.panels.pairs import SMALL, label_of, pair_name
+from bayeslaw.plots.style.axes import few_log_ticks
+from bayeslaw.plots.style.look import COLOURS, GREY, MARK
+from bayeslaw.plots.style.texts import plain
 
 _BINS, _FINE_BINS = 28, 60
 _SPAN = 0.003, 0.997
-_SMALL = 8.5
 _PRIOR, _POSTERIOR = {"color": GREY, "alpha": 0.35}, {"color": COLOURS[0], "alpha": 0.75}
 
 
 def grid_of(spec: Spec, name: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the few values that a parameter has, and the prior's mass at each; none if it has any value.
 
-    A discrepancy's length is summed out on a grid and drawn from it: a histogram would show the grid.
+    A discrepancy's length is marginalised on a grid and drawn from it: a histogram would show the grid.
     """
     if name != "discrepancy_length" or not spec.marginalised:
         return None
@@ -40,10 +42,10 @@ def draw_densities(ax: Axes, spec: Spec, name: str, prior: np.ndarray, posterior
     """Draw prior and posterior, each scaled to its peak; positive parameters on a log axis."""
     prior, posterior = prior[np.isfinite(prior)], posterior[np.isfinite(posterior)]
     ax.set(yticks=[], ylim=(0, 1.1))
-    ax.set_xlabel(label_of(ax, spec, name), fontsize=_SMALL)
+    ax.set_xlabel(label_of(ax, spec, name), fontsize=SMALL)
     ax.grid(False)
     if not len(prior) or not len(posterior):
-        ax.set_title("no finite draws", fontsize=_SMALL)
+        ax.set_title("no finite draws", fontsize=SMALL)
         return
     log = not _bounded(spec, name) and min(prior.min(), posterior.min()) > 0
     forward = np.log if log else np.asarray
@@ -53,13 +55,13 @@ def draw_densities(ax: Axes, spec: Spec, name: str, prior: np.ndarray, posterior
     else:
         _draw_histograms(ax, prior, posterior, log)
     ax.plot(np.median(posterior), 1.05, "v", ms=4.5, color=COLOURS[0], lw=0)  # a spike is easily missed
-    narrower = 100 * spread / max(before, 1e-300)
-    shown = f"{narrower:.0f}" if narrower >= 10 else f"{narrower:.2g}"
-    ax.set_title(f"sd {shown} % of prior's{' (log)' if log else ''}", fontsize=_SMALL)
+    ax.set_title(
+        f"sd {percent(spread / max(before, 1e-300))} % of prior's{' (log)' if log else ''}", fontsize=SMALL
+    )
 
 
 def _bounded(spec: Spec, name: str) -> bool:
-    """Whether a parameter is a share, which a log axis would not suit."""
+    """Return whether a parameter is a share, which a log axis would not suit."""
     parameter = spec.parameters.get(name) or spec.noise.get(name)
     shares = any(name in p.names for p in spec.parameters.values())
     return shares or (parameter is not None and parameter.support == "unit")
@@ -82,7 +84,7 @@ def _draw_histograms(ax: Axes, prior: np.ndarray, posterior: np.ndarray, log: bo
 
 
 def _draw_masses(ax: Axes, grid: np.ndarray, prior: np.ndarray, posterior: np.ndarray) -> float:
-    """Draw a bar a value, the prior's mass beside the posterior's; return the prior's sd of the logarithm."""
+    """Draw a bar for each value, the prior's mass beside the posterior's; return the prior's sd of the logarithm."""
     width, peak = np.log(grid[1] / grid[0]), max(prior.max(), posterior.max())
     for mass, look, label, side in (
         (prior, _PRIOR, "prior", -0.4), (posterior, _POSTERIOR, "posterior", 0.0)
@@ -103,7 +105,7 @@ def draw_posterior(
     forward = np.log10 if name != draws.name else np.asarray
     values = forward(draws.values.ravel()[np.isfinite(draws.values.ravel())])
     ax.set(yticks=[], ylim=(0, 1.1))
-    ax.set_xlabel(label_of(ax, spec, name), fontsize=_SMALL)
+    ax.set_xlabel(label_of(ax, spec, name), fontsize=SMALL)
     ax.grid(False)
     if len(values):
         if grid is None:
@@ -136,41 +138,3 @@ def _range(low: float, high: float) -> tuple[float, float]:
     return (
         (low, high) if high > low else (low - max(abs(low), 1e-12) * 1e-3, low + max(abs(low), 1e-12) * 1e-3)
     )
-
-
-def pair_name(values: xr.DataArray) -> str:
-    """Return a parameter's name, or its log10's where it spans more than a factor of twenty."""
-    seen = values.values[np.isfinite(values.values)]
-    low, high = np.quantile(seen, [0.005, 0.995]) if len(seen) else (0.0, 0.0)
-    return f"log10 {values.name}" if low > 0 and high / low > 20 else str(values.name)
-
-
-def label_of(ax: Axes, spec: Spec, name: str) -> str:
-    """Return a parameter's name and unit, in lines that fit below a panel."""
-    unit = unit_of(spec, name.removeprefix("log10 "))
-    return fitted(ax, f"{name} ({unit})", size=_SMALL)
-
-
-def dress_pairs(figure: Figure, spec: Spec, names: list[str], divergent: bool) -> None:
-    """Name the axes with units, and thin out what a matrix of panels repeats."""
-    count = len(names)
-    axes = np.array(figure.axes[: count * count]).reshape(count, count)
-    for row in range(count):
-        for column in range(row + 1):
-            ax = axes[row, column]
-            ax.locator_params(nbins=4)
-            ax.tick_params(labelsize=7, labelleft=column == 0 and row > 0, labelbottom=row == count - 1)
-            ax.set_xlabel(pair_label(spec, names[column]) if row == count - 1 else "", fontsize=8)
-            ax.set_ylabel(pair_label(spec, names[row]) if column == 0 and row > 0 else "", fontsize=8)
-            if row == column:
-                ax.set_yticks([])
-            ax.tick_params(axis="x", labelrotation=30)
-    axes[0, 0].set_ylabel("density", fontsize=8)
-    head(figure, f"{spec.title}: posterior" + (", divergent draws in orange" if divergent else ""))
-    figure.set_layout_engine("constrained")
-
-
-def pair_label(spec: Spec, name: str) -> str:
-    """Return a parameter's name over its unit, broken into short lines."""
-    unit = unit_of(spec, name.removeprefix("log10 "))
-    return f"{wrapped(name, 22)}\n{wrapped(f'({unit})', 22)}"
