@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 @target_options
 @forecast_options
 @click.option("-o", "--output", type=FILE, help="Write all rows and kinds as CSV.")
+@click.option(
+    "--draws", type=FILE, help="Write joint draws of all rows and kinds (.csv or .nc); the summary is theirs."
+)
 @click.option("--plot", type=FILE, help="Draw the forecast into this file (.png, .svg, .pdf).")
 @click.option("--seed", default=0, show_default=True)
-def forecast(fitted: Path, output: Path | None, plot: Path | None, seed: int, **options: Any) -> None:
+def forecast(
+    fitted: Path, output: Path | None, draws: Path | None, plot: Path | None, seed: int, **options: Any
+) -> None:
     """Forecast from FIT at targets, or along a schedule that was never run."""
-    settle_outputs({"FIT": fitted}, output=output, plot=plot)
+    settle_outputs({"FIT": fitted}, output=output, study=draws, plot=plot)
     with stage("loading"):
         from bayeslaw.assess.checks import checks, worst_level
         from bayeslaw.forecasts.forecast import forecast as run
@@ -36,10 +41,18 @@ def forecast(fitted: Path, output: Path | None, plot: Path | None, seed: int, **
     with stage(f"reading {fitted}"):
         loaded = load_fit(fitted)
     with stage("forecasting"):
-        result = run(loaded, seed=seed, **forecast_arguments(loaded, options))
+        asked = forecast_arguments(loaded, options)
+        result = run(loaded, seed=seed, draws=draws is not None, **asked)
     with stage("checking the fit"):
         found = checks(loaded)
-    told = tell(loaded, result, found, output, plot)
+    told = tell(loaded, result.drop_vars("draws", errors="ignore"), found, output, plot)
+    if draws is not None:
+        from bayeslaw.core.files import write_study
+
+        joint = result[["draws"]]
+        with writing(draws):
+            write_study(joint, draws, lambda: joint.to_dataframe().to_csv())
+        wrote(draws)
     exit_by(worst_level(told) == "fail")
 
 

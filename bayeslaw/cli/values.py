@@ -148,6 +148,17 @@ def group_of(options: Sequence[str]) -> dict[str, str] | None:
     return pairs(options, "--group", "column=label") or None
 
 
+def side_of(given: Sequence[str], option: str, fit: Fit | Mixture) -> dict[str, Any] | str:
+    """Read --a or --b of a contrast: a schedule and its group, or targets."""
+    texts = [text for text in given if "(" in text]
+    if not texts:
+        return targets_of(given, [fit]) or {}
+    if len(texts) > 1:
+        raise InputError(f"{option}: two schedules, {texts[0]!r} and {texts[1]!r}; give one.")
+    group = pairs([text for text in given if text not in texts], option, "column=label")
+    return {"schedule": texts[0], **group}
+
+
 def _thinned(schedule: str | None, every: int) -> list[int]:
     from bayeslaw.core.errors import check_whole
     from bayeslaw.forecasts.targets import schedule_steps

@@ -6,6 +6,7 @@ A NUTS fit, a point fit with its bootstrap, and a mixture of laws answer the sam
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,16 +20,25 @@ from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import Rows, error_on_scale, to_output
 
 Columns = Mapping[str, np.ndarray]
+NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Posterior(Protocol):
     """What is known of one law, or of several."""
 
+    @property
+    def spec(self) -> Spec:
+        """The law; of several the first, with whom they share output and scale."""
+
     def draws(self) -> dict[str, np.ndarray]:
         """Return the parameters' draws: scalars of shape (draws, 1), latent vectors (draws, size)."""
 
     def predict(
-        self, targets: Sequence[Columns], rng: np.random.Generator, together: bool = False
+        self,
+        targets: Sequence[Columns],
+        rng: np.random.Generator,
+        together: bool = False,
+        attrs: Mapping[str, Any] = NO_ATTRS,
     ) -> dict[str, np.ndarray]:
         """Draw ``law``, ``curve`` and ``run`` at targets, on the scale of errors.
 
@@ -39,6 +49,8 @@ class Posterior(Protocol):
         rng : numpy.random.Generator
         together : bool
             Whether targets are drawn jointly, with what they share; each for itself is faster.
+        attrs : mapping
+            What is known of the targets as a table, such as which run branches off which.
 
         Returns
         -------
@@ -60,7 +72,7 @@ class SampledPosterior:
     """
 
     def __init__(self, fit: Fit, thin: int = 1) -> None:
-        self.fit = fit
+        self.fit, self.spec = fit, fit.spec
         self._values = fit_values(fit, thin)
         self._given = given_rows(fit, thin)
 
@@ -69,18 +81,22 @@ class SampledPosterior:
         return self._values
 
     def predict(
-        self, targets: Sequence[Columns], rng: np.random.Generator, together: bool = False
+        self,
+        targets: Sequence[Columns],
+        rng: np.random.Generator,
+        together: bool = False,
+        attrs: Mapping[str, Any] = NO_ATTRS,
     ) -> dict[str, np.ndarray]:
         """Draw every kind at targets."""
         (columns,) = targets
         law, centre = self._law(columns, rng)
-        new = new_rows(self.fit.spec, columns, law)
+        new = new_rows(self.spec, columns, law, attrs)
         return {"law": law, **self._given.predict(centre, new, rng, together)}
 
     def density(self, rows: Rows, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return log densities; errors are those of a forecast, at the law's median, not at what was observed."""
         law, centre = self._law(rows.columns, rng)
-        error = new_rows(self.fit.spec, rows.columns, law).error
+        error = new_rows(self.spec, rows.columns, law).error
         return self._given.density(centre, Rows(rows.y, error, rows.log_slope, rows.columns, rows.attrs), rng)
 
     def noise_variance(self) -> np.ndarray:
@@ -89,8 +105,8 @@ class SampledPosterior:
 
     def _law(self, columns: Columns, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return the law by itself, and with the groups' own parameters, shape (draws, rows)."""
-        law = _law_alone(self.fit.spec, self._values, columns)
-        return law, self.fit.bound.law(self._values, columns, rng) if self.fit.spec.pooled else law
+        law = _law_alone(self.spec, self._values, columns)
+        return law, self.fit.bound.law(self._values, columns, rng) if self.spec.pooled else law
 
 
 class PointPosterior:
@@ -106,7 +122,7 @@ class PointPosterior:
     """
 
     def __init__(self, fit: Fit, thin: int = 1, values: Mapping[str, np.ndarray] | None = None) -> None:
-        self.fit = fit
+        self.fit, self.spec = fit, fit.spec
         self._values = fit_values(fit, thin) if values is None else dict(values)
         self._residual = fit.tree["point"]["residual"].values
 
@@ -115,18 +131,22 @@ class PointPosterior:
         return self._values
 
     def predict(
-        self, targets: Sequence[Columns], rng: np.random.Generator, together: bool = False
+        self,
+        targets: Sequence[Columns],
+        rng: np.random.Generator,
+        together: bool = False,
+        attrs: Mapping[str, Any] = NO_ATTRS,
     ) -> dict[str, np.ndarray]:
         """Draw every kind at targets: the curve is the law, runs scatter as the residuals do."""
         (columns,) = targets
-        law = _law_alone(self.fit.spec, self._values, columns)
-        error = new_rows(self.fit.spec, columns, law).error
+        law = _law_alone(self.spec, self._values, columns)
+        error = new_rows(self.spec, columns, law).error
         noise = rng.choice(self._residual, size=law.shape) + error * rng.standard_normal(law.shape)
         return {"law": law, "curve": law, "run": law + noise}
 
     def density(self, rows: Rows, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return log densities: residuals, smoothed."""
-        law = law_on_scale(self.fit.spec, self._values, rows.columns)
+        law = law_on_scale(self.spec, self._values, rows.columns)
         each = _residual_density(rows.y - law, self._residual, rows.error) + rows.log_slope
         return each.sum(axis=1), each
 
@@ -148,6 +168,7 @@ class MixedPosterior:
         fits, self.weights = zip(*members(mixture), strict=True)
         self._names = [name for name, weight in mixture.weights.items() if weight > 0]
         self._parts = [SampledPosterior(one, thin) for one in fits]
+        self.spec = fits[0].spec
 
     def draws(self) -> dict[str, np.ndarray]:
         """Return each law's draws, by ``law: parameter``; how many there are differs between laws."""
@@ -158,17 +179,25 @@ class MixedPosterior:
         }
 
     def predict(
-        self, targets: Sequence[Columns], rng: np.random.Generator, together: bool = False
+        self,
+        targets: Sequence[Columns],
+        rng: np.random.Generator,
+        together: bool = False,
+        attrs: Mapping[str, Any] = NO_ATTRS,
     ) -> dict[str, np.ndarray]:
         """Draw every kind at targets, mixed."""
-        return mixed(self.by_law(targets, rng, together), self.weights)
+        return mixed(self.by_law(targets, rng, together, attrs), self.weights)
 
     def by_law(
-        self, targets: Sequence[Columns], rng: np.random.Generator, together: bool = False
+        self,
+        targets: Sequence[Columns],
+        rng: np.random.Generator,
+        together: bool = False,
+        attrs: Mapping[str, Any] = NO_ATTRS,
     ) -> list[dict[str, np.ndarray]]:
         """Draw every kind at targets, law by law."""
         parts = zip(self._parts, targets, strict=True)
-        return [part.predict([columns], rng, together) for part, columns in parts]
+        return [part.predict([columns], rng, together, attrs) for part, columns in parts]
 
     def density(self, rows: Rows, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return the laws' mean log densities, weighted: one law is right for all rows together."""
@@ -196,7 +225,7 @@ def posterior_of(fit: Fit | Mixture, thin: int = 1) -> SampledPosterior | PointP
     return SampledPosterior(fit, thin) if fit.is_posterior else PointPosterior(fit, thin)
 
 
-def new_rows(spec: Spec, columns: Columns, law: np.ndarray) -> Rows:
+def new_rows(spec: Spec, columns: Columns, law: np.ndarray, attrs: Mapping[str, Any] = NO_ATTRS) -> Rows:
     """Describe rows that are not seen yet; their errors are taken at the law's median."""
     with np.errstate(all="ignore"):
         valued = np.isfinite(law)
@@ -204,7 +233,7 @@ def new_rows(spec: Spec, columns: Columns, law: np.ndarray) -> Rows:
         middle = to_output(spec, middle)
         error = error_on_scale(spec, middle, columns["sampling_error"])
         slope = log_slope(middle, spec.output.scale)
-    return Rows(np.zeros(law.shape[1]), error, slope, columns)
+    return Rows(np.zeros(law.shape[1]), error, slope, columns, attrs)
 
 
 def _law_alone(spec: Spec, values: Mapping[str, Any], columns: Columns) -> np.ndarray:

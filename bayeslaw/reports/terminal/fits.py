@@ -50,7 +50,7 @@ def forecast_text(result: xr.Dataset) -> str:
     -------
     str
     """
-    dim = "step" if "step" in result.dims else "target"
+    dim, result = "step" if "step" in result.dims else "target", result.drop_vars("draws", errors="ignore")
     size = result.sizes[dim]
     rows = (
         sorted({round(i * (size - 1) / (MAX_ROWS - 1)) for i in range(MAX_ROWS)})
