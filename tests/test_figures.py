@@ -22,7 +22,8 @@ from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.inference.fit import make_fit
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import draw_priors
-from bayeslaw.observation.discrepancy import lengths
+from bayeslaw.observation.bound import bind
+from bayeslaw.observation.discrepancy_bases import lengths
 from bayeslaw.plots.panels.densities import grid_of, masses
 from bayeslaw.plots.panels.rows import plain_inputs
 from bayeslaw.plots.panels.views import views_of
@@ -94,7 +95,7 @@ def made_up(spec: bl.Spec, data: xr.Dataset, natural: dict, size: int = 60) -> b
         "prior": xr.Dataset({n: (("chain", "draw"), v[None]) for n, v in drawn.items()}),
         "sample_stats": xr.Dataset({"diverging": (("chain", "draw"), np.zeros((2, size), bool))}),
     }
-    return make_fit(spec, data, "nuts", {}, groups)
+    return make_fit(bind(spec, data), "nuts", {}, groups)
 
 
 def shipped(name: str) -> bl.Fit:
@@ -391,9 +392,7 @@ def test_a_pooled_laws_fan_is_that_of_the_targets_group():
     groups = {name: node.to_dataset() for name, node in one.tree.children.items()}
     groups["posterior"]["level_spread"] = ("chain", "draw"), np.full((2, 60), 0.3)
     groups["latent"] = xr.Dataset({"level_score": (("chain", "draw", "group"), score)})
-    one = make_fit(
-        one.spec, one.data, "nuts", {}, {n: g for n, g in groups.items() if not n.endswith("_data")}
-    )
+    one = make_fit(one.bound, "nuts", {}, {n: g for n, g in groups.items() if not n.endswith("_data")})
     fc = bl.forecast(one, {"C": [1e24, 1e24], "family": ["Llama", "Pythia"]})
     ax = plots.plot_forecast(one, fc, found=[]).axes[0]
     fans = [line for line in ax.get_lines() if "curve: median" in str(line.get_label())]

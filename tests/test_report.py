@@ -20,6 +20,7 @@ from bayeslaw.core.numbers import interval_ends, show
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.forecasts.variance import split
 from bayeslaw.inference.fit import make_fit
+from bayeslaw.observation.bound import bind
 from bayeslaw.reports import cases
 from bayeslaw.reports.ahead import Ahead
 from bayeslaw.reports.decision import decisions
@@ -422,7 +423,7 @@ def known_split(**noise):
     shape = (4, 25_000)
     draws = {"level": 2 * np.exp(0.1 * rng.standard_normal(shape)), "floor": 0.3, "alpha": 0.2, **noise}
     draws = xr.Dataset({n: (("chain", "draw"), np.broadcast_to(v, shape)) for n, v in draws.items()})
-    return make_fit(bl.resolve(spec, data), data, "nuts", {}, {"posterior": draws})
+    return make_fit(bind(spec, data), "nuts", {}, {"posterior": draws})
 
 
 def parts(table: pd.DataFrame, column: str = "share") -> dict[str, float]:

@@ -12,6 +12,7 @@ from bayeslaw.cli.backtest import backtest
 from bayeslaw.cli.compare import compare
 from bayeslaw.cli.fit import fit
 from bayeslaw.cli.forecast import forecast
+from bayeslaw.cli.guide import guide
 from bayeslaw.cli.options import FILE
 from bayeslaw.cli.output import Commands, debug_option, remember, say, stage
 from bayeslaw.cli.report import report
@@ -57,7 +58,7 @@ def demo(output: Path) -> None:
         run(output, say)
 
 
-COMMANDS = (models, fit, forecast, backtest, stability, compare, stack, report, demo)
+COMMANDS = (models, fit, forecast, backtest, stability, compare, stack, report, demo, guide)
 for command in (main, *COMMANDS):
     command.params.append(debug_option())
 for command in COMMANDS:

@@ -19,15 +19,12 @@ from bayeslaw.core.errors import (
     check_whole,
 )
 from bayeslaw.data.curves import needs_schedule
-from bayeslaw.forecasts.intervals import KINDS, finite_checks, over_draws, summaries
+from bayeslaw.forecasts.intervals import KINDS, finite_checks, summaries
 from bayeslaw.forecasts.membership import check_groups
 from bayeslaw.forecasts.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
+from bayeslaw.forecasts.posterior import MixedPosterior, posterior_of
 from bayeslaw.forecasts.targets import forecast_inputs
-from bayeslaw.inference.fit import Fit, fit_values, fitted_mean, law_by_row, law_on_scale
-from bayeslaw.law.evaluate import log_slope
-from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import Rows, error_on_scale, observed_rows, to_output
-from bayeslaw.observation.registry import observation_of
+from bayeslaw.inference.fit import Fit
 
 _VALUES = 20_000_000
 _BLOCK = 4_000_000
@@ -142,66 +139,17 @@ def _quantiles(
     draws = sum(one.draws.sizes["chain"] * one.draws.sizes["draw"] for one in fits)
     targets = len(inputs[0]["sampling_error"])
     thin = max(1, draws * targets // _VALUES)
-    values = [fit_values(one, thin) for one in fits]
+    posterior = posterior_of(fit, thin)
     block = max(1, _BLOCK // (draws // thin))
-    predict = [predictor(one, thin) for one in fits]
     pieces = []
     for start in range(0, targets, block):
         own = [{n: v[start : start + block] for n, v in part.items()} for part in inputs]
-        kinds = [p(v, part, rng) for p, v, part in zip(predict, values, own, strict=True)]
-        piece = summaries(fits[0].spec, mixed(kinds, weights), prob)
-        if isinstance(fit, Mixture):
-            piece["law_share"] = np.stack([law_share([part[k] for part in kinds], weights) for k in KINDS])
-        pieces.append(piece)
+        share = {}
+        if isinstance(posterior, MixedPosterior):
+            parts = posterior.by_law(own, rng)
+            kinds = mixed(parts, weights)
+            share["law_share"] = np.stack([law_share([part[k] for part in parts], weights) for k in KINDS])
+        else:
+            kinds = posterior.predict(own, rng)
+        pieces.append({**summaries(fits[0].spec, kinds, prob), **share})
     return {n: np.concatenate([p[n] for p in pieces], axis=1) for n in pieces[0]}
-
-
-def predictor(fit: Fit, thin: int = 1):
-    """Return a function that draws every kind of forecast.
-
-    Parameters
-    ----------
-    fit : Fit
-    thin : int
-        Every how many-th draw is used.
-
-    Returns
-    -------
-    callable
-        (values, inputs, rng, together=False) -> dict of kind to draws on the scale of errors, shape
-        (draws, targets). ``values`` is what `fit_values` returned for the same `thin`. Not
-        ``together``, each target is drawn for itself.
-    """
-    spec = fit.spec
-    seen = fitted_mean(fit, thin) if fit.is_posterior else None
-    rows = observed_rows(spec, fit.data) if fit.is_posterior else None
-    residual = fit.tree["point"]["residual"].values if not fit.is_posterior else None
-
-    def draw(
-        values: Mapping[str, np.ndarray],
-        inputs: Mapping[str, np.ndarray],
-        rng: np.random.Generator,
-        together: bool = False,
-    ):
-        law = law_on_scale(spec, values, inputs)
-        law = np.broadcast_to(law, (len(next(iter(values.values()))), len(inputs["sampling_error"])))
-        new = new_rows(spec, inputs, law)
-        if residual is not None:
-            noise = rng.choice(residual, size=law.shape) + new.error * rng.standard_normal(law.shape)
-            return {"law": law, "curve": law, "run": law + noise}
-        centre = law_by_row(spec, values, inputs, rows.columns, rng) if spec.pooled else law
-        predicted = observation_of(spec).predict(seen, values, rows, centre, new, rng, together)
-        return {"law": law, **predicted}
-
-    return draw
-
-
-def new_rows(spec: Spec, inputs: Mapping[str, np.ndarray], law: np.ndarray) -> Rows:
-    """Describe rows that are not seen yet; their errors are taken at the law's median."""
-    with np.errstate(all="ignore"):
-        valued = np.isfinite(law)
-        middle = np.median(law, axis=0) if valued.all() else over_draws(law, valued, [0.5])[1][0]
-        middle = to_output(spec, middle)
-        error = error_on_scale(spec, middle, inputs["sampling_error"])
-        slope = log_slope(middle, spec.output.scale)
-    return Rows(np.zeros(law.shape[1]), error, slope, inputs)

@@ -10,7 +10,7 @@ from bayeslaw.data.curves import needs_schedule
 from bayeslaw.forecasts.mixture import Mixture, members
 from bayeslaw.inference.fit import Fit, fitted_mean
 from bayeslaw.law.evaluate import used_inputs
-from bayeslaw.observation.base import observed_rows, to_output
+from bayeslaw.observation.base import to_output
 from bayeslaw.reports.elements import Picture
 from bayeslaw.reports.shown_lines import MOST_ROWS, PROB
 
@@ -55,7 +55,7 @@ def _rows(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
     """Return what was observed, and the law's median beside it, in the output's unit."""
     thin = max(1, int(np.prod(list(fit.draws.sizes.values()))) // _DRAWS)
     law = np.median(fitted_mean(fit, thin), axis=0)
-    return to_output(fit.spec, observed_rows(fit.spec, fit.data).y), to_output(fit.spec, law)
+    return to_output(fit.spec, fit.bound.rows.y), to_output(fit.spec, law)
 
 
 def _draw_fan(ax: Axes, shown: Fit | Mixture, symbol: str) -> str:

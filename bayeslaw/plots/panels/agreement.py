@@ -5,7 +5,6 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 
 from bayeslaw.inference.fit import Fit
-from bayeslaw.law.evaluate import row_columns
 from bayeslaw.plots.panels.fans import fan_of
 from bayeslaw.plots.style.axes import log_axis
 from bayeslaw.plots.style.labels import output_label
@@ -15,7 +14,7 @@ from bayeslaw.plots.style.texts import fitted
 
 def draw_observed_fitted(ax: Axes, fit: Fit, prob: float) -> None:
     """Draw the data against the law's median at the same inputs, with each row's interval."""
-    fan = fan_of(fit, row_columns(fit.spec, fit.data), prob)
+    fan = fan_of(fit, fit.bound.rows.columns, prob)
     observed = fit.data[fit.spec.output.name].values
     ax.vlines(fan.line, *fan.run, color=COLOURS[0], alpha=0.22, lw=2, label=f"run, {100 * prob:g} %")
     ax.scatter(fan.line, observed, s=12, color=INK, lw=0, zorder=4, label="data")

@@ -9,7 +9,6 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from bayeslaw.inference.fit import Fit
-from bayeslaw.law.evaluate import row_columns
 from bayeslaw.plots.panels.fans import draw_fan, fans_of
 from bayeslaw.plots.panels.rows import LONGEST_NAME
 from bayeslaw.plots.style.axes import frame_values
@@ -24,7 +23,7 @@ MOST_PANELS = 24
 
 def draw_curves(axes: Sequence[Axes], fit: Fit, prob: float) -> None:
     """Draw runs' data and fans against the step: all in one panel, or each in its own."""
-    data, inputs = fit.data, row_columns(fit.spec, fit.data)
+    data, inputs = fit.data, fit.bound.rows.columns
     steps, seen = data["step"].values, data[fit.spec.output.name].values
     apart, rows, names = len(axes) > 1, runs_of(data), shown_runs(data)
     fans = fans_of(fit, [{n: v[rows[run]] for n, v in inputs.items()} for run in names], prob)

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bayeslaw.core.draws import over_draws
-from bayeslaw.forecasts.forecast import predictor
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
+from bayeslaw.forecasts.posterior import PointPosterior, posterior_of
 from bayeslaw.inference.fit import Fit, fit_values, law_on_scale
 from bayeslaw.law.spec import LARGEST
 from bayeslaw.observation.base import to_output
@@ -66,15 +66,17 @@ def _draw_fan(fit: Fit, inputs: Mapping[str, np.ndarray], seed: int) -> dict[str
     rows = len(next(iter(inputs.values())))
     size = fit.draws.sizes.get("chain", 1) * fit.draws.sizes[list(fit.draws.dims)[-1]]
     thin = max(1, size * rows // FAN_VALUES)
-    values = fit_values(fit, thin)
-    if not size:  # a point fit without a bootstrap: the law is one line
-        thin, values = 1, {n: np.full((1, 1), v) for n, v in point_values(fit).items()}
-    if not fit.is_posterior:  # few resamples: repeated, so that the residuals' quantiles are smooth
-        repeats = min(_REPEATED // max(size, 1) + 1, FAN_VALUES // max(size * rows, 1) + 1)
-        values = {n: np.tile(v, (repeats, 1)) for n, v in values.items() if np.ndim(v)}
+    posterior = posterior_of(fit, thin) if fit.is_posterior else _repeated(fit, thin, size, rows)
     given = {**inputs, "sampling_error": np.zeros(rows)}
-    drawn = predictor(fit, thin)(values, given, np.random.default_rng(seed))
+    drawn = posterior.predict([given], np.random.default_rng(seed))
     return {kind: np.atleast_2d(drawn[kind]) for kind in ("curve", "run")}
+
+
+def _repeated(fit: Fit, thin: int, size: int, rows: int) -> PointPosterior:
+    """Repeat a point fit's few resamples, so that the residuals' quantiles are smooth; without any, its law is one line."""
+    values = fit_values(fit, thin) if size else {n: np.full((1, 1), v) for n, v in point_values(fit).items()}
+    repeats = min(_REPEATED // max(size, 1) + 1, FAN_VALUES // max(size * rows, 1) + 1)
+    return PointPosterior(fit, values={n: np.tile(v, (repeats, 1)) for n, v in values.items() if np.ndim(v)})
 
 
 def point_values(fit: Fit) -> dict[str, float]:

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bayeslaw.data.curves import needs_schedule
-from bayeslaw.forecasts.forecast import predictor
-from bayeslaw.inference.fit import Fit, fit_values
-from bayeslaw.law.evaluate import row_columns, to_scale
+from bayeslaw.forecasts.posterior import posterior_of
+from bayeslaw.inference.fit import Fit
+from bayeslaw.law.evaluate import to_scale
 from bayeslaw.plots.panels.curves import runs_of
 from bayeslaw.plots.panels.fans import FAN_VALUES
 from bayeslaw.plots.panels.rows import LONGEST_NAME, plain_inputs
@@ -28,7 +28,7 @@ def residuals_of(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
         return residual, residual.std() * rng.standard_normal((500, len(residual)))
     size = fit.draws.sizes["chain"] * fit.draws.sizes["draw"]
     thin = max(1, size * data.sizes["obs"] // FAN_VALUES)
-    draw = predictor(fit, thin)(fit_values(fit, thin), row_columns(spec, data), rng)
+    draw = posterior_of(fit, thin).predict([fit.bound.rows.columns], rng)
     y = to_scale(data[spec.output.name].values, spec.output.scale)
     return y - np.median(draw["curve"], axis=0), draw["run"] - draw["curve"]
 
