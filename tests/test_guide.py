@@ -17,7 +17,6 @@ from click.testing import CliRunner
 from conftest import TRUTHS
 from malformed_inputs import graded
 
-import bayeslaw as bl
 from bayeslaw.cli import guide
 from bayeslaw.cli.main import main
 from bayeslaw.demo import simulated_counts
@@ -25,6 +24,7 @@ from bayeslaw.inference import nuts
 from bayeslaw.inference.pymc_model import latent_sizes
 from bayeslaw.law.evaluate import evaluate_law, law_inputs, to_scale
 from bayeslaw.law.priors import draw_priors
+from bayeslaw.observation.bound import BoundLaw
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "bayeslaw"
@@ -94,13 +94,13 @@ def test_the_glossary_has_ten_words():
 
 
 def test_the_house_page_names_what_is_there():
-    """Modules as `package/module`, files by their path; <name> stands for a new one."""
+    """Modules and folders as `package/module`, files by their path; <name> stands for a new one."""
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     named = re.findall(r"`([\w./*]+)`", text_of("house"))
     assert packages <= set(named)
     for name in named:
         if name.split("/")[0] in packages and "/" in name:
-            assert (PACKAGE / f"{name}.py").is_file(), name
+            assert (PACKAGE / name).is_dir() or (PACKAGE / f"{name}.py").is_file(), name
         elif "/" in name and "*" not in name:
             assert (ROOT / name).exists(), name
 
@@ -184,13 +184,12 @@ def test_options_in_the_text_are_there():
 # ---- Python
 
 
-def nearest_priors(
-    spec: bl.Spec, data: xr.Dataset, settings: dict, progress: bool | None
-) -> dict[str, xr.Dataset]:
+def nearest_priors(bound: BoundLaw, settings: dict, progress: bool | None) -> dict[str, xr.Dataset]:
     """Stand in for NUTS: of many draws of the priors those nearest to the rows, in no time.
 
     The blocks are about what a user writes and gets back; posteriors are tested elsewhere.
     """
+    spec, data = bound.spec, bound.data
     rng, size = np.random.default_rng(settings["seed"]), 2000
     shape = settings["chains"], settings["draws"]
     prior = draw_priors(spec, size, rng)
@@ -206,7 +205,7 @@ def nearest_priors(
         "posterior": nuts.posterior(spec, drawn, coords),
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords),
     }
-    if sizes := latent_sizes(spec, data):
+    if sizes := latent_sizes(bound):
         latent = {
             n: (("chain", "draw", f"{n}_dim"), rng.standard_normal((*shape, k))) for n, k in sizes.items()
         }

@@ -11,8 +11,8 @@ import pandas as pd
 from bayeslaw.core.errors import InputError, shown
 from bayeslaw.core.files import as_path
 from bayeslaw.core.labels import visible_texts
+from bayeslaw.data.formats import read_file
 from bayeslaw.data.frames import refuse_twins
-from bayeslaw.data.reading import read_file
 
 OWN = ("outlying", "bent", "shared_by")
 """Columns that fits and curves write and that weigh or name rows; in a table they are those of another fit, and left out."""

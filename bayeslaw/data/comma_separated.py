@@ -1,4 +1,4 @@
-"""Read files of tables, and name what is not a table of comma-separated columns."""
+"""Read files of comma-separated columns, and name what is none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ import pandas as pd
 from bayeslaw.core.errors import InputError
 from bayeslaw.data.frames import refuse_twins, spells_number
 
-_PARQUET = (".parquet", ".pq")
 _COMPRESSED: dict[bytes, tuple[str, Callable]] = {
     b"\x1f\x8b": ("gzip", gzip.open), b"BZh91AY&SY": ("bz2", bz2.open), b"\xfd7zXZ\x00": ("xz", lzma.open),
 }  # fmt: skip
@@ -38,31 +37,8 @@ _HEAD = 1 << 16
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
-def read_file(path: Path) -> pd.DataFrame:
-    """Read a file of comma-separated columns or Parquet, or say what it is instead."""
-    kind = "Parquet" if path.suffix.lower() in _PARQUET else "CSV"
-    try:
-        with path.open("rb") as file:
-            start = file.read(16)
-        if start.startswith(b"PAR1"):
-            kind = "Parquet"
-        return _read_parquet(path) if kind == "Parquet" else _read_csv(path, start)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file.") from None
-    except InputError:
-        raise
-    except Exception as error:  # the readers raise many kinds; all mean the same to a user
-        raise InputError(f"{path}: cannot be read as {kind} ({' '.join(str(error).split())}).") from None
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    import pyarrow.parquet as pq
-
-    refuse_twins(pq.read_schema(path).names, str(path))
-    return pd.read_parquet(path)
-
-
-def _read_csv(path: Path, start: bytes) -> pd.DataFrame:
+def read_comma_separated(path: Path, start: bytes) -> pd.DataFrame:
+    """Read a file of comma-separated columns, of which the first bytes are given."""
     said = next((name for mark, name in _OTHER.items() if start.startswith(mark)), None)
     if start.startswith(b"PK\x03\x04"):
         said = _zip_kind(path)
