@@ -14,11 +14,13 @@ from bayeslaw.core.version import VERSION
 if TYPE_CHECKING:
     from bayeslaw import plots as plots
     from bayeslaw.assess.checks import checks, log_likelihood, summary
+    from bayeslaw.assess.groups import groups
     from bayeslaw.core.check import Check
     from bayeslaw.core.errors import InputError
     from bayeslaw.data.curves import read_curves
     from bayeslaw.data.pass_at_k import pass_at_k
     from bayeslaw.data.tables import read_table
+    from bayeslaw.forecasts.contrast import contrast
     from bayeslaw.forecasts.forecast import forecast
     from bayeslaw.forecasts.mixture import Mixture
     from bayeslaw.inference.fit import Fit, load_fit
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Check": "core.check", "Fit": "inference.fit", "InputError": "core.errors", "Mixture": "forecasts.mixture", "Schedule": "law.schedules", "Spec": "law.spec",
-    "backtest": "studies.backtest", "change": "law.catalogue", "checks": "assess.checks", "compare": "studies.compare", "compile": "inference.fitting", "fit": "inference.fitting",
+    "backtest": "studies.backtest", "contrast": "forecasts.contrast", "groups": "assess.groups", "change": "law.catalogue", "checks": "assess.checks", "compare": "studies.compare", "compile": "inference.fitting", "fit": "inference.fitting",
     "forecast": "forecasts.forecast", "load_fit": "inference.fit", "load_model": "law.catalogue",
     "log_likelihood": "assess.checks", "models": "law.catalogue", "parse_schedule": "law.schedules",
     "pass_at_k": "data.pass_at_k", "read_curves": "data.curves", "read_table": "data.tables", "report": "reports.build", "resolve": "law.catalogue",

@@ -1,4 +1,4 @@
-"""A first look: two fits, their figures and one page, on data that ships with the package.
+"""Give a first look: two fits, their figures and one page, on data that ships with the package.
 
 The first part shows curves whose points err together; the second one a law whose truth is known, because its
 data are simulated.
@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.core.files import make_folder, write_text
+from bayeslaw.core.files import write_text
+from bayeslaw.core.folders import make_folder
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayeslaw.inference.fit import Fit
-    from bayeslaw.reports.page import Section, Table
+    from bayeslaw.reports.elements import Section, Table
 
 CURVES = Path(__file__).parent / "example_data" / "annealing_curves_20k.csv"
 SCHEDULES = {
@@ -128,7 +129,7 @@ def _verdict(posterior: Fit, point: Fit, found: list, found_point: list) -> tupl
         f"The posterior {_passed(found)}. Its {100 * PROB:g} % interval of L0, [{low:.4f}, {high:.4f}] nat/token, {inside} the "
         f"published point fit's {published:.4f}.",
         f"Points of one curve err together: the point fit's residuals have a lag-1 correlation of {correlated:.2f}. So each run is "
-        f"given a wandering of its own around the law: {100 * np.median(scale):.2g} % of the loss [{100 * ends[0]:.2g}, {100 * ends[1]:.2g}], "
+        f"given a discrepancy of its own, by which it departs from the law: {100 * np.median(scale):.2g} % of the loss [{100 * ends[0]:.2g}, {100 * ends[1]:.2g}], "
         f"over {np.median(length):.1f} e-folds of the step. A likelihood of independent errors counts each point as news of its own, "
         "and its interval can be narrow and wrong; change(spec, discrepancy=None) fits that, to compare.",
     )
@@ -141,7 +142,7 @@ def _passed(found: list) -> str:
         return "passes every check, the sampler's and the residuals'"
     if any(c.level == "fail" for c in found):
         return f"FAILS checks ({', '.join(odd)})"
-    return f"fails no check (to be known: {', '.join(odd)})"
+    return f"fails no check (to know: {', '.join(odd)})"
 
 
 def _annealing_figures(
@@ -168,16 +169,16 @@ def _annealing_sections(
     posterior: Fit, point: Fit, forecasts: dict, texts: tuple[str, ...], figures: dict, found: list
 ) -> list[Section]:
     from bayeslaw.core.check import from_json
-    from bayeslaw.reports.page import Picture, Section
+    from bayeslaw.reports.elements import Picture, Section
 
     intro = (
         "Two published loss curves (arXiv:2408.11029), one with a cosine schedule, one with a constant rate, 20 points each. "
-        f"The law: {posterior.spec.law.text}. Fitted twice: as a posterior in which each run wanders around the law on its own, with lam inferred, "
+        f"The law: {posterior.spec.law.text}. Fitted twice: as a posterior in which each run departs from the law in its own way, with lam inferred, "
         "and as the paper's point fit."
     )
     ahead = (
         f"{NEW_SCHEDULE}: constant up to step 16,000, then straight down to zero. The peak rate is the one that was trained; the "
-        "law holds for no other. The interval is that of a new run, which wanders from the law as the seen ones do.",
+        "law holds for no other. The interval is that of a new run, which departs from the law as the seen ones do.",
     )
     compared, ends = _annealing_tables(posterior, point, forecasts)
     pictures = (
@@ -198,7 +199,7 @@ def _annealing_sections(
 
 def _annealing_tables(posterior: Fit, point: Fit, forecasts: dict) -> tuple[Table, Table]:
     """Return the parameters of both fits, and what both forecast at the last step."""
-    from bayeslaw.reports.page import Table
+    from bayeslaw.reports.elements import Table
 
     values = {n: float(v) for n, v in point.tree["point"].to_dataset().items() if not v.ndim}
     values |= {p.name: p.fixed for p in point.spec.parameters.values() if p.fixed is not None}
@@ -236,7 +237,7 @@ def simulated_counts(seed: int = 2509) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a (model, problem): ``model``, ``compute`` (FLOP), ``problem``, ``n`` (samples), ``c`` (correct).
+        One row per checkpoint and problem: ``model``, ``compute`` (FLOP), ``problem``, ``n`` (samples), ``c`` (correct).
 
     Notes
     -----
@@ -296,7 +297,7 @@ def _ladder(folder: Path, say: Callable[[str], None]) -> list[Section]:
 
 
 def _against_truth(posterior: Fit, fc: xr.Dataset) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return truth-in-interval tables of the parameters and of the forecast's law."""
+    """Return tables of the parameters and of the forecast's law, with whether each interval holds the truth."""
     rows = []
     for name, truth in TRUTH.items():
         low, high = _interval(posterior, name)
@@ -317,7 +318,8 @@ def _ladder_figures(folder: Path, posterior: Fit, fc: xr.Dataset, found: list) -
     import matplotlib as mpl
 
     from bayeslaw import plots
-    from bayeslaw.plots.style import MARK, STYLE, legends
+    from bayeslaw.plots.style.legends import legends
+    from bayeslaw.plots.style.look import MARK, STYLE
 
     forecast = plots.plot_forecast(posterior, fc, found=found)
     ax = forecast.axes[0]
@@ -344,7 +346,7 @@ def _ladder_section(
     found: list,
 ) -> Section:
     from bayeslaw.core.check import from_json
-    from bayeslaw.reports.page import Picture, Section, Table
+    from bayeslaw.reports.elements import Picture, Section, Table
 
     per = f"{100 * PROB:g} %"
     missed = [n for n, row in parameters.iterrows() if row["truth inside"] == "no"]
@@ -354,7 +356,7 @@ def _ladder_section(
         f"SIMULATED DATA, with a known truth: {len(LADDER)} checkpoints from {LADDER[0]:.0e} to {LADDER[-1]:.0e} FLOP, {PROBLEMS} problems, "
         f"{SAMPLES} samples each. −log pass@1 follows {posterior.spec.law.text} with E0 = {TRUTH['E0']:g}, C0 = {TRUTH['C0']:g}, "
         f"alpha = {TRUTH['alpha']:g}, times {100 * RUN_NOISE:g} % run noise. The counts go the way that a table of yours would.",
-        f"{outcome} Here the law is right, which the fit does not know: its interval leaves room for a curve that wanders from it. "
+        f"{outcome} Here the law is right, which the fit does not know: its interval leaves room for a curve that departs from it. "
         "E0, C0 and alpha trade off against each other: each alone is uncertain, the curve they draw is not.",
     )
     return Section("A simulated ladder of checkpoints: the truth is known", texts, (

@@ -14,6 +14,7 @@ from bayeslaw.inference.fit import make_fit
 from bayeslaw.inference.fitting import _prior, _replicated
 from bayeslaw.law.evaluate import derive, evaluate_law, law_inputs
 from bayeslaw.law.priors import draw_priors
+from bayeslaw.observation.bound import bind
 
 SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 PUBLISHED_SCHEDULES = {
@@ -95,8 +96,9 @@ def handmade(name: str, spec=None, data=None, **values):
         "posterior": posterior.assign_coords(chain=np.arange(2), draw=np.arange(shape[1])),
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}),
     }
-    groups |= _prior(spec, data, rng) | _replicated(spec, data, groups, rng)
-    return make_fit(spec, data, "nuts", HANDMADE, groups)
+    bound = bind(spec, data)
+    groups |= _prior(bound, rng) | _replicated(bound, groups, rng)
+    return make_fit(bound, "nuts", HANDMADE, groups)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from scipy import stats
 
 import bayeslaw as bl
 from bayeslaw.core.check import from_json
-from bayeslaw.data.pass_at_k import ADAPTIVE_LEVEL, sampling_checks
+from bayeslaw.data.adaptive import ADAPTIVE_LEVEL, sampling_checks
 
 SIZES = np.array([128, 640, 2048, 10112])
 MODELS, PROBLEMS = 9, 64
@@ -140,7 +140,8 @@ def test_the_advice_names_no_biased_way_out():
     rng = np.random.default_rng(1)
     (told,) = sampling_checks(table(*three_successes(rng, np.full((200, 100), 0.02))), ["model"])
     assert (
-        "a number chosen without looking at the outcomes (the smallest n hangs on them, too)" in told.message
+        "a number chosen without looking at the outcomes (the smallest n depends on them, too)"
+        in told.message
     )
 
 

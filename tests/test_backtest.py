@@ -17,7 +17,7 @@ from bayeslaw import plots
 from bayeslaw.cli.main import main
 from bayeslaw.forecasts import scores
 from bayeslaw.forecasts.heldout import HeldOut
-from bayeslaw.reports.terminal import backtest_text
+from bayeslaw.reports.terminal.studies import backtest_text
 from bayeslaw.studies import backtest
 from bayeslaw.studies.backtest_words import one_sided, target_table
 

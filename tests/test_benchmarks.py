@@ -9,7 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "tests" / "benchmarks"
-PAGES = ("README.md", "models/README.md", "tests/benchmarks/README.md")
+PAGES = (
+    "README.md",
+    "models/README.md",
+    "tests/benchmarks/README.md",
+    *(f"bayeslaw/guide/{path.name}" for path in sorted((ROOT / "bayeslaw" / "guide").glob("*.md"))),
+)
 ROWS = [
     re.findall(r"`([^`]+)`", line.rsplit("|", 2)[1])[0]
     for line in (FOLDER / "README.md").read_text(encoding="utf-8").splitlines()

@@ -21,7 +21,8 @@ import bayeslaw as bl
 from bayeslaw import plots
 from bayeslaw.cli.main import COMMANDS, main
 from bayeslaw.core import progress
-from bayeslaw.core.files import check_outputs, check_place, write_study
+from bayeslaw.core.files import check_place, write_study
+from bayeslaw.core.outputs import check_outputs
 
 
 def call(*arguments: object):

@@ -133,7 +133,7 @@ def test_replicated_counts_have_a_place_for_none_and_all():
     draws = 500
     values = {"sigma": np.full((draws, 1), SIGMA), LATENT: np.zeros((draws, model.latents(rows)[LATENT]))}
     wide = np.broadcast_to(mean, (draws, len(mean)))
-    drawn = model.predict(wide, values, rows, wide, rows, np.random.default_rng(0))["run"]
+    drawn = model.condition(rows, wide, values).predict(wide, rows, np.random.default_rng(0))["run"]
     assert np.isfinite(drawn).all()
     # Rows without a success are shown alike, seen or replicated.
     none = np.log(-np.log(0.5 / 201))
@@ -145,7 +145,7 @@ def test_new_counts_are_binomial():
     model, draws = observation_of(SPEC), 20_000
     values = {"sigma": np.full((draws, 1), SIGMA), LATENT: np.zeros((draws, model.latents(rows)[LATENT]))}
     wide = np.broadcast_to(mean, (draws, len(mean)))
-    drawn = model.predict(wide, values, rows, wide, rows, np.random.default_rng(0))
+    drawn = model.condition(rows, wide, values).predict(wide, rows, np.random.default_rng(0))
     share, wanted = np.exp(-np.exp(drawn["run"])).mean(axis=0), np.exp(-np.exp(drawn["curve"])).mean(axis=0)
     # Run noise moves the mean a little; counts themselves do not.
     assert np.abs(share - wanted).max() < 0.02
@@ -194,7 +194,7 @@ def test_a_left_out_rows_own_rate_says_nothing_of_it():
     rows, mean = case()
     model, values = observation_of(SPEC), {"sigma": np.full((1, 1), SIGMA)}
     scores = np.random.default_rng(0).standard_normal((2, 1, 32))
-    found = [model.leave_one_out(mean[None], {**values, LATENT: s}, rows) for s in scores]
+    found = [model.condition(rows, mean[None], {**values, LATENT: s}).leave_one_out() for s in scores]
     np.testing.assert_array_equal(*found)
     counts = rows.columns["n"], rows.columns["c"]
     np.testing.assert_array_equal(found[0], log_counts(mean[None], values["sigma"] ** 2, *counts))

@@ -11,7 +11,7 @@ import pytest
 from conftest import shared
 
 import bayeslaw as bl
-from bayeslaw.data.pass_at_k import sampling_variance, unbiased
+from bayeslaw.data.estimators import sampling_variance, unbiased
 
 
 def exact(n: int, c: int, k: int) -> float:

@@ -18,7 +18,9 @@ from bayeslaw.inference.fitting import settle_outliers
 from bayeslaw.law.priors import link_normal
 from bayeslaw.observation import discrepancy_grad
 from bayeslaw.observation.base import NUMPY, Rows, observed_rows
-from bayeslaw.observation.discrepancy import _TERMS, covariance, lengths, places, scales
+from bayeslaw.observation.bound import bind
+from bayeslaw.observation.discrepancy import _TERMS, observe
+from bayeslaw.observation.discrepancy_bases import lengths, places, scales
 from bayeslaw.observation.kernels import kernel, length_grid, scale_grid, variance
 from bayeslaw.observation.outliers import outlying_shifts
 from bayeslaw.observation.shifts import COLUMN, SHIFT
@@ -83,7 +85,7 @@ def mixture(spec, rows, mean, sigma=SIGMA):
 
 
 def joint(spec, rows, mean, sigma=SIGMA, **more):
-    model = covariance(spec)
+    model = observe(spec)
     return float(model.joint(mean, {"sigma": np.float64(sigma), **more}, model.prepare(rows), OPS))
 
 
@@ -167,7 +169,7 @@ def test_errors_that_differ_cost_little(name):
 def test_slopes_against_differences(name, unit):
     spec, _, rows = law(name, error=np.linspace(0, 0.1, 24))
     spec = bl.change(spec, discrepancy={"scale": {"prior_90": [0.15, 8], "unit": unit}})
-    terms = covariance(spec).prepare(rows)
+    terms = observe(spec).prepare(rows)
     data = [np.asarray(terms[n]) for n in _TERMS]
 
     def value(residual, sigma):
@@ -238,15 +240,16 @@ def test_predictions_are_the_dense_conditional(name, together):
     length, values = given(spec, DRAWS)
     new_mean = np.linspace(0, 1, 4)
     seen = np.broadcast_to(mean, (DRAWS, 24))
-    predict = covariance(spec).predict
-    drawn = predict(seen, values, rows, np.broadcast_to(new_mean, (DRAWS, 4)), new, np.random.default_rng(0), together)  # fmt: skip
+    ahead = np.broadcast_to(new_mean, (DRAWS, 4))
+    given_rows = observe(spec).condition(rows, seen, values)
+    drawn = given_rows.predict(ahead, new, np.random.default_rng(0), together)
     centre, cov = conditional(spec, rows, new, mean, length)
     for kind, wanted in (("curve", cov), ("run", cov + noise(new))):
         sd = np.sqrt(np.diag(wanted))
         wanted = wanted if together else np.diag(np.diag(wanted))
         assert np.abs((drawn[kind].mean(axis=0) - new_mean - centre) / sd).max() < 5 / np.sqrt(DRAWS)
         assert np.abs((np.cov(drawn[kind].T) - wanted) / np.outer(sd, sd)).max() < 8 / np.sqrt(DRAWS)
-    alone = predict(None, values, None, np.broadcast_to(new_mean, (DRAWS, 4)), new, np.random.default_rng(0), True)  # fmt: skip
+    alone = observe(spec).unconditioned(values).predict(ahead, new, np.random.default_rng(0), True)
     prior = dense(spec, new, length)
     sd = np.sqrt(np.diag(prior))
     assert np.abs((np.cov(alone["curve"].T) - prior) / np.outer(sd, sd)).max() < 8 / np.sqrt(DRAWS)
@@ -260,8 +263,8 @@ def test_what_is_said_of_seen_rows_is_the_dense_conditional(name):
     two = np.broadcast_to(mean, (2, 24))
     K = dense(spec, rows, length)
     smooth = mean + K @ np.linalg.solve(K + noise(rows), rows.y - mean)
-    np.testing.assert_allclose(covariance(spec).fitted(two, values, rows)[1], smooth, rtol=1e-8)
-    found = covariance(spec).leave_one_out(two, values, rows)
+    np.testing.assert_allclose(observe(spec).condition(rows, two, values).fitted()[1], smooth, rtol=1e-8)
+    found = observe(spec).condition(rows, two, values).leave_one_out()
     for i in (0, 7, 23):
         keep = np.arange(24) != i
         total = K + noise(rows)
@@ -288,9 +291,9 @@ def test_the_density_of_new_rows_is_all_less_seen(name):
         return multivariate_normal(centre, total).logpdf(part.y) + part.log_slope.sum()
 
     expected = log_p(both, np.concatenate([mean, new_mean])) - log_p(rows, mean)
-    density = covariance(spec).density
     seen, ahead = np.broadcast_to(mean, (2, 24)), np.broadcast_to(new_mean, (2, 4))
-    together, each = density(seen, values, rows, ahead, new, np.random.default_rng(0))
+    given_rows = observe(spec).condition(rows, seen, values)
+    together, each = given_rows.density(ahead, new, np.random.default_rng(0))
     np.testing.assert_allclose(together, expected, rtol=1e-7)
     centre, cov = conditional(spec, rows, new, mean, length)
     sd = np.sqrt(np.diag(cov + noise(new)))
@@ -303,9 +306,8 @@ def test_length_and_scale_are_drawn_from_their_conditional_distribution(monkeypa
     spec, _, rows = law("matern32")
     mean, draws = rows.y - 0.3 * np.sin(np.arange(24) / 6), 20_000
     _, values = given(spec, draws)
-    drawn = covariance(spec).complete(
-        np.broadcast_to(mean, (draws, 24)), values, rows, np.random.default_rng(0)
-    )
+    drawn = observe(spec).condition(rows, np.broadcast_to(mean, (draws, 24)), values)
+    drawn = drawn.complete(np.random.default_rng(0))
     each = each_normal(spec, rows, mean)
     chance = np.exp(each - logsumexp(each))
     found = np.array([(drawn["discrepancy_length"] == j).mean() for j in lengths(spec)[0]])
@@ -337,8 +339,9 @@ def drifting(outliers: int, seed: int = 0):
 def test_outliers_are_found_and_drift_is_none(seed):
     for count in (0, 5):
         spec, data, at = drifting(count, seed)
-        settled, marked = settle_outliers(bl.resolve(spec, data), data)
-        assert settled.outliers is (count > 0)
+        settled = settle_outliers(bind(spec, data))
+        marked = settled.data
+        assert settled.spec.outliers is (count > 0)
         found = np.flatnonzero(marked[COLUMN]) if COLUMN in marked else np.zeros(0)
         assert found.tolist() == at.tolist()
     assert np.abs(marked[COLUMN].values[at]) == pytest.approx(1.0, abs=0.35)  # 20 sigma on the log scale
@@ -348,8 +351,8 @@ def test_few_rows_are_not_out():
     spec, data, _ = drifting(0)
     spec = bl.resolve(spec, data)
     for rows, residual in (([0], [5.0]), ([0, 20, 40, 59], [0.0, 0.0, 0.0, 0.1])):
-        few = observed_rows(spec, data.isel(obs=rows))
-        assert not np.any(outlying_shifts(spec, few, np.array(residual)))
+        few = bind(spec, data.isel(obs=rows))
+        assert not np.any(outlying_shifts(few, np.array(residual)))
 
 
 def test_outliers_widen_nothing():

@@ -12,7 +12,10 @@ from matplotlib.figure import Figure
 
 import bayeslaw as bl
 from bayeslaw import demo
-from bayeslaw.reports.page import Picture, Section, Table, render, show, write_page
+from bayeslaw.core.numbers import show
+from bayeslaw.observation.bound import bind
+from bayeslaw.reports.elements import Picture, Section, Table
+from bayeslaw.reports.page import render, write_page
 
 SCRIPT = "<script>alert(1)</script>"
 
@@ -102,12 +105,12 @@ def _fits(published: float):
     from bayeslaw.inference.fit import make_fit
 
     stats = xr.Dataset({"diverging": (("chain", "draw"), np.zeros((2, 500), bool))})
-    posterior = make_fit(spec, data, "nuts", {}, {"posterior": draws, "sample_stats": stats})
+    posterior = make_fit(bind(spec, data), "nuts", {}, {"posterior": draws, "sample_stats": stats})
     groups = {
         "point": xr.Dataset({"L0": published}),
         "bootstrap": xr.Dataset({"L0": ("resample", [published])}),
     }
-    return posterior, make_fit(spec, data, "map", {}, groups)
+    return posterior, make_fit(bind(spec, data), "map", {}, groups)
 
 
 def test_the_verdict_says_what_the_numbers_say():

@@ -17,8 +17,10 @@ from bayeslaw.core.check import from_json
 from bayeslaw.forecasts.distance import BUDGET, distance, hull_distance, orders_text
 from bayeslaw.forecasts.targets import forecast_inputs
 from bayeslaw.reports import cases
-from bayeslaw.reports.sections import forecast_section
-from bayeslaw.reports.terminal import forecast_text
+from bayeslaw.reports.content import Content
+from bayeslaw.reports.default_targets import default_targets
+from bayeslaw.reports.sections.forecast import forecast_section
+from bayeslaw.reports.terminal.fits import forecast_text
 
 CHINCHILLA, PASSES = (bl.load_model(n) for n in ("chinchilla", "params-tokens"))
 
@@ -62,7 +64,7 @@ def test_every_place_says_the_same_number(fit):
     told = [f"+{orders_text(v)} orders" for v in fc["orders_beyond"].values]
     for ax in plots.plot_forecast(fit, fc).axes[:2]:
         assert [t.get_text() for t in ax.texts] == told
-    section = forecast_section(cases.make_cases(fit, targets, None, 0.9), 0.9)
+    section = forecast_section(Content(cases.make_cases(fit, targets, None, 0.9), 0.9))
     assert section.tables[0].frame["orders beyond"].tolist() == [
         orders_text(v) for v in fc["orders_beyond"].values
     ]
@@ -270,8 +272,8 @@ def test_the_default_target_lies_one_order_beyond(name, monkeypatch):
     else:
         spec, data = noiseless(name)
     one = SimpleNamespace(spec=bl.resolve(spec, data), data=data)
-    monkeypatch.setattr(cases, "members", lambda fit: [(fit, 1.0)])
-    _, coords, (check,) = forecast_inputs([one], cases.default_targets(one), None, None)
+    monkeypatch.setattr("bayeslaw.reports.default_targets.members", lambda fit: [(fit, 1.0)])
+    _, coords, (check,) = forecast_inputs([one], default_targets(one), None, None)
     assert coords["orders_beyond"][0] == pytest.approx(1.0, abs=0.005)
     assert check.level == "note" and "1.0 orders" in check.message
     if set(BUDGET) <= {i.column for i in spec.inputs.values()}:

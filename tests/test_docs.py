@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+DOCUMENTS = (
+    "README.md",
+    "models/README.md",
+    *(f"bayeslaw/guide/{path.name}" for path in sorted((ROOT / "bayeslaw" / "guide").glob("*.md"))),
+)
 NAMED = sorted({
     (document, *match)
-    for document in ("README.md", "models/README.md")
+    for document in DOCUMENTS
     for match in re.findall(r"`(tests/benchmarks/\w+\.py)(?: (\w+))?`", (ROOT / document).read_text(encoding="utf-8"))
 })  # fmt: skip
 

@@ -17,7 +17,7 @@ import bayeslaw as bl
 from bayeslaw import plots
 from bayeslaw.cli.main import main
 from bayeslaw.core.check import from_json
-from bayeslaw.data.plausible import directions
+from bayeslaw.data.direction import directions
 from bayeslaw.data.sizes import check_sizes
 from bayeslaw.forecasts.heldout import log_mean
 from bayeslaw.forecasts.intervals import finite_checks, over_draws
@@ -33,6 +33,7 @@ from bayeslaw.inference.evidence import (
 )
 from bayeslaw.inference.point_fit import point_spec
 from bayeslaw.law.catalogue import parse_toml
+from bayeslaw.observation.bound import bind
 
 POWER, COMPUTE, CHINCHILLA, GOLD = (
     bl.load_model(n) for n in ("power", "compute", "chinchilla", "gold-likelihood")
@@ -103,7 +104,7 @@ def conflict(spec: bl.Spec, data: xr.Dataset):
     spec = bl.resolve(spec, data)
     from bayeslaw.inference.fit import Fit
 
-    groups = fitting._prior(spec, data, np.random.default_rng(0))
+    groups = fitting._prior(bind(spec, data), np.random.default_rng(0))
     tree = xr.DataTree.from_dict({**groups, "observed_data": data[[spec.output.name]], "constant_data": data.drop_vars(spec.output.name)})  # fmt: skip
     (check,) = prior_conflict(Fit(spec, tree))
     return check
@@ -282,12 +283,12 @@ def test_fewer_inputs_than_parameters_fail_by_either_method(x, level, bootstrap)
     found = bl.checks(bl.fit(POWER, data, "map", bootstrap=bootstrap))
     (check,) = [c for c in found if c.name == "few-inputs"]
     assert (check.level, check.value) == (level, len(set(np.round(x, 3))))
-    assert few_inputs(POWER, data) == check  # what a posterior's checks say, too
+    assert few_inputs(bind(POWER, data)) == check  # what a posterior's checks say, too
     if level != "ok":
         assert "for 3 free parameters" in check.message and "fix={…}" in check.message
     held = bl.change(POWER, fix={"floor": 0.0, "alpha": 0.1})
     if level == "fail" and len(x) > 1:
-        assert few_inputs(held, data).level != "fail"
+        assert few_inputs(bind(held, data)).level != "fail"
 
 
 def test_inputs_of_several_columns_and_of_schedules():
@@ -298,10 +299,10 @@ def test_inputs_of_several_columns_and_of_schedules():
             "loss": [3.4, 3.3, 3.2, 3.1, 3.0],
         }
     )
-    assert distinct_inputs(CHINCHILLA, bl.read_table(table, CHINCHILLA)) == 4
+    assert distinct_inputs(bind(CHINCHILLA, bl.read_table(table, CHINCHILLA))) == 4
     spec, data = noiseless("annealing")
-    assert few_inputs(spec, data).level == "ok"
-    assert few_inputs(spec, data.isel(obs=[0, 1, 2])).level == "fail"
+    assert few_inputs(bind(spec, data)).level == "ok"
+    assert few_inputs(bind(spec, data.isel(obs=[0, 1, 2]))).level == "fail"
 
 
 def grid(params, tokens) -> xr.Dataset:
@@ -330,12 +331,13 @@ LONG, THREE = np.geomspace(1e9, 1e11, 30), np.repeat([1e8, 1e9, 1e10], 10)
 )
 def test_a_direction_in_which_inputs_never_varied_fails(data, fix, rank, words):
     spec = bl.change(CHINCHILLA, fix=fix)
-    assert told_parameters(spec, data) == rank
-    check = few_inputs(spec, data)
+    assert told_parameters(bind(spec, data)) == rank
+    check = few_inputs(bind(spec, data))
     assert check.level == ("fail" if words else "ok") and words in check.message
     pooled = bl.change(spec, pool={"level": "family"})
     assert (
-        few_inputs(pooled, data.assign_coords(family=("obs", ["a", "b"] * (data.sizes["obs"] // 2)))) == check
+        few_inputs(bind(pooled, data.assign_coords(family=("obs", ["a", "b"] * (data.sizes["obs"] // 2)))))
+        == check
     )
 
 
@@ -343,17 +345,19 @@ def test_a_direction_in_which_inputs_never_varied_fails(data, fix, rank, words):
 def test_sound_inputs_tell_every_parameter(name):
     spec, data = noiseless(name)
     free = free_parameters(spec)
-    assert told_parameters(spec, data) == free
+    assert told_parameters(bind(spec, data)) == free
     few = data.isel(obs=np.linspace(0, data.sizes["obs"] - 1, free + 3).astype(int))
-    assert few_inputs(point_spec(spec), few).level == "ok"
+    assert few_inputs(bind(point_spec(spec), few)).level == "ok"
     if name == "annealing":  # one constant rate never fell: nothing tells what annealing takes
         constant = data.isel(obs=data["run"].values == "constant_20000")
-        assert told_parameters(spec, constant) < free and few_inputs(spec, constant).level == "fail"
+        assert (
+            told_parameters(bind(spec, constant)) < free and few_inputs(bind(spec, constant)).level == "fail"
+        )
 
 
 def test_a_law_without_a_value_under_its_priors_is_not_judged_by_rank():
     spec = line("log", a=[-2.0, -1.0], b=[-2.0, -1.0])
-    assert told_parameters(spec, bl.read_table(curve(), line("log"))) == free_parameters(spec)
+    assert told_parameters(bind(spec, bl.read_table(curve(), line("log")))) == free_parameters(spec)
 
 
 def test_too_few_inputs_end_the_command_with_one_and_a_back_test_names_them(tmp_path):
@@ -551,7 +555,7 @@ def test_real_tables_under_the_laws_that_describe_them_pass():
     for spec, data in real_tables():
         warned = [c.name for c in from_json(data.attrs["checks"]) if c.level == "warn"]
         assert set(warned) <= {"rows-not-used", "gold-effective-problems"}, spec.name
-        assert few_inputs(bl.resolve(spec, data), data).level == "ok"
+        assert few_inputs(bind(spec, data)).level == "ok"
         some = data.isel(obs=np.unique(np.linspace(0, data.sizes["obs"] - 1, 200).astype(int)))
         check = conflict(spec, some)
         assert check.level == "ok" and check.value < 2, (spec.name, check.value)

@@ -17,15 +17,19 @@ from matplotlib.text import Text
 
 import bayeslaw as bl
 from bayeslaw import plots
+from bayeslaw.core.numbers import short
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.inference.fit import make_fit
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import draw_priors
-from bayeslaw.observation.discrepancy import lengths
-from bayeslaw.plots import style
-from bayeslaw.plots.colour_panels import views_of
-from bayeslaw.plots.density_panels import grid_of, masses
-from bayeslaw.plots.panels import plain_inputs
+from bayeslaw.observation.bound import bind
+from bayeslaw.observation.discrepancy_bases import lengths
+from bayeslaw.plots.panels.densities import grid_of, masses
+from bayeslaw.plots.panels.rows import plain_inputs
+from bayeslaw.plots.panels.views import views_of
+from bayeslaw.plots.style.axes import few_ticks
+from bayeslaw.plots.style.look import COLOURS
+from bayeslaw.plots.style.texts import abridged, plain, wrapped
 
 LONG = """
 title  = "loss from parameters, tokens and the shape of the network, a law that has one more input than most others have"
@@ -91,7 +95,7 @@ def made_up(spec: bl.Spec, data: xr.Dataset, natural: dict, size: int = 60) -> b
         "prior": xr.Dataset({n: (("chain", "draw"), v[None]) for n, v in drawn.items()}),
         "sample_stats": xr.Dataset({"diverging": (("chain", "draw"), np.zeros((2, size), bool))}),
     }
-    return make_fit(spec, data, "nuts", {}, groups)
+    return make_fit(bind(spec, data), "nuts", {}, groups)
 
 
 def shipped(name: str) -> bl.Fit:
@@ -244,8 +248,8 @@ def test_few_and_many_curves(runs):
     labels = figure.legends[0].get_texts() if figure.legends else []
     assert any("24 of 30 runs" in t.get_text() for t in labels) == (runs == 30)
     coloured = [line.get_color() for line in plots.plot_residuals(fit, found=[]).axes[0].get_lines()]
-    named = [c for c in coloured if c in style.COLOURS]
-    assert len(named) == len(set(named)) == min(runs, len(style.COLOURS)), "no colour serves two runs"
+    named = [c for c in coloured if c in COLOURS]
+    assert len(named) == len(set(named)) == min(runs, len(COLOURS)), "no colour serves two runs"
 
 
 # ---- what is summed out on a grid
@@ -351,7 +355,7 @@ def test_three_inputs_have_a_line_a_target(long):
     left, right = plots.plot_forecast(long, fc, found=[]).axes[:2]
     assert left.get_xlabel().startswith("fitted")
     labels = [t.get_text().replace("\xa0", " ") for t in right.get_yticklabels()]
-    assert labels[0].startswith(f"N = {style.short(float(fc['N'][0]))}, D")
+    assert labels[0].startswith(f"N = {short(float(fc['N'][0]))}, D")
     numbers = [t.get_text() for t in right.child_axes[0].get_yticklabels()]
     run = fc.sel(kind="run")
     for t, text in enumerate(numbers):
@@ -388,9 +392,7 @@ def test_a_pooled_laws_fan_is_that_of_the_targets_group():
     groups = {name: node.to_dataset() for name, node in one.tree.children.items()}
     groups["posterior"]["level_spread"] = ("chain", "draw"), np.full((2, 60), 0.3)
     groups["latent"] = xr.Dataset({"level_score": (("chain", "draw", "group"), score)})
-    one = make_fit(
-        one.spec, one.data, "nuts", {}, {n: g for n, g in groups.items() if not n.endswith("_data")}
-    )
+    one = make_fit(one.bound, "nuts", {}, {n: g for n, g in groups.items() if not n.endswith("_data")})
     fc = bl.forecast(one, {"C": [1e24, 1e24], "family": ["Llama", "Pythia"]})
     ax = plots.plot_forecast(one, fc, found=[]).axes[0]
     fans = [line for line in ax.get_lines() if "curve: median" in str(line.get_label())]
@@ -466,7 +468,7 @@ def test_studies_with_long_names():
     ],
 )
 def test_texts_break_into_lines(text, width, lines):
-    assert style.wrapped(text, width).split("\n") == lines
+    assert wrapped(text, width).split("\n") == lines
 
 
 @pytest.mark.parametrize(
@@ -479,15 +481,15 @@ def test_texts_break_into_lines(text, width, lines):
     ],
 )
 def test_small_panels_have_few_round_ticks(low, high, ticks):
-    found = style.few_ticks(low, high)
+    found = few_ticks(low, high)
     assert len(found) <= 4
     assert set(np.round(ticks, 9)) <= set(np.round(found, 9))
 
 
 def test_a_dollar_sign_is_escaped_once():
-    assert style.plain(style.plain("a $x$")) == r"a \$x\$"
+    assert plain(plain("a $x$")) == r"a \$x\$"
 
 
 def test_long_names_lose_their_middle():
-    assert style.abridged("transformer-100M-seed7", 13) == "transf…-seed7"
-    assert style.abridged("short", 13) == "short"
+    assert abridged("transformer-100M-seed7", 13) == "transf…-seed7"
+    assert abridged("short", 13) == "short"

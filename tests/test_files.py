@@ -22,7 +22,8 @@ import bayeslaw as bl
 from bayeslaw import plots
 from bayeslaw.core.files import write_bytes, write_study, write_text
 from bayeslaw.inference.nuts import _settle_compiledir
-from bayeslaw.reports.page import Section, write_page
+from bayeslaw.reports.elements import Section
+from bayeslaw.reports.page import write_page
 
 LONG = 300 * "n"
 

@@ -12,6 +12,7 @@ from bayeslaw.inference.pymc_model import build_model
 from bayeslaw.law.parse import SPREAD_90
 from bayeslaw.law.priors import link_normal
 from bayeslaw.observation.base import NUMPY, observed_rows
+from bayeslaw.observation.bound import bind
 from bayeslaw.observation.pooling import (
     by_row,
     centring,
@@ -103,7 +104,7 @@ def test_however_groups_are_walked_the_posterior_is_one():
     spec, data = noiseless("compute", noise=0.05)
     data = data.assign_coords(family=("obs", np.repeat(list("abcd"), 10)))
     spec = bl.resolve(bl.change(spec, pool=POOLED, discrepancy=None), data)
-    model = build_model(spec, data)
+    model = build_model(bind(spec, data))
     density = model.compile_logp()
     rng = np.random.default_rng(3)
     start = {n: v + 0.3 * rng.standard_normal(np.shape(v)) for n, v in model.initial_point().items()}

@@ -101,13 +101,14 @@ from matplotlib.figure import Figure
 
 import bayeslaw as bl
 from bayeslaw.core.check import from_json
-from bayeslaw.core.files import check_folder, check_place, make_folder
+from bayeslaw.core.files import check_place
+from bayeslaw.core.folders import check_folder, make_folder
 from bayeslaw.data.pass_at_k import MOST_K
 from bayeslaw.inference import nuts
 from bayeslaw.law import expression
 from bayeslaw.law.catalogue import MAX_BYTES
 from bayeslaw.law.schedules import MAX_STEPS
-from bayeslaw.reports.build import read_study
+from bayeslaw.reports.studies import read_study
 
 OURS = "^model 'mine', "
 SPREAD = pd.DataFrame({

@@ -53,8 +53,10 @@ def sound(tmp_path_factory):
         "checks": {"fit": point},
         "compare": {"fits": fits},
         "compile": {"spec": spec, "data": data},
+        "contrast": {"fit": point, "a": {"x": [1e6]}, "b": {"x": [1e7]}},
         "fit": {"spec": spec, "data": data, **mapped},
         "forecast": {"fit": point, "targets": {"x": [1e7]}},
+        "groups": {"fit": posterior, "parameter": "E"},
         "load_fit": {"path": saved},
         "load_model": {"name": "power"},
         "log_likelihood": {"fit": posterior},
@@ -82,7 +84,7 @@ def sound(tmp_path_factory):
 
 def public() -> dict[str, object]:
     """Return every public function by its name."""
-    drawn = {n: f for n, f in vars(plots).items() if n.startswith(("plot_", "save")) and callable(f)}
+    drawn = {n: getattr(plots, n) for n in plots.__all__}
     named = {n: getattr(bl, n) for n in bl.__all__ if n not in SKIPPED}
     return {**named, **drawn, "Fit.save": bl.Fit.save}
 

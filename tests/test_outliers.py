@@ -11,6 +11,7 @@ from conftest import shared
 import bayeslaw as bl
 from bayeslaw.assess.discrepancy_checks import discrepancy_checks
 from bayeslaw.inference.fitting import settle_outliers
+from bayeslaw.observation.bound import bind
 from bayeslaw.observation.shifts import BENT, COLUMN
 
 NOISE = 0.01
@@ -32,7 +33,7 @@ def marked(frame: pd.DataFrame, z: np.ndarray, error: np.ndarray | float = 0.0) 
     spec = POWER if "x" in frame else CHINCHILLA
     y = np.exp(z)
     data = bl.read_table(frame.assign(**{spec.output.name: y, "sampling_error": error * y}), spec)
-    _, data = settle_outliers(bl.resolve(spec, data), data)
+    data = settle_outliers(bind(spec, data)).data
     return {n: np.flatnonzero(data[n]).tolist() if n in data else [] for n in (COLUMN, BENT)}
 
 

@@ -105,7 +105,7 @@ def test_a_forecast_says_how_far_it_lies_beyond_the_data(posterior):
 
 def test_the_fan_is_the_forecast(posterior):
     """What is drawn and what is tabulated are one computation."""
-    from bayeslaw.plots.panels import fan_of
+    from bayeslaw.plots.panels.fans import fan_of
 
     at = np.array([1e19, 1e21])
     fan, fc = fan_of(posterior, {"C": at}, 0.9), bl.forecast(posterior, {"C": at})

@@ -23,9 +23,10 @@ from bayeslaw.inference.pymc_model import model_data
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import draw_priors
 from bayeslaw.observation.base import observed_rows
+from bayeslaw.observation.bound import bind
 from bayeslaw.observation.pooling import group_labels, row_groups, score_name, score_sizes
 from bayeslaw.reports import cases
-from bayeslaw.reports.wording import python_commands, shell_commands
+from bayeslaw.reports.commands import python_commands, shell_commands
 
 TWO = ["benchmark", "difficulty"]
 COMPUTE, ANNEALING = bl.load_model("compute"), bl.load_model("annealing")
@@ -75,9 +76,10 @@ def handmade(spec: bl.Spec, data: xr.Dataset, deviations: dict[str, dict[str, li
         "latent": xr.Dataset(latent, coords),
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords),
     }
-    groups |= _prior(spec, data, rng) | _replicated(spec, data, groups, rng)
+    bound = bind(spec, data)
+    groups |= _prior(bound, rng) | _replicated(bound, groups, rng)
     settings = {"draws": SHAPE[1], "tune": 100, "chains": 2, "seed": 0, "target_accept": 0.9}
-    return make_fit(spec, data, "nuts", settings, groups)
+    return make_fit(bound, "nuts", settings, groups)
 
 
 @pytest.fixture(scope="module")
@@ -192,8 +194,8 @@ def test_two_columns_are_as_one_that_joins_them():
     spec = bl.change(PLAIN, pool={"level": TWO})
     data = bl.read_table(counts(), spec)
     both = data.assign_coords(both=("obs", data["benchmark"].values + " " + data["difficulty"].values))
-    ours = model_data(bl.resolve(spec, data), data)
-    theirs = model_data(bl.resolve(bl.change(PLAIN, pool={"level": "both"}), both), both)
+    ours = model_data(bind(spec, data))
+    theirs = model_data(bind(bl.change(PLAIN, pool={"level": "both"}), both))
     assert ours.keys() == theirs.keys()
     for name in ours:
         np.testing.assert_allclose(ours[name], theirs[name])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,13 +16,18 @@ from matplotlib.figure import Figure
 import bayeslaw as bl
 from bayeslaw.cli.main import main
 from bayeslaw.core.check import Check, to_json
+from bayeslaw.core.numbers import interval_ends, show
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.forecasts.variance import split
 from bayeslaw.inference.fit import make_fit
+from bayeslaw.observation.bound import bind
 from bayeslaw.reports import cases
-from bayeslaw.reports.decision import apart, decisions
-from bayeslaw.reports.page import linked, show
-from bayeslaw.reports.wording import failed, verdict_status
+from bayeslaw.reports.ahead import Ahead
+from bayeslaw.reports.decision import decisions
+from bayeslaw.reports.default_targets import default_targets
+from bayeslaw.reports.page import linked
+from bayeslaw.reports.sections import order
+from bayeslaw.reports.verdict import failed, verdict_status
 
 SCRIPT = "<script>alert(1)</script>"
 SECTIONS = ("Forecast", "Can it be trusted?", "Data", "Priors", "Fits", "Checks", "Residuals", "Stability", "Comparison",
@@ -171,12 +175,8 @@ def test_studies_are_shown(compute, no_point, tmp_path, monkeypatch):
         return Figure(figsize=(2, 2))
 
     spans = pd.DataFrame({"orders": [1.5]}, index=pd.Index(["alpha"], name="parameter"))
-    stubs = {
-        "plots.stability": {"plot_stability": plot_stability},
-        "studies.stability.study": {"stable_spans": lambda st: spans},
-    }
-    for module, names in stubs.items():
-        monkeypatch.setitem(sys.modules, f"bayeslaw.{module}", SimpleNamespace(**names))
+    monkeypatch.setattr("bayeslaw.plots.stability.plot_stability", plot_stability)
+    monkeypatch.setattr("bayeslaw.studies.stability.study.stable_spans", lambda st: spans)
     table = pd.DataFrame({"elpd_loo": [1.0, 2.0]}, index=pd.Index([SCRIPT, "b"], name="law"))
     table.attrs = {
         "units": {"elpd_loo": "nat"},
@@ -225,7 +225,7 @@ def told(*ends, name="power", found=()):
         for what, value in zip(("median", "lower", "upper"), values, strict=True):
             fc[what].loc[{"kind": "run", "target": i}] = value
     fc.attrs["checks"] = "[]"
-    return cases.Case(name, fit, tuple(found), ahead=(cases.Ahead({"targets": {}}, fc),))
+    return cases.Case(name, fit, tuple(found), ahead=(Ahead({"targets": {}}, fc),))
 
 
 DECISIONS = [
@@ -268,7 +268,7 @@ def test_shares_are_decided_as_shares():
 
 def test_the_verdict_does_not_hang_on_the_interval_that_is_shown():
     fit, asked = handmade("power"), {"targets": {"x": [1e7]}}
-    shown = [cases.Ahead(asked, bl.forecast(fit, prob=p, **asked)) for p in (0.9, 0.5, 0.99)]
+    shown = [Ahead(asked, bl.forecast(fit, prob=p, **asked)) for p in (0.9, 0.5, 0.99)]
     assert len({*(decisions([cases.Case("power", fit, ahead=(one,))])[0] for one in shown)}) == 1
 
 
@@ -286,7 +286,7 @@ def test_the_verdict_does_not_hang_on_the_interval_that_is_shown():
     ],
 )
 def test_ends_have_digits_enough_to_show_the_width(low, high, shown):
-    assert apart(low, high) == shown
+    assert interval_ends(low, high) == shown
 
 
 FAILED = {
@@ -401,17 +401,15 @@ def test_the_command_line(compute, tmp_path):
 
 
 def test_default_targets_lie_one_order_beyond():
-    assert cases.default_targets(handmade("compute"))["compute"] == [
+    assert default_targets(handmade("compute"))["compute"] == [
         pytest.approx(10 * float(noiseless("compute")[1]["compute"].max()), rel=0.01)
     ]
     chinchilla = handmade("chinchilla")
-    target = cases.default_targets(chinchilla)
+    target = default_targets(chinchilla)
     seen = (chinchilla.data["params"] * chinchilla.data["tokens"]).max()
     assert target["params"][0] * target["tokens"][0] == pytest.approx(10 * float(seen), rel=0.02)
     gold = handmade("gold-likelihood")
-    assert cases.default_targets(gold) == {
-        "gold_nll": [pytest.approx(float(gold.data["gold_nll"].min()) / 10)]
-    }
+    assert default_targets(gold) == {"gold_nll": [pytest.approx(float(gold.data["gold_nll"].min()) / 10)]}
 
 
 # ---- the split of the variance
@@ -425,7 +423,7 @@ def known_split(**noise):
     shape = (4, 25_000)
     draws = {"level": 2 * np.exp(0.1 * rng.standard_normal(shape)), "floor": 0.3, "alpha": 0.2, **noise}
     draws = xr.Dataset({n: (("chain", "draw"), np.broadcast_to(v, shape)) for n, v in draws.items()})
-    return make_fit(bl.resolve(spec, data), data, "nuts", {}, {"posterior": draws})
+    return make_fit(bind(spec, data), "nuts", {}, {"posterior": draws})
 
 
 def parts(table: pd.DataFrame, column: str = "share") -> dict[str, float]:
@@ -468,7 +466,7 @@ def test_a_mixture_splits_off_the_choice_of_law():
 
 @pytest.mark.parametrize("name", ["compute", "chinchilla", "annealing"])
 def test_shares_add_up_to_one(name):
-    asked = {"schedule": WSD} if name == "annealing" else {"targets": cases.default_targets(handmade(name))}
+    asked = {"schedule": WSD} if name == "annealing" else {"targets": default_targets(handmade(name))}
     found = split(handmade(name), **asked)
     assert list(found["component"]) == ["parameters", "discrepancy", "run noise", "all"]
     assert found["share"][:-1].sum() == pytest.approx(1, abs=1e-9)
@@ -497,3 +495,13 @@ def test_a_split_refuses_what_a_forecast_refuses(compute):
     point = bl.fit(compute.spec, compute.data, "map", bootstrap=0, progress=False)
     with pytest.raises(bl.InputError, match="no bootstrap"):
         split(point, {"C": [1e24]})
+
+
+def test_a_section_is_a_file_and_a_row():
+    """What makes a section is in the table of sections, and nothing else is."""
+    folder = Path(order.__file__).parent
+    files = {path.stem for path in folder.glob("*.py")} - {"__init__", "order"}
+    assert [make.__module__.split(".")[-1] for make in order.SECTIONS][:2] == ["forecast", "trust"]
+    assert {make.__module__.split(".")[-1] for make in order.SECTIONS} == files and len(
+        order.SECTIONS
+    ) == len(files)

@@ -18,8 +18,7 @@ from conftest import TRUTHS, handmade, noiseless
 
 import bayeslaw as bl
 from bayeslaw.forecasts.heldout import held_out
-from bayeslaw.observation.base import observed_rows
-from bayeslaw.observation.registry import observation_of
+from bayeslaw.observation.bound import bind
 
 KEPT = Path(__file__).with_name("same_numbers.json")
 WSD = "wsd(peak=2e-4, end=0, warmup=500, stable=16000, total=24000)"
@@ -104,18 +103,19 @@ def counted_numbers(way: str) -> dict[str, list[float]]:
     )
     data = bl.read_table(table, spec)
     spec = bl.resolve(spec, data)
-    rows, new = (observed_rows(spec, data.isel(obs=part)) for part in (slice(0, 12), slice(12, 16)))
-    model, draws = observation_of(spec), 30
+    bound, new = (bind(spec, data.isel(obs=part)) for part in (slice(0, 12), slice(12, 16)))
+    model, rows, draws = bound.observation, bound.rows, 30
     values = {"sigma": rng.uniform(0.05, 0.3, (draws, 1))}
     if spec.discrepancy is not None:
         values["discrepancy_scale"] = rng.uniform(0.3, 3.0, (draws, 1))
         values["discrepancy_length"] = rng.uniform(2.0, 6.0, (draws, 1))
     values |= {name: rng.standard_normal((draws, size)) for name, size in model.latents(rows).items()}
     mean = np.log(rate) + 0.05 * rng.standard_normal((draws, 1))
-    together, each = model.density(mean[:, :12], values, rows, mean[:, 12:], new, np.random.default_rng(5))
+    given = model.condition(rows, mean[:, :12], values)
+    together, each = given.density(mean[:, 12:], new.rows, np.random.default_rng(5))
     return {
-        "leave one out": model.leave_one_out(mean[:, :12], values, rows).mean(axis=0).tolist(),
-        "fitted": model.fitted(mean[:, :12], values, rows).mean(axis=0).tolist(),
+        "leave one out": given.leave_one_out().mean(axis=0).tolist(),
+        "fitted": given.fitted().mean(axis=0).tolist(),
         "density": [*together.tolist(), *each.mean(axis=0).tolist()],
     }
 

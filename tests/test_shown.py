@@ -15,8 +15,8 @@ import xarray as xr
 from conftest import TRUTHS, handmade
 
 import bayeslaw as bl
-from bayeslaw.reports import shown
-from bayeslaw.reports.terminal import summary_text
+from bayeslaw.reports import shown, shown_lines, sparks
+from bayeslaw.reports.terminal.fits import summary_text
 
 SCRIPT = "<script>alert(1)</script>"
 SCORES = xr.Dataset({"log_score_joint": (("law", "window"), np.zeros((2, 3)))}, {"law": ["a", "b"]})
@@ -69,7 +69,7 @@ def test_a_probability_that_is_none_is_refused(compute):
 def test_ten_lines_say_what_it_is(name):
     fit = handmade(name)
     lines = repr(fit).splitlines()
-    assert len(lines) <= shown.MOST_LINES and max(map(len, lines)) <= 110
+    assert len(lines) <= shown_lines.MOST_LINES and max(map(len, lines)) <= 110
     told = "\n".join(lines)
     assert fit.spec.title in told and fit.spec.law.text[:60] in told and "40 rows" in told
     assert "NUTS" in told and "draws 150" in told and "90 % interval" in told
@@ -79,7 +79,7 @@ def test_ten_lines_say_what_it_is(name):
 
 
 def test_more_parameters_than_lines_are_counted(monkeypatch):
-    monkeypatch.setattr(shown, "MOST_LINES", 8)
+    monkeypatch.setattr(shown_lines, "MOST_LINES", 8)
     lines = repr(handmade("broken-power")).splitlines()
     assert len(lines) == 8 and "  and 3 more parameters: bl.summary(fit)" in lines
 
@@ -94,14 +94,14 @@ def test_a_point_fit_shows_its_point(point):
 
 def test_a_mixture_shows_its_weights(mixture):
     lines = repr(mixture).splitlines()
-    assert len(lines) <= shown.MOST_LINES and "0.700  a: " in lines[2]
+    assert len(lines) <= shown_lines.MOST_LINES and "0.700  a: " in lines[2]
     assert "ess-bulk" in lines[-1] and "weights" in lines[-1]
 
 
 def test_what_takes_seconds_is_left_out_and_said(compute, monkeypatch):
     """A discrepancy's checks grow with the cube of the rows; a repr is what a debugger asks for."""
-    monkeypatch.setattr(shown, "MOST_ROWS", 39)
-    monkeypatch.setattr(shown, "checks", lambda fit: pytest.fail("all checks were made"))
+    monkeypatch.setattr(shown_lines, "MOST_ROWS", 39)
+    monkeypatch.setattr(shown_lines, "checks", lambda fit: pytest.fail("all checks were made"))
     assert "bl.checks(fit): fail" not in repr(compute)
     assert "checks of data and sampler (all, which takes time: bl.checks(fit)): fail (" in repr(compute)
     assert compute._repr_html_().count("<img ") == 1
@@ -127,7 +127,7 @@ DAMAGED = {
 @pytest.mark.parametrize("kind", DAMAGED)
 def test_a_damaged_fit_is_shown_all_the_same(compute, kind):
     damaged = DAMAGED[kind](compute)
-    assert 0 < len(repr(damaged).splitlines()) <= shown.MOST_LINES
+    assert 0 < len(repr(damaged).splitlines()) <= shown_lines.MOST_LINES
     assert damaged._repr_html_() is None or "<div" in damaged._repr_html_()
 
 
@@ -139,8 +139,9 @@ def test_a_broken_renderer_breaks_no_repr(compute, mixture, monkeypatch):
 
 def test_text_needs_no_figures():
     """What `shown` imports as it loads draws nothing: Matplotlib waits for a notebook."""
-    source = ast.parse(Path(shown.__file__).read_text(encoding="utf-8"))
-    loaded = {node.module for node in source.body if isinstance(node, ast.ImportFrom)}
+    files = (Path(module.__file__).read_text(encoding="utf-8") for module in (shown, shown_lines, sparks))
+    nodes = [node for file in files for node in ast.parse(file).body]
+    loaded = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     assert "bayeslaw.reports.page" in loaded
     assert not {name for name in loaded if re.search(r"matplotlib|plots|panels|axes", name)}
 
@@ -168,9 +169,9 @@ def test_all_text_is_escaped(compute, mixture):
         assert "<script" not in page and "&lt;script&gt;" in page
         assert len(page.encode()) < MOST_BYTES and page.count("<img ") == 1
     assert fit._repr_html_().count("&lt;script&gt;") == 4  # name, title, unit, meaning
-    assert len(repr(fit).splitlines()) <= shown.MOST_LINES
+    assert len(repr(fit).splitlines()) <= shown_lines.MOST_LINES
 
 
 def test_a_title_of_many_lines_is_one_line(compute):
     fit = bl.Fit(replace(compute.spec, title="a\nb\n" * 30), compute.tree)
-    assert len(repr(fit).splitlines()) <= shown.MOST_LINES
+    assert len(repr(fit).splitlines()) <= shown_lines.MOST_LINES

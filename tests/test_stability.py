@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import bayeslaw as bl
 from bayeslaw.cli.main import main
-from bayeslaw.reports.terminal import stability_text
+from bayeslaw.reports.terminal.studies import stability_text
 from bayeslaw.studies.stability.fits import neighbours_noise
 from bayeslaw.studies.stability.study import write_stability
 from bayeslaw.studies.stability.verdicts import judge_claim

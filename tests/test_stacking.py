@@ -177,7 +177,7 @@ def test_a_mixtures_forecast_is_drawn_with_its_laws(mixture, fits, fc):
 def test_laws_of_different_inputs_share_no_figure(mixture, fits, fc, monkeypatch):
     first = fits["power"].spec
     monkeypatch.setattr(
-        "bayeslaw.plots.fit.plain_inputs", lambda spec: ["x"] if spec == first else ["N", "D"]
+        "bayeslaw.plots.forecast.plain_inputs", lambda spec: ["x"] if spec == first else ["N", "D"]
     )
     with pytest.raises(bl.InputError, match="different inputs"):
         bl.plots.plot_forecast(mixture, fc, found=[])

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 import bayeslaw as bl
 from bayeslaw.core.files import write_study
-from bayeslaw.core.storage import MISSING, as_text, storable
+from bayeslaw.core.labels import MISSING, as_text
+from bayeslaw.core.storage import storable
 from bayeslaw.inference.fit import content_hash, data_hash
 from bayeslaw.law.catalogue import parse_toml
-from bayeslaw.reports.build import read_study
+from bayeslaw.reports.studies import read_study
 
 LAW = """
 title = "a slope of known steepness: one free parameter, fitted from one start"

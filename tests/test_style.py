@@ -1,4 +1,4 @@
-"""The code's form, and that a wheel carries the model files."""
+"""The code's form, and that a wheel carries the model files and the guide."""
 
 from __future__ import annotations
 
@@ -33,12 +33,16 @@ def test_wheel_lists_the_models(tmp_path) -> None:
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
-    code = "import bayeslaw; print(bayeslaw.__file__); print(*bayeslaw.models()['name'])"
+    code = (
+        "import bayeslaw; print(bayeslaw.__file__); print(*bayeslaw.models()['name'])\n"
+        "from bayeslaw.cli.guide import topics; print(all(path.is_file() for path, _ in topics().values()))"
+    )
     run = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(site)!r}); {code}"],
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    where, names = run.stdout.splitlines()
+    where, names, pages = run.stdout.splitlines()
+    assert pages == "True"
     assert where.startswith(str(site))
     assert names.split() == sorted(path.stem for path in (ROOT / "models").glob("*.toml"))

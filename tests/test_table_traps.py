@@ -20,7 +20,7 @@ from bayeslaw.cli.main import main
 from bayeslaw.core.check import from_json
 from bayeslaw.core.errors import did_you_mean
 from bayeslaw.data.filters import keep
-from bayeslaw.data.frames import load_frame
+from bayeslaw.data.loading import load_frame
 from bayeslaw.data.repeats import near_steps
 from bayeslaw.inference.fit import row_names
 

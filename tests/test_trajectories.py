@@ -14,7 +14,7 @@ import bayeslaw as bl
 from bayeslaw.core.check import from_json
 from bayeslaw.observation import run_tree_grad
 from bayeslaw.observation.base import NUMPY, Rows
-from bayeslaw.observation.runs import grow, trajectories
+from bayeslaw.observation.runs import grow, observe
 
 SPEC = bl.load_model("annealing")
 SCALE, LENGTH, SIGMA = 0.02, 0.3, 0.01
@@ -122,7 +122,7 @@ def given(draws):
 
 def test_the_joint_density_is_the_dense_one():
     index, rows = rows_of(range(9))
-    model = trajectories(SPEC)
+    model = observe(SPEC)
     values = {n: np.float64(v) for n, v in VALUES.items()}
     found = model.joint(np.full(9, 0.98), values, model.prepare(rows), OPS)
     _, cov = total(index, rows)
@@ -138,9 +138,11 @@ def test_what_is_said_of_seen_rows_is_the_dense_conditional():
     spread = 1 / np.diag(precision)
     miss = spread * (precision @ own)
     expected = -0.5 * (np.log(2 * np.pi * spread) + miss**2 / spread) + rows.log_slope
-    np.testing.assert_allclose(trajectories(SPEC).leave_one_out(mean, given(2), rows)[1], expected, rtol=1e-9)
+    np.testing.assert_allclose(
+        observe(SPEC).condition(rows, mean, given(2)).leave_one_out()[1], expected, rtol=1e-9
+    )
     smooth = 0.98 + wander @ precision @ own
-    np.testing.assert_allclose(trajectories(SPEC).fitted(mean, given(2), rows)[0], smooth, rtol=1e-9)
+    np.testing.assert_allclose(observe(SPEC).condition(rows, mean, given(2)).fitted()[0], smooth, rtol=1e-9)
 
 
 @pytest.mark.parametrize("held", [[5, 6], [3, 4, 5, 6, 8], [7, 8]])
@@ -156,8 +158,10 @@ def test_the_density_of_held_rows_is_all_less_seen(held):
     expected = multivariate_normal(mean, cov).logpdf(y) - multivariate_normal(mean[:n], cov[:n, :n]).logpdf(
         y[:n]
     )
-    joint, each = trajectories(SPEC).density(
-        np.full((2, n), 0.98), given(2), rows, np.full((2, 9 - n), 0.98), new, np.random.default_rng(0)
+    joint, each = (
+        observe(SPEC)
+        .condition(rows, np.full((2, n), 0.98), given(2))
+        .density(np.full((2, 9 - n), 0.98), new, np.random.default_rng(0))
     )
     np.testing.assert_allclose(joint, expected + new.log_slope.sum(), rtol=1e-9)
     gain = np.linalg.solve(cov[:n, :n], cov[:n, n:]).T
@@ -174,8 +178,8 @@ def test_a_new_run_wanders_as_the_seen_ones_do(together):
     new = Rows(np.zeros(3), np.array([0.0, 0.02, 0.0]), np.zeros(3), {"step": step})
     centre = np.broadcast_to([1.0, 2.0, 3.0], (draws, 3))
     mean = np.full((draws, 9), 0.98)
-    predict = trajectories(SPEC).predict
-    drawn = predict(mean, given(draws), rows, centre, new, np.random.default_rng(0), together)
+    seen = observe(SPEC).condition(rows, mean, given(draws))
+    drawn = seen.predict(centre, new, np.random.default_rng(0), together)
     cov = SCALE**2 * np.exp(-np.abs(np.log(step)[:, None] - np.log(step)) / LENGTH)
     cov = cov if together else np.diag(np.diag(cov))
     for kind, more in (("curve", 0.0), ("run", SIGMA**2 + new.error**2)):
@@ -190,9 +194,8 @@ def test_the_rest_of_a_seen_run_follows_from_its_start():
     ahead, new = rows_of([5, 6], shuffle=False)
     draws, both = 20_000, np.concatenate([index, ahead])
     mean, centre = np.full((draws, 5), 0.98), np.full((draws, 2), 0.98)
-    drawn = trajectories(SPEC).predict(mean, given(draws), rows, centre, new, np.random.default_rng(0))[
-        "curve"
-    ]
+    seen = observe(SPEC).condition(rows, mean, given(draws))
+    drawn = seen.predict(centre, new, np.random.default_rng(0))["curve"]
     wander = covariance(RUN[both], STEP[both])
     gain = np.linalg.solve(wander[:5, :5] + np.diag(SIGMA**2 + rows.error**2), wander[:5, 5:]).T
     cov = wander[5:, 5:] - gain @ wander[:5, 5:]

@@ -13,13 +13,20 @@ from bayeslaw.assess.discrepancy_checks import discrepancy_checks
 from bayeslaw.core.check import LEVELS, Check, from_json
 from bayeslaw.core.errors import check_probability
 from bayeslaw.inference.evidence import few_inputs, prior_conflict
-from bayeslaw.inference.fit import Fit, check_fit, fit_values, fitted_mean, flat_values, residuals, row_names
+from bayeslaw.inference.fit import (
+    Fit,
+    check_fit,
+    fit_values,
+    fitted_mean,
+    flat_values,
+    given_rows,
+    residuals,
+    row_names,
+)
 from bayeslaw.inference.point_fit import SAME_OPTIMUM
 from bayeslaw.law.evaluate import to_scale
 from bayeslaw.law.priors import log_priors, prior_sd, sampled, to_link
 from bayeslaw.law.spec import Parameter
-from bayeslaw.observation.base import observed_rows
-from bayeslaw.observation.registry import observation_of
 
 CORRELATED = 0.3
 SENSITIVE = 0.05
@@ -40,10 +47,8 @@ def log_likelihood(fit: Fit) -> xr.DataArray:
         Dims (chain, draw, obs); densities of the output in its own unit.
     """
     check_fit("log_likelihood(fit)", fit, posterior=True)
-    spec, draws = fit.spec, fit.draws
-    rows = observed_rows(spec, fit.data)
-    density = observation_of(spec).leave_one_out(fitted_mean(fit), fit_values(fit), rows)
-    shape = draws.sizes["chain"], draws.sizes["draw"], len(rows.y)
+    draws, density = fit.draws, given_rows(fit).leave_one_out()
+    shape = draws.sizes["chain"], draws.sizes["draw"], len(fit.bound.rows)
     return xr.DataArray(density.reshape(shape), dims=("chain", "draw", "obs"), coords=dict(draws.coords))
 
 
@@ -127,7 +132,7 @@ def checks(fit: Fit) -> list[Check]:
     if fit.is_posterior:
         return [
             *found,
-            few_inputs(fit.spec, fit.data),
+            few_inputs(fit.bound),
             *sampler_checks(fit),
             *_identified(fit),
             *prior_conflict(fit),
@@ -137,7 +142,7 @@ def checks(fit: Fit) -> list[Check]:
             *_tails(fit),
             *_predictive(fit),
         ]
-    return [*found, few_inputs(fit.spec, fit.data), *_optimiser(fit), *_ungrouped(fit), *_residuals(fit)]
+    return [*found, few_inputs(fit.bound), *_optimiser(fit), *_ungrouped(fit), *_residuals(fit)]
 
 
 def _ungrouped(fit: Fit) -> list[Check]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from bayeslaw.core.check import Check
-from bayeslaw.inference.fit import Fit, fit_values, fitted_mean, row_names
+from bayeslaw.inference.fit import Fit, fit_values, fitted_mean, given_rows, row_names
 from bayeslaw.law.priors import prior_sd, sampled
-from bayeslaw.observation.base import observed_rows
-from bayeslaw.observation.discrepancy import discrepancy_scale
-from bayeslaw.observation.registry import observation_of
+from bayeslaw.observation.discrepancy_bases import discrepancy_scale
 from bayeslaw.observation.shifts import BENT, COLUMN
 
 UNTOLD = 0.8
@@ -77,8 +75,7 @@ def _noise(fit: Fit) -> list[Check]:
 def _law(fit: Fit) -> list[Check]:
     """Compare what is known of the law's value with what is known of the curve, in the middle of the data."""
     thin = max(1, fit.draws.sizes["chain"] * fit.draws.sizes["draw"] // _DRAWS)
-    law, values = fitted_mean(fit, thin), fit_values(fit, thin)
-    curve = observation_of(fit.spec).fitted(law, values, observed_rows(fit.spec, fit.data))
+    law, curve = fitted_mean(fit, thin), given_rows(fit, thin).fitted()
     ratio = float(np.median(law.std(axis=0)) / max(np.median(curve.std(axis=0)), 1e-300))
     if ratio < 3:
         return [Check("discrepancy-law", "ok", ratio, f"Within the data the law is known nearly as well as the curve ({ratio:.1f} times its sd).")]  # fmt: skip

@@ -1,1 +1,1 @@
-"""The command line: the words of the Python functions, as commands."""
+"""Offers the Python functions as commands, in the same words."""

@@ -1,4 +1,4 @@
-"""The command line: the same words as in Python, imported lazily so that --help is instant."""
+"""List the commands; what they call is imported lazily, so that --help is instant."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ from pathlib import Path
 
 import click
 
-from bayeslaw.cli.fitting import fit, forecast, stack
+from bayeslaw.cli.backtest import backtest
+from bayeslaw.cli.compare import compare
+from bayeslaw.cli.contrast import contrast
+from bayeslaw.cli.fit import fit
+from bayeslaw.cli.forecast import forecast
+from bayeslaw.cli.groups import groups
+from bayeslaw.cli.guide import guide
 from bayeslaw.cli.options import FILE
 from bayeslaw.cli.output import Commands, debug_option, remember, say, stage
-from bayeslaw.cli.studies import backtest, compare, report, stability
-from bayeslaw.core.files import check_folder
+from bayeslaw.cli.report import report
+from bayeslaw.cli.stability import stability
+from bayeslaw.cli.stack import stack
+from bayeslaw.core.folders import check_folder
 from bayeslaw.core.version import VERSION
 
 
@@ -52,7 +60,7 @@ def demo(output: Path) -> None:
         run(output, say)
 
 
-COMMANDS = (models, fit, forecast, backtest, stability, compare, stack, report, demo)
+COMMANDS = (models, fit, forecast, contrast, groups, backtest, stability, compare, stack, report, demo, guide)
 for command in (main, *COMMANDS):
     command.params.append(debug_option())
 for command in COMMANDS:
@@ -60,7 +68,7 @@ for command in COMMANDS:
 
 
 def run() -> None:
-    """Start the command line as a program: what libraries warn of is nothing that a user can act on."""
+    """Start the command line as a program; hide libraries' warnings, on which a user cannot act."""
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
     main(prog_name="bayeslaw")

@@ -1,4 +1,4 @@
-"""What commands share in saying, writing and ending: stages, lines, exit codes, the unexpected."""
+"""Say, write and end, as all commands do: stages, lines, exit codes, unexpected errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bayeslaw.core.errors import InputError
-from bayeslaw.core.files import FIGURES, check_outputs, check_suffix
+from bayeslaw.core.outputs import FIGURES, check_outputs, check_suffix
 from bayeslaw.core.progress import work
 
 FINISHED, FAILED_CHECK, BAD_INPUT, UNEXPECTED, STOPPED = 0, 1, 2, 3, 130
@@ -23,10 +23,10 @@ STUDIES = (".nc", ".csv")
 
 
 class Commands(click.Group):
-    """A group whose commands end with one message, whatever goes wrong, and an exit code."""
+    """A group whose commands end with one message and an exit code, whatever goes wrong."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what nobody expects becomes one line, and a traceback with ``--debug``."""
+        """Run a command; an unexpected error becomes one line, and a traceback with ``--debug``."""
         try:
             with work("bayeslaw"):
                 return super().invoke(ctx)
@@ -75,7 +75,7 @@ def _written(ctx: click.Context) -> str:
 
 @contextmanager
 def stage(what: str) -> Iterator[None]:
-    """Say what a command is at, for its progress and for what may go wrong there.
+    """Name the stage that a command is at, for its progress and for what may go wrong there.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def settle_outputs(
     plot: Path | None = None,
     plots: Iterable[tuple[str, Path | None]] = (),
 ) -> None:
-    """Refuse before any work what could not be written, or would replace something.
+    """Refuse, before any work is done, what could not be written or would replace something.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def settle_outputs(
     plot : path, optional
         What ``--plot`` names.
     plots : iterable of (str, path)
-        What ``--plots`` would write into its folder, see `files.folder_outputs`.
+        What ``--plots`` would write into its folder, see `outputs.folder_outputs`.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""What everything stands on: the one error, checks as values, files written whole or not at all, progress, numbers as text."""
+"""Carries everything else: the one error, checks as values, files written whole or not at all, progress, numbers as text."""

@@ -1,4 +1,4 @@
-"""A check is a value: name, level, number, sentence."""
+"""Describe the outcome of a check as a value: name, level, number, sentence."""
 
 from __future__ import annotations
 

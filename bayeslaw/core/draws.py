@@ -1,4 +1,4 @@
-"""Means and quantiles over draws, some of which may have no value."""
+"""Take means and quantiles over draws, some of which may have no value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one error that bad input raises."""
+"""Define the one error that bad input raises, and refuse bad arguments with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEEDS = 0, 2**63 - 1
 """What NumPy, the sampler and a file's attributes all take as a seed."""
 
 NEAREST = 5
-"""How many names a message lists of a long list."""
+"""How many names a message shows of a long list."""
 _ALL_OF_OURS, _ALL_OF_THEIRS = 30, 8
 """Up to how many names are listed whole: the program's own, and a table's."""
 

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Write files whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Buffer, Callable, Iterable, Sequence
+from collections.abc import Buffer, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from bayeslaw.core.errors import InputError, shown
 if TYPE_CHECKING:
     import xarray as xr
 
+
 _ROOM = "free some space or choose another place"
 _REASONS = {
     errno.ENOSPC: ("the disk is full", _ROOM),
@@ -23,9 +24,11 @@ _REASONS = {
     errno.EFBIG: ("File too large for the limit that is set here, see ulimit -f", _ROOM),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
 }
-
-FIGURES = (".png", ".svg", ".pdf")
-"""How a figure's file may end."""
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
+_KINDS = {
+    stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link", stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
+}  # fmt: skip
 
 
 def write_bytes(path: str | Path, content: Buffer) -> Path:
@@ -43,8 +46,8 @@ def write_bytes(path: str | Path, content: Buffer) -> Path:
     Raises
     ------
     InputError
-        If the file cannot be written, as on a full disk: what stood there is untouched, and nothing is left beside
-        it.
+        If the file cannot be written, as on a full disk. What stood there is then untouched, and nothing is
+        left beside it.
     """
     path = check_place(path)
     # Short, so that it fits wherever the name itself does.
@@ -56,14 +59,14 @@ def write_bytes(path: str | Path, content: Buffer) -> Path:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except (OSError, ValueError) as error:
-        raise _refusal(f"{path}: cannot be written", error) from None
+        raise cannot(f"{path}: cannot be written", error) from None
     finally:
         with suppress(OSError, ValueError):
             temporary.unlink()
     return path
 
 
-def _refusal(what: str, error: OSError | ValueError) -> InputError:
+def cannot(what: str, error: OSError | ValueError) -> InputError:
     """Say what cannot be done, why, and what to do instead."""
     plain = getattr(error, "strerror", None) or str(error), "choose another place"
     reason, remedy = _REASONS.get(getattr(error, "errno", None), plain)
@@ -127,7 +130,7 @@ def as_path(path: object, what: str = "path") -> Path:
 
 
 def check_place(path: str | Path) -> Path:
-    """Refuse before the work what could not, or should not, be written after it.
+    """Refuse, before any work is done, a path that could not or should not be written afterwards.
 
     Parameters
     ----------
@@ -153,7 +156,7 @@ def check_place(path: str | Path) -> Path:
     except FileNotFoundError:
         there = None
     except OSError as error:
-        raise _refusal(f"{path}: cannot be written", error) from None
+        raise cannot(f"{path}: cannot be written", error) from None
     if there is not None and not stat.S_ISREG(there.st_mode):
         kind = _KINDS.get(stat.S_IFMT(there.st_mode), "no regular file")
         raise InputError(f"{path}: cannot be written: it is {kind}; give the name of a file.")
@@ -164,172 +167,3 @@ def check_place(path: str | Path) -> Path:
     if not os.access(path.absolute().parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: cannot be written: its folder takes no new files; choose another place.")
     return path
-
-
-_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
-_KINDS = {
-    stat.S_IFDIR: "a folder", stat.S_IFLNK: "a symbolic link", stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
-}  # fmt: skip
-
-
-def check_suffix(path: str | Path, allowed: Sequence[str], what: str = "the name") -> Path:
-    """Refuse a file's name that ends in nothing that says how to write it.
-
-    Parameters
-    ----------
-    path : path
-    allowed : sequence of str
-        With the dot.
-    what : str
-        Whose name it is.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-    """
-    path = as_path(path)
-    if path.suffix.lower() not in allowed:
-        found = repr(path.suffix) if path.suffix else "no suffix"
-        raise InputError(
-            f"{path}: found {found}, allowed: {' or '.join(allowed)}; {what} ends in one of them."
-        )
-    return path
-
-
-def check_outputs(
-    outputs: Iterable[tuple[str, Path | None]], inputs: Iterable[tuple[str, Path | None]]
-) -> None:
-    """Refuse before any work outputs that would replace an input, or one another.
-
-    Parameters
-    ----------
-    outputs : iterable of (str, path or None)
-        What each is called (``"-o"``), and the file; None where there is none.
-    inputs : iterable of (str, path or None)
-        The same of what is read; files that are not there are left to their readers.
-
-    Raises
-    ------
-    InputError
-        If an output is an input or another output, by whatever name: relative, through a link, in
-        other letters where the disk tells none apart. Or if it cannot be written, see `check_place`.
-    """
-    inputs = list(inputs)
-    written: list[tuple[str, Path]] = []
-    for option, path in outputs:
-        if path is None:
-            continue
-        for name, other in inputs:
-            if other is not None and _one_file(path, other):
-                raise InputError(
-                    f"{option} {path}: is the command's {name}, which would be lost; give another name."
-                )
-        check_place(path)
-        for name, other in written:
-            if _one_file(path, other) or _one_name(path, other):
-                raise InputError(f"{option} {path}: is what {name} writes, too; give each a name of its own.")
-        written.append((option, path))
-
-
-def _one_file(one: Path, other: Path) -> bool:
-    """Whether two names are of one file that exists."""
-    try:
-        return os.path.samefile(one, other)
-    except (OSError, ValueError):
-        return False
-
-
-def _one_name(one: Path, other: Path) -> bool:
-    """Whether two files that need not exist yet would be one, also on a disk that knows no capitals."""
-    names = [os.path.realpath(path).casefold() for path in (one, other)]
-    return names[0] == names[1]
-
-
-def folder_outputs(option: str, folder: Path | None, names: Iterable[str]) -> list[tuple[str, Path | None]]:
-    """Return what a command writes into a folder, for `check_outputs`.
-
-    Parameters
-    ----------
-    option : str
-        Which names the folder.
-    folder : path or None
-    names : iterable of str
-        Of the files.
-
-    Returns
-    -------
-    list of (str, path)
-        Empty if the folder is yet to be made: nothing there can be lost.
-
-    Raises
-    ------
-    InputError
-        See `check_folder`.
-    """
-    if folder is None or not check_folder(folder).is_dir():
-        return []
-    return [(option, folder / name) for name in names]
-
-
-def check_folder(folder: Path) -> Path:
-    """Refuse a path that cannot become a folder, before any work is done.
-
-    Parameters
-    ----------
-    folder : path
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-        If a file stands there or above it, or it takes no files.
-    """
-    folder = as_path(folder)
-    nearest = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
-    if not os.path.isdir(nearest):
-        raise InputError(
-            f"{folder}: cannot be made a folder, {nearest} is a file; give another folder's name."
-        )
-    try:
-        folder.lstat()
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise _refusal(f"{folder}: cannot be made a folder", error) from None
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise InputError(
-            f"{folder}: cannot be written to, {nearest} takes no new files; choose another folder."
-        )
-    return folder
-
-
-def make_folder(folder: Path) -> Path:
-    """Make a folder, and those above it, where they are missing.
-
-    Parameters
-    ----------
-    folder : path
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-        If it cannot be made.
-    """
-    folder = check_folder(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _refusal(f"{folder}: cannot be made a folder", error) from None
-    return folder

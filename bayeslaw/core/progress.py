@@ -1,4 +1,4 @@
-"""How far long work is: a bar where somebody watches, a line every ten seconds where nobody does."""
+"""Show how far long work has come: a bar where somebody watches, a line every ten seconds where nobody does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVERY = 10.0
 
 @dataclass(eq=False)
 class Work:
-    """Work that is going on: what it is, and how much of it is done."""
+    """Work in progress: what it is, and how much of it is done."""
 
     what: str
     total: int = 0
@@ -29,16 +29,16 @@ class Work:
 
 
 _running: list[Work] = []
-"""What a line speaks of: the last, for a part begins after the whole."""
+"""A line speaks of the last of these, since a part begins after the whole."""
 
 
 def visible() -> bool:
-    """Whether somebody is there to see a progress bar: a terminal, or a notebook."""
+    """Return whether somebody is there to see a progress bar: a terminal, or a notebook."""
     return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
 def shows(progress: bool | None) -> bool:
-    """Whether `progress`, as every public function takes it, asks for a bar; refuse what it is not."""
+    """Return whether `progress`, as every public function takes it, asks for a bar; refuse anything else."""
     if progress is None:
         return visible()
     check_type("progress", progress, bool, "True, False, or None: where somebody can see it")
@@ -47,7 +47,7 @@ def shows(progress: bool | None) -> bool:
 
 @contextmanager
 def work(what: str, total: int = 0, progress: bool | None = None) -> Iterator[Callable[[int], None]]:
-    """Tell on standard error how far work is that may take a while.
+    """Report on standard error how far work has come that may take a while.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 @contextmanager
 def _lines(one: Work) -> Iterator[Callable[[int], None]]:
-    """Speak of work from a thread of its own, for the work itself may be one long call."""
+    """Report from a thread of its own, since the work itself may be one long call."""
     whole = not _running
     _running.append(one)
     stopped = threading.Event()
@@ -113,7 +113,7 @@ def _speak(wait: Callable[[float], bool]) -> None:
 
 
 def lines(wait: Callable[[float], bool], clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
-    """Yield a line on what is going on, every ten seconds.
+    """Yield a line about the work in progress, every ten seconds.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a dataset must be to come back from a file as it was.
+"""Prepare a dataset so that it comes back from a file as it was.
 
 A fit keeps numbers and text only (`lasting`). netCDF does not hold every text (no NUL, no half of a surrogate
 pair), name and attribute: what it cannot hold travels beside the rest in one attribute (`storable`, `restored`).
@@ -11,75 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-MISSING = "(missing)"
-"""What stands for a missing label. A missing number is NaN."""
+from bayeslaw.core.labels import as_text
+
 _BESIDE = "bayeslaw_beside"
 _WIDEST = 10_000_000  # characters: xarray reads labels as one array, each cell as wide as the longest
 _NAME_BYTES = 255
 
 
-def as_text(values: Any) -> np.ndarray:
-    r"""Return labels as text.
-
-    Parameters
-    ----------
-    values : pandas.Series or array
-        Of any dtype.
-
-    Returns
-    -------
-    numpy.ndarray of object
-        Of the same shape: a str each, `MISSING` where there is no label. Dates have no time of day where all
-        are at midnight. What is no Unicode is shown as ``\ud800``.
-    """
-    column = values if isinstance(values, pd.Series) else pd.Series(np.ravel(values))
-    kinds = pd.api.types
-    dated = kinds.is_datetime64_any_dtype(column) or kinds.is_timedelta64_dtype(column)
-    texts = column.astype(str) if dated else column.astype(object)
-    out = np.empty(len(column), dtype=object)
-    out[:] = [MISSING if lost else visible(str(t)) for t, lost in zip(texts, column.isna(), strict=True)]
-    return out.reshape(np.shape(values))
-
-
-def visible(text: str) -> str:
-    r"""Return a text with what is no Unicode (half of a surrogate pair) shown as ``\ud800``."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def visible_texts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table whose texts are Unicode, see `visible`: pandas and xarray fail at any other."""
-    frame = frame.copy(deep=False)
-    for name in [n for n, dtype in frame.dtypes.items() if dtype.kind == "O"]:
-        cells = list(frame[name])
-        shown = [visible(cell) if isinstance(cell, str) else cell for cell in cells]
-        if any(isinstance(old, str) and old != new for old, new in zip(cells, shown, strict=True)):
-            frame[name] = pd.Series(shown, index=frame.index, dtype=object)
-    return frame
-
-
-def holds_numbers(column: pd.Series) -> bool:
-    """Whether a column holds real numbers or booleans, maybe missing ones; any other holds labels."""
-    kinds = pd.api.types
-    if isinstance(column.dtype, pd.CategoricalDtype) or kinds.is_complex_dtype(column):
-        return False
-    return kinds.is_numeric_dtype(column) or kinds.is_bool_dtype(column)
-
-
-def can_be_called(name: object) -> bool:
-    """Whether a column of a dataset can have this name."""
-    return (
-        isinstance(name, str)
-        and "/" not in name
-        and name not in ("obs", "node", "")
-        and visible(name) == name
-    )
-
-
 def lasting(data: xr.Dataset) -> xr.Dataset:
-    """Return a dataset of what a file can give back.
+    """Return a dataset with only what a file can give back.
 
     Parameters
     ----------
@@ -123,7 +65,7 @@ def _plain(value: Any) -> Any:
 
 
 def storable(data: xr.Dataset) -> xr.Dataset:
-    """Return a dataset that netCDF holds; `restored` undoes it.
+    """Return a dataset that netCDF can hold; `restored` undoes it.
 
     Parameters
     ----------
@@ -178,7 +120,7 @@ def _holds(text: str) -> bool:
 
 
 def _parted(attrs: Mapping[str, Any], known: tuple[str, ...] | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part attributes into those that netCDF would not hold, or not as they are, and those that it holds."""
+    """Split attributes into those that netCDF would not hold, or not as they are, and those that it holds."""
     held = {}
     for name, value in attrs.items():
         named = name in known if known else name.isidentifier() and name.isascii() and name.islower()
@@ -218,5 +160,5 @@ def restored(data: xr.Dataset) -> xr.Dataset:
 
 
 def _scalars(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return attributes with Python's numbers for NumPy's, which files give."""
+    """Return attributes with Python's numbers instead of NumPy's, which files give."""
     return {n: v.item() if isinstance(v, np.generic) else v for n, v in attrs.items()}

@@ -1,1 +1,1 @@
-"""Tables in: read, filtered, joined and validated into a dataset of one row an observation; pass@k from counts, loss curves, windows of rows."""
+"""Reads tables into a dataset with one row per observation: filtered, joined, validated; pass@k from counts, loss curves, windows of rows."""

@@ -1,4 +1,4 @@
-"""A table's columns by any name: renames, and columns that follow from others."""
+"""Rename a table's columns, and add those that follow from others."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def with_late(
 
 
 def constant_columns(frame: pd.DataFrame, by: list[str], but: Iterable[str]) -> pd.DataFrame:
-    """Return the other columns that are one value a group, a row a group.
+    """Return the other columns that have a single value per group, with one row per group.
 
     Parameters
     ----------

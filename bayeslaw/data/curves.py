@@ -1,4 +1,4 @@
-"""Loss curves joined to their learning-rate schedules."""
+"""Join loss curves to their learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import xarray as xr
 
 from bayeslaw.core.check import Check, to_json
 from bayeslaw.core.errors import InputError, check_type, did_you_mean
+from bayeslaw.data.branches import count_once, schedule_of, whole_copies
 from bayeslaw.data.filters import keep
 from bayeslaw.data.opening import open_tables
 from bayeslaw.data.plausible import odd_data
 from bayeslaw.data.repeats import near_steps
+from bayeslaw.data.rows import Excluded, check_positive_inputs, to_dataset
 from bayeslaw.data.schema import check_columns, check_labels, check_several, check_unique
 from bayeslaw.data.sizes import check_sizes
-from bayeslaw.data.tables import Excluded, check_positive_inputs, to_dataset
 from bayeslaw.law.schedule_inputs import FUNCTIONS
-from bayeslaw.law.schedules import Schedule, parse_schedule
+from bayeslaw.law.schedules import Schedule
 from bayeslaw.law.spec import Spec, check_spec
 
 SCHEDULE_COLUMNS = ("lr_area", "lr", "step")
 """Columns that a schedule supplies: S1, the rate, and the step itself."""
-_LEAST_SHARED = 3
 LR_TOLERANCE = 0.005
 """How far a logged rate may be from the schedule's, as a share of the peak."""
 
 
 def needs_schedule(spec: Spec) -> bool:
-    """Whether a law's inputs come from a learning-rate schedule."""
+    """Return whether a law's inputs come from a learning-rate schedule."""
     return any(i.function is not None or i.column == "lr_area" for i in spec.inputs.values())
 
 
@@ -70,7 +70,7 @@ def read_curves(
     Parameters
     ----------
     table : path or pandas.DataFrame
-        One row a logged step: columns ``run``, ``step``, the output's column (``loss``), and
+        One row per logged step: columns ``run``, ``step``, the output's column (``loss``), and
         optionally ``lr``, which must then agree with the schedule.
     spec : Spec
         A law with schedule inputs, such as ``annealing``.
@@ -112,9 +112,9 @@ def read_curves(
     for own in spec.pool_columns.values():
         check_several(frame, own, "table of curves")
     texts, unused = _texts(frame, schedules, opened.runs)
-    checks = [*opened.checks, *unused, *near_steps(frame), *_whole_copies(frame, spec.output.name)]
+    checks = [*opened.checks, *unused, *near_steps(frame), *whole_copies(frame, spec.output.name)]
     excluded = Excluded()
-    frame, branches = _count_once(frame, texts, spec.output.name, excluded)
+    frame, branches = count_once(frame, texts, spec.output.name, excluded)
     parts = [
         _one_curve(curve, spec, run, texts[run], excluded) for run, curve in frame.groupby("run", sort=False)
     ]
@@ -177,76 +177,11 @@ def _logged(frame: pd.DataFrame) -> str:
     )
 
 
-def _whole_copies(frame: pd.DataFrame, output: str) -> list[Check]:
-    """Name runs that hold the same values at the same steps from end to end."""
-    seen: dict[bytes, str] = {}
-    found = []
-    for run, curve in frame.groupby("run", sort=False):
-        curve = curve.sort_values("step")
-        mark = curve[["step", output]].to_numpy(dtype=float).tobytes()
-        if mark in seen and len(curve) >= _LEAST_SHARED:
-            found.append((seen[mark], str(run)))
-        seen.setdefault(mark, str(run))
-    if not found:
-        return []
-    named = "; ".join(f"{one} and {two}" for one, two in found[:3])
-    message = (
-        f"{len(found)} run(s) hold the same values at every step as another one ({named}): a curve that stands twice "
-        f"counts twice. Leave the copy out: where='run!={found[0][1]}' / --where 'run!={found[0][1]}'."
-    )
-    return [Check("runs-alike", "warn", float(len(found)), message)]
-
-
-def _count_once(
-    frame: pd.DataFrame, texts: Mapping[str, str], output: str, excluded: Excluded
-) -> tuple[pd.DataFrame, dict[str, list]]:
-    """Leave out rows that a run shares with one before it; return which run branches off which, and where."""
-    curves = {run: curve.sort_values("step") for run, curve in frame.groupby("run", sort=False)}
-    schedules = {run: _schedule_of(curve, texts[run]) for run, curve in curves.items()}
-    branches: dict[str, list] = {}
-    owner: dict[int, int] = {}
-    for i, (run, curve) in enumerate(curves.items()):
-        found = [(_last_shared(curve, curves[other], schedules[run], schedules[other], output), other)
-                 for other in list(curves)[:i]]  # fmt: skip
-        last, other = max(found, default=(-1, ""))
-        if last < 0:
-            continue
-        branches[run] = [other, last]
-        shared = curve[(curve["step"] <= last) & curve["step"].isin(curves[other]["step"])]
-        excluded.add(
-            (f"{run} step {s:.0f}" for s in shared["step"]),
-            f"shared with run {other!r}, from whose checkpoint it starts, and counted there",
-        )
-        place = dict(zip(curves[other]["step"], curves[other].index, strict=True))
-        owner |= {row: owner.get(place[step], place[step]) for row, step in shared["step"].items()}
-    if owner:  # a point fit weighs a row by the curves that have it, as its sources do
-        counts = pd.Series(owner.values()).value_counts()
-        frame = frame.assign(shared_by=1.0 + frame.index.map(counts).to_series().fillna(0.0).to_numpy())
-    return frame.drop(index=list(owner)), branches
-
-
-def _schedule_of(curve: pd.DataFrame, text: str) -> Schedule:
-    steps = curve["step"].to_numpy(dtype=int)
-    return parse_schedule(text, (steps, curve["lr"].to_numpy()) if "lr" in curve else None)
-
-
-def _last_shared(a: pd.DataFrame, b: pd.DataFrame, one: Schedule, two: Schedule, output: str) -> int:
-    """Return the last step up to which two runs are one: same rates, same logged values; −1 if none."""
-    size = min(len(one.lr), len(two.lr))
-    apart = np.flatnonzero(one.lr[:size] != two.lr[:size])
-    last = int(apart[0]) - 1 if len(apart) else size - 1
-    both = a.merge(b, on="step", suffixes=("", "_other"))
-    both = both[both["step"] <= last]
-    # Two runs of one schedule are two runs: only equal values, several of them, make one run of them.
-    same = len(both) >= _LEAST_SHARED and (both[output] == both[f"{output}_other"]).all()
-    return int(both["step"].max()) if same and len(both) < len(a) else -1
-
-
 def _one_curve(curve: pd.DataFrame, spec: Spec, run: str, text: str, excluded: Excluded):
     """Return one run's usable rows with S1 and lr, and the prepared function inputs."""
     curve = curve.sort_values("step")
     steps = curve["step"].to_numpy(dtype=int)
-    schedule = _schedule_of(curve, text)
+    schedule = schedule_of(curve, text)
     if steps[-1] > schedule.total:
         row = curve.index[-1] + 1
         raise InputError(

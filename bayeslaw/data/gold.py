@@ -1,4 +1,4 @@
-"""Likelihood of gold solutions: from per-problem values to one covariate a model."""
+"""Turn the likelihoods of gold solutions from per-problem values into one covariate per checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bayeslaw.data.schema import check_columns, check_unique
 
 GOLD = ("mean-probability", "mean-log-likelihood")
 COVARIATES = ("gold_nll", "gold_mean_nll", "gold_problems", "gold_effective_problems")
-"""What per-problem likelihoods become, a model."""
+"""What the per-problem likelihoods of a checkpoint become."""
 _NAMED = 5
 FEW = 10.0
 """Below this many effective problems a covariate is called fragile."""
@@ -20,7 +20,7 @@ FEW = 10.0
 def gold_covariates(
     table: pd.DataFrame, counts: pd.DataFrame, on: str, kind: str
 ) -> tuple[pd.DataFrame, list[Check]]:
-    """Average the gold solutions' likelihood over the problems that every model has.
+    """Average the gold solutions' likelihood over the problems that every checkpoint has.
 
     Parameters
     ----------
@@ -29,17 +29,17 @@ def gold_covariates(
     counts : pandas.DataFrame
         The first table; its ``problem`` column, where there is one, limits the problems.
     on : str
-        The column that names a model.
+        The column that names a checkpoint.
     kind : str
         One of `GOLD`: −log of the mean probability, or minus the mean log-likelihood.
 
     Returns
     -------
     covariates : pandas.DataFrame
-        One row a model: ``gold_nll`` (of the asked kind), ``gold_mean_nll``, ``gold_problems``,
+        One row per checkpoint: ``gold_nll`` (of the asked kind), ``gold_mean_nll``, ``gold_problems``,
         ``gold_effective_problems``; nats.
     checks : list of Check
-        How many problems the covariate rests on; and, where some lack a value at some model, how many
+        How many problems the covariate rests on; and, where some lack a value at some checkpoint, how many
         are used and who lacks them.
 
     Raises
@@ -84,7 +84,7 @@ def gold_covariates(
 
 
 def _used(used: int, asked: int, lacking: dict[str, set], on: str) -> list[Check]:
-    """Say how many problems are left when some lack a value, or samples, at some model."""
+    """Say how many problems are left when some lack a value, or samples, at some checkpoint."""
     if used == asked:
         return []
     who = {name: len(missing) for name, missing in lacking.items() if missing}

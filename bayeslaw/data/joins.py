@@ -1,4 +1,4 @@
-"""A second table's columns joined to the first one's rows."""
+"""Join a second table's columns to the first one's rows."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def join_tables(
     frame : pandas.DataFrame
         The table that they come from.
     other : pandas.DataFrame
-        One row a value of `on`; or per-problem ``gold_nll``, which is averaged.
+        One row per value of `on`; or per-problem ``gold_nll``, which is averaged.
     on : str
         The column that both have. Numbers are compared as numbers.
     gold : str, optional
@@ -106,7 +106,7 @@ def _keys(*columns: pd.Series) -> list[pd.Series]:
 def _averaged(
     other: pd.DataFrame, frame: pd.DataFrame, on: str, gold: str
 ) -> tuple[pd.DataFrame, list[Check]]:
-    """Average gold solutions' likelihoods, and keep the columns that are one value a key."""
+    """Average gold solutions' likelihoods, and keep the columns that have a single value per key."""
     if "problem" in frame:
         ours, theirs = _keys(frame["problem"], other["problem"])
         frame, other = frame.assign(problem=ours), other.assign(problem=theirs)

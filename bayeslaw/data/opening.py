@@ -1,4 +1,4 @@
-"""Tables opened: read, renamed and filtered, before a law takes from them."""
+"""Open tables: read, rename and filter them, before a law takes from them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pandas as pd
 
 from bayeslaw.core.check import Check
 from bayeslaw.data.columns import PASS_OUTPUTS, factors, rename_columns, with_compute
-from bayeslaw.data.filters import Condition, column_of, conditions, keep
-from bayeslaw.data.frames import load_frame
+from bayeslaw.data.conditions import Condition, column_of, conditions
+from bayeslaw.data.filters import keep
 from bayeslaw.data.gold import COVARIATES as GOLD_COVARIATES
+from bayeslaw.data.loading import load_frame
 from bayeslaw.data.schema import refuse_missing
 
 
@@ -79,7 +80,7 @@ def open_tables(
     output : str
         The column that a law predicts.
     where, rename, join
-        As of `bayeslaw.data.tables.read_table`.
+        As in `bayeslaw.data.tables.read_table`.
 
     Returns
     -------

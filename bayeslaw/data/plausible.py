@@ -1,4 +1,4 @@
-"""What a table may hold and yet hardly means: noticed while it is read, with the rows named."""
+"""Notice what a table may hold and yet hardly means, and name its rows."""
 
 from __future__ import annotations
 
@@ -8,33 +8,22 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from bayeslaw.core.check import Check
-from bayeslaw.core.errors import InputError
-from bayeslaw.law.catalogue import resolve
-from bayeslaw.law.evaluate import evaluate_law, law_inputs, to_scale
-from bayeslaw.law.priors import draw_priors
+from bayeslaw.data.direction import against_law
 from bayeslaw.law.spec import Spec
 
 FACTOR, ROW_FACTOR = 1.5, 2.0
 """How far compute may be from 6·params·tokens, in the median and in a row: embeddings, attention over long
 contexts and rounding stay below; experts, repeated data and wrong units do not."""
 MOST_SHARED = 0.95
-"""A model shares its problems with the others if at least this part of its own and of the usual ones is common."""
-SURE = 1e-4
-"""Chance, in a table of noise, of slopes as clear as those that are called against the law."""
-WITH = 0.05
-"""Chance of a slope as clear as one that speaks for the law, where inputs that grow together hide each other's slopes."""
+"""A checkpoint shares its problems with the others if at least this part of its own and of the usual ones is common."""
 _BUDGET = ("params", "tokens", "compute")
-_ROUNDING = 1e-9
-_COLLINEAR = 1e-6
-_DRAWS = 64
 _SHOWN = 5
 
 
 def odd_data(spec: Spec, rows: pd.DataFrame, data: xr.Dataset) -> list[Check]:
-    """Say what of a table's rows is allowed but hardly meant.
+    """Find what is allowed in a table's rows but hardly meant.
 
     Parameters
     ----------
@@ -52,7 +41,7 @@ def odd_data(spec: Spec, rows: pd.DataFrame, data: xr.Dataset) -> list[Check]:
     """
     names = row_labels(rows)
     budget = {i.column for i in spec.inputs.values()} & set(_BUDGET)
-    return [*_against_law(spec, data, names), *(_compute_factor(rows, names) if budget else [])]
+    return [*against_law(spec, data, names), *(_compute_factor(rows, names) if budget else [])]
 
 
 def row_labels(rows: pd.DataFrame) -> list[str]:
@@ -62,14 +51,14 @@ def row_labels(rows: pd.DataFrame) -> list[str]:
 
 
 def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
-    """Compare the problems that each model was given.
+    """Compare the problems that each checkpoint was given.
 
     Parameters
     ----------
     counts : pandas.DataFrame
-        One row a (model, problem), with the column ``problem``.
+        One row per checkpoint and problem, with the column ``problem``.
     by : sequence of str
-        The columns that tell models and checkpoints apart; not those that sort problems.
+        The columns that tell checkpoints apart; not those that sort problems.
 
     Returns
     -------
@@ -102,7 +91,7 @@ def problem_sets(counts: pd.DataFrame, by: Sequence[str]) -> list[Check]:
 
 
 def _usual(sets: Sequence[frozenset[str]]) -> frozenset[str]:
-    """Return the set that most models have or, where no two have the same, what at least half of them have."""
+    """Return the set that most checkpoints have or, where no two have the same, what at least half of them have."""
     common, times = Counter(sets).most_common(1)[0]
     if times > 1:
         return common
@@ -136,101 +125,3 @@ def _compute_factor(rows: pd.DataFrame, names: Sequence[str]) -> list[Check]:
         "for else it is taken as 6·params·tokens."
     )
     return [Check("compute-factor", "warn", middle, message)]
-
-
-def directions(spec: Spec, data: xr.Dataset) -> dict[str, float]:
-    """Say which way a law goes when one column alone grows, whatever its parameters.
-
-    Parameters
-    ----------
-    spec : Spec
-    data : xarray.Dataset
-
-    Returns
-    -------
-    dict of str to float
-        By column of the inputs that vary: 1 up, −1 down, 0 where that depends on the parameters.
-    """
-    try:
-        frozen = resolve(spec, data)
-        inputs = law_inputs(frozen, data)
-    except InputError:  # said when the law is fitted
-        return {}
-    values = {n: v[:, None] for n, v in draw_priors(frozen, _DRAWS, np.random.default_rng(0)).items()}
-    middle = {n: np.repeat(v[[len(v) // 2]], 2, axis=0) for n, v in inputs.items()}
-    out = {}
-    for column in dict.fromkeys(spec.inputs[n].column for n, v in inputs.items() if v.ndim == 1):
-        ends = np.quantile(data[column].values.astype(float), [0.0, 1.0])
-        if ends[0] == ends[1]:
-            continue
-        moved = {n: ends if spec.inputs[n].column == column else v for n, v in middle.items()}
-        with np.errstate(all="ignore"):
-            law = np.broadcast_to(evaluate_law(frozen, values, moved), (_DRAWS, 2))
-            ways = np.sign(law[:, 1] - law[:, 0])
-        told = set(ways[np.isfinite(ways)]) - {0.0}
-        out[column] = told.pop() if len(told) == 1 else 0.0
-    return out
-
-
-def _against_law(spec: Spec, data: xr.Dataset, names: Sequence[str]) -> list[Check]:
-    """Say when the output clearly goes the other way than the law can, in every input."""
-    ways = directions(spec, data)
-    if not ways or not all(ways.values()):
-        return []
-    name, columns = spec.output.name, list(ways)
-    y = data[name].values
-    z = to_scale(y, spec.output.scale)
-    if np.ptp(z) <= _ROUNDING * max(1.0, np.abs(z).max()):  # what is all one value goes nowhere
-        return []
-    # Whatever grows along x grows with the law: against it are slopes that are clearly negative.
-    x = np.stack([_logs(data[c].values.astype(float)) * ways[c] for c in columns], axis=1)
-    if not _clearly_negative(x, z):
-        return []
-    size = ((x - x.mean(axis=0)) / x.std(axis=0)).sum(axis=1)
-    ends = [int(i) for i in (size.argmin(), size.argmax())]
-    seen = " but ".join(
-        f"{y[i]:.3g} at {' and '.join(f'{c} = {data[c].values[i]:.3g}' for c in columns)} ({names[i]})"
-        for i in ends
-    )
-    goes, law = ("rises", "falls") if set(ways.values()) == {-1.0} else ("falls", "rises")
-    if len(set(ways.values())) > 1:
-        goes, law = "goes the other way", "does not"
-    message = (
-        f"{name} {goes} with {' and with '.join(columns)}, where model '{spec.name}' {law}: {seen}. Is it another "
-        "quantity (an accuracy, say), or a column in the wrong order? The fit can only call the rows noise."
-    )
-    return [Check("against-law", "warn", float(len(z)), message)]
-
-
-def _logs(values: np.ndarray) -> np.ndarray:
-    return np.log(values) if (values > 0).all() else values
-
-
-def _clearly_negative(x: np.ndarray, z: np.ndarray) -> bool:
-    """Return whether all slopes are, in the values and in their ranks: jointly, or one by one and none jointly is not.
-
-    Inputs that grow together leave a joint slope each that nobody can tell, though z goes with all of them.
-    """
-    both = (x, z), (np.apply_along_axis(stats.rankdata, 0, x), stats.rankdata(z))
-    jointly = max(_least_negative(*pair) for pair in both)
-    alone = max(_least_negative(a[:, [i]], b) for a, b in both for i in range(a.shape[1]))
-    return jointly <= SURE or (alone <= SURE and jointly < 1 - WITH)
-
-
-def _least_negative(x: np.ndarray, z: np.ndarray) -> float:
-    """Return the largest p of slopes' being negative, in a regression on all columns; 1 if it can't be told."""
-    x = x - x.mean(axis=0)
-    kept: list[int] = []
-    for column in range(x.shape[1]):  # columns that others make up tell nothing of their own
-        others = x[:, kept]
-        rest = x[:, column] - others @ np.linalg.lstsq(others, x[:, column])[0] if kept else x[:, column]
-        if np.linalg.norm(rest) > _COLLINEAR * np.linalg.norm(x[:, column]):
-            kept.append(column)
-    x, free = x[:, kept], len(z) - len(kept) - 1
-    if free < 2 or not kept:
-        return 1.0
-    slopes = np.linalg.lstsq(x, z - z.mean())[0]
-    left = z - z.mean() - x @ slopes
-    spread = np.sqrt((left @ left) / free * np.diag(np.linalg.inv(x.T @ x)))
-    with np.errstate(all="ignore"):
-        return float(stats.t.cdf(np.where(spread > 0, slopes / spread, np.sign(slopes) * np.inf), free).max())

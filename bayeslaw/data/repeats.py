@@ -1,4 +1,4 @@
-"""Rows that stand twice: copies are refused, and one observation under two numbers is named."""
+"""Find rows that occur twice: refuse copies, and name an observation that occurs under two numbers."""
 
 from __future__ import annotations
 

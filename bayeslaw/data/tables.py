@@ -1,9 +1,9 @@
-"""Tables in: CSV or Parquet files or DataFrames, renamed, filtered, joined and validated."""
+"""Read a table for a law: a CSV or Parquet file or a DataFrame, renamed, filtered, joined and validated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ import xarray as xr
 
 from bayeslaw.core.check import Check, to_json
 from bayeslaw.core.errors import InputError, check_choice, check_type
-from bayeslaw.core.storage import as_text, can_be_called, holds_numbers
 from bayeslaw.data.columns import PASS_OUTPUTS, with_late
 from bayeslaw.data.columns import training_compute as training_compute
 from bayeslaw.data.filters import keep
@@ -22,33 +21,11 @@ from bayeslaw.data.opening import Opened, open_tables, refuse_gaps_in_counts
 from bayeslaw.data.pass_at_k import check_ks
 from bayeslaw.data.plausible import odd_data, problem_sets
 from bayeslaw.data.repeats import near_copies, refuse_copies
+from bayeslaw.data.rows import Excluded, check_positive_inputs, to_dataset, usable
 from bayeslaw.data.schema import check_columns, check_labels, check_several, check_unique
 from bayeslaw.data.sizes import check_sizes
-from bayeslaw.data.tallies import COVARIATES, KEYS, model_columns, row_names, summed, unbiased_rows
+from bayeslaw.data.tallies import COVARIATES, KEYS, model_columns, summed, unbiased_rows
 from bayeslaw.law.spec import Spec, check_spec
-
-
-@dataclass
-class Excluded:
-    """Rows that a fit cannot use: how many, which, and why; and what else is to be known of the rows."""
-
-    rows: list[tuple[str, str]] = field(default_factory=list)
-    known: list[Check] = field(default_factory=list)
-
-    def add(self, labels: Iterable[str], reason: str) -> None:
-        """Remember that these rows are left out for this reason."""
-        self.rows += [(str(label), reason) for label in labels]
-
-    def checks(self, level: str = "warn") -> list[Check]:
-        """Return one check a reason, naming the rows."""
-        reasons = dict.fromkeys(reason for _, reason in self.rows)
-        out = []
-        for reason in reasons:
-            labels = [label for label, r in self.rows if r == reason]
-            named = ", ".join(labels[:10]) + (f" and {len(labels) - 10} more" if len(labels) > 10 else "")
-            message = f"{len(labels)} row(s) not used: {reason}: {named}."
-            out.append(Check("rows-not-used", level, float(len(labels)), message))
-        return [*out, *self.known]
 
 
 def read_table(
@@ -67,8 +44,8 @@ def read_table(
     Parameters
     ----------
     table : path or pandas.DataFrame
-        One row an observation (the output's column and the inputs' columns), or for pass@k laws
-        one row a (model, problem) with counts ``n`` and ``c``, or a column ``pass_at_k``.
+        One row per observation (the output's column and the inputs' columns), or for pass@k laws
+        one row per checkpoint and problem with counts ``n`` and ``c``, or a column ``pass_at_k``.
     spec : Spec
         The law: says which columns are needed.
     k : int, optional
@@ -76,7 +53,7 @@ def read_table(
     where : str or iterable of str, optional
         Conditions that rows must meet, see `keep`.
     join : path or pandas.DataFrame, optional
-        A second table with more columns; one row a value of `on`, or per-problem ``gold_nll``. A column
+        A second table with more columns; one row per value of `on`, or per-problem ``gold_nll``. A column
         that stands in both must say the same.
     on : str, optional
         The column that both tables have; by default ``model``. Goes with `join`.
@@ -84,7 +61,7 @@ def read_table(
         ``{"theirs": "ours"}``, for both tables; also of ``compute`` where it follows from ``params``
         and ``tokens``, and of pass@k from counts where it is to be the output.
     gold : {"mean-probability", "mean-log-likelihood"}, optional
-        How per-problem ``gold_nll`` becomes one number a model; by default the first.
+        How per-problem ``gold_nll`` becomes one number per checkpoint; by default the first.
 
     Returns
     -------
@@ -127,7 +104,7 @@ def read_table(
     rows = _finished(rows, spec, opened, on or "model", checks)
     if told.output.name in PASS_OUTPUTS and {"problem", "n", "c"} <= set(opened.frame.columns):
         checks += problem_sets(_those_in(opened.frame, rows), model_columns(opened.frame))
-    rows = _usable(rows, spec, excluded)
+    rows = usable(rows, spec, excluded)
     check_sizes(spec, rows, rows.index + 1, "table")
     for own in spec.pool_columns.values():
         check_several(rows, own)
@@ -168,7 +145,7 @@ def _finished(rows: pd.DataFrame, spec: Spec, opened: Opened, on: str, checks: l
 
 
 def _observations(frame: pd.DataFrame, spec: Spec, k: int | None, excluded: Excluded) -> pd.DataFrame:
-    """Return one row an observation, with the output's column."""
+    """Return one row per observation, with the output's column."""
     frame = check_labels(frame, [c for c in spec.group_columns if c in frame])
     if "benchmark" in frame and frame["benchmark"].nunique() > 1 and "benchmark" not in spec.group_columns:
         raise _several_benchmarks(frame, spec)
@@ -204,82 +181,8 @@ def _several_benchmarks(frame: pd.DataFrame, spec: Spec) -> InputError:
 
 
 def _those_in(frame: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a table of counts whose model is still there."""
+    """Return the rows of a table of counts whose checkpoint is still there."""
     for key in ("model", "run"):
         if key in frame and key in rows:
             return frame[frame[key].astype(str).isin(rows[key].astype(str))]
     return frame
-
-
-def check_positive_inputs(rows: pd.DataFrame, spec: Spec) -> None:
-    """Refuse values of an input with a geometric-mean reference that are not positive."""
-    for entry in spec.inputs.values():
-        if entry.reference == "geometric-mean" and (bad := rows[entry.column] <= 0).any():
-            row, value = rows.index[bad][0], rows.loc[bad, entry.column].iloc[0]
-            raise InputError(
-                f"table: column {entry.column!r}, row {row + 1}: found {value:g}, allowed: numbers greater than 0."
-            )
-
-
-def _usable(rows: pd.DataFrame, spec: Spec, excluded: Excluded) -> pd.DataFrame:
-    """Leave out rows whose output has no place on the scale of errors, and say which."""
-    y, scale = rows[spec.output.name], spec.output.scale
-    low = -np.inf if scale == "identity" else 0.0
-    high = {"identity": np.inf, "log": np.inf, "logit": 1.0}[scale]
-    fine = (y > low) & (y < high)
-    labels = row_names(rows, spec)
-    if spec.output.name == "neg_log_pass_at_k":
-        excluded.add(
-            labels[np.isinf(y)],
-            "no success in any sample: −log pass@k is infinite (a count likelihood keeps such rows)",
-        )
-        excluded.add(labels[y <= 0], "every problem is solved: −log pass@k is 0, which has no logarithm")
-    else:
-        excluded.add(labels[~fine], f"{spec.output.name} has no value on the {scale} scale")
-    if not fine.any():
-        raise InputError(
-            f"table: no row has a usable {spec.output.name}; the {scale} scale needs values in ({low:g}, {high:g})."
-        )
-    return rows[fine]
-
-
-def to_dataset(rows: pd.DataFrame, spec: Spec, checks: list[Check], **attrs: str) -> xr.Dataset:
-    """Lay checked rows out as a dataset with one dim, ``obs``.
-
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-    spec : Spec
-    checks : list of Check
-        What is to be known of the data; travels in the attributes.
-    **attrs : str
-        Further attributes.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``obs`` is the rows' index, where that tells them apart: their places in the table, as ``where`` counts them.
-    """
-    places = rows.index.to_numpy() if rows.index.is_unique else np.arange(len(rows))
-    rows = rows.reset_index(drop=True)
-    if "sampling_error" not in rows:
-        rows = rows.assign(sampling_error=0.0)
-    units = {i.column: i.unit for i in spec.inputs.values()} | {spec.output.name: spec.output.unit}
-    units["sampling_error"] = spec.output.unit
-    data = xr.Dataset(coords={"obs": places}, attrs={"checks": to_json(checks), **attrs})
-    for name in (spec.output.name, *(i.column for i in spec.inputs.values() if i.function is None)):
-        if not can_be_called(name):
-            raise InputError(
-                f"model '{spec.name}': no column can be called {name!r}, allowed: any text without '/' but 'obs' and "
-                "'node'; give it another name in the model file, and here with rename={'theirs': 'ours'}."
-            )
-    for name in filter(can_be_called, rows.columns):
-        if holds_numbers(rows[name]):
-            data[name] = (
-                "obs",
-                rows[name].to_numpy(dtype=float, na_value=np.nan),
-                {"units": units.get(name, "")},
-            )
-        else:
-            data = data.assign_coords({name: ("obs", as_text(rows[name]))})
-    return data

@@ -1,4 +1,4 @@
-"""Problems' counts to rows of a table: one row a model, or a model and group, as pass@k or as counts."""
+"""Turn problems' counts into one row per checkpoint, or per checkpoint and group, as pass@k or as counts."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from bayeslaw.law.spec import Spec
 KEYS = ("benchmark", "model", "run")
 """Columns that name a row."""
 COVARIATES = ("params", "tokens", "compute", "step", "seed")
-"""Columns that tell rows of one name apart, such as a model's checkpoints."""
+"""Columns that tell rows of one name apart, such as the checkpoints of one run."""
 
 
 def summed(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
-    """Keep counts as they are, summed to one row an observation; rows without a success stay.
+    """Keep counts as they are, summed to one row per observation; rows without a success stay.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        Columns ``n`` and ``c``; with a column ``problem`` also one that names the model.
+        Columns ``n`` and ``c``; with a column ``problem`` also one that names the checkpoint.
     spec : Spec
         With a Binomial likelihood.
     k : int
@@ -32,7 +32,7 @@ def summed(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``n``, ``c``, the output and its ``sampling_error``, and the columns that are one value an observation.
+        ``n``, ``c``, the output and its ``sampling_error``, and the columns that have a single value per observation.
 
     Raises
     ------
@@ -81,23 +81,23 @@ def _refuse_unequal(frame: pd.DataFrame, by: list[str]) -> None:
 
 
 def unbiased_rows(frame: pd.DataFrame, spec: Spec, k: int) -> tuple[pd.DataFrame, pd.Series, list[Check]]:
-    """Aggregate problems' counts to pass@k, keeping the columns that are one value an observation.
+    """Aggregate problems' counts to pass@k, keeping the columns that have a single value per observation.
 
     Parameters
     ----------
     frame : pandas.DataFrame
-        One row a problem, columns ``problem``, ``n``, ``c`` and one that names the model.
+        One row per problem, columns ``problem``, ``n``, ``c`` and one that names the checkpoint.
     spec : Spec
     k : int
 
     Returns
     -------
     rows : pandas.DataFrame
-        ``pass_at_k`` and its ``sampling_error``, one row an observation.
+        ``pass_at_k`` and its ``sampling_error``, one row per observation.
     short : pandas.Series of str
-        The names of observations that are left out, for a problem has fewer than k samples.
+        The names of observations that are left out because a problem has fewer than k samples.
     checks : list of Check
-        See `counts.sampling_checks`.
+        See `adaptive.sampling_checks`.
 
     Raises
     ------
@@ -117,13 +117,13 @@ def unbiased_rows(frame: pd.DataFrame, spec: Spec, k: int) -> tuple[pd.DataFrame
 def group_columns(frame: pd.DataFrame, spec: Spec) -> list[str]:
     """Return the columns that tell one observation from another in a table of problems' counts.
 
-    A column over which a parameter is pooled is one: a model is then a row for each difficulty.
+    A column over which a parameter is pooled is one: a checkpoint then has a row for each difficulty.
     """
     return list(dict.fromkeys([*model_columns(frame), *(c for c in spec.group_columns if c in frame)]))
 
 
 def model_columns(frame: pd.DataFrame) -> list[str]:
-    """Return the columns that tell one model or checkpoint from another in a table of problems' counts."""
+    """Return the columns that tell one checkpoint from another in a table of problems' counts."""
     keys = [key for key in KEYS if key in frame]
     if not keys:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Windows of a table: what a fit sees and what it must foretell."""
+"""Cut a table into windows: what a fit sees, and what it must predict."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayeslaw.core.errors import InputError, did_you_mean, listed, shown
+from bayeslaw.core.errors import InputError, listed, shown
+from bayeslaw.data.along import column_values, positive_values, steps_down
 
 HALF_ORDER = 10**0.5
 MOST_WINDOWS = 200
-"""Each is a fit, or several: more take days, and tell hardly more."""
+"""Each is a fit or several: more take days, and tell hardly more."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Window:
 def growing_windows(
     data: xr.Dataset, along: str, ends: Sequence[float] | None = None, least: int = 5
 ) -> list[Window]:
-    """Return windows that see everything up to a value of a column and foretell everything larger.
+    """Return windows that see everything up to a value of a column and predict everything larger.
 
     Parameters
     ----------
@@ -61,9 +62,9 @@ def growing_windows(
     InputError
         If there is no such column, or no window is left.
     """
-    values = _positive(data, along)
+    values = positive_values(data, along)
     if ends is None:
-        steps = _steps_down(values.min(), values.max(), 0.5)
+        steps = steps_down(values.min(), values.max(), 0.5)
         refuse_many(along, steps, "give some largest values to be seen, windows=[…]")
         ends = [values.max() / HALF_ORDER**i for i in range(steps, 0, -1)]
     refuse_many(along, len(ends), "give fewer")
@@ -95,7 +96,7 @@ def trailing_windows(
     target : float, optional
         The upper end, by default the column's largest value.
     least : int
-        So many rows the longest must see.
+        How many rows the longest must see.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def trailing_windows(
     InputError
         If there is no such column, or fewer than `least` rows up to the target.
     """
-    values = _positive(data, along)
+    values = positive_values(data, along)
     top = float(values.max() if target is None else target)
     below = values <= top * (1 + 1e-12)
     if below.sum() < least:
@@ -116,7 +117,7 @@ def trailing_windows(
             f"along {along!r}: {below.sum()} rows up to {top:.3g}, at least {least} are needed; the column goes "
             f"from {values.min():.3g} to {values.max():.3g}."
         )
-    steps = _steps_down(values.min(), top, every)
+    steps = steps_down(values.min(), top, every)
     if steps > MOST_WINDOWS:
         least_step = (np.log10(top) - np.log10(values.min())) / MOST_WINDOWS
         refuse_many(along, steps, f"every={every:g} must be {least_step:.2g} or more")
@@ -151,7 +152,7 @@ def left_out_groups(data: xr.Dataset, along: str, least: int = 5, every: bool = 
     InputError
         If there is no such column, it has one group only, or too many.
     """
-    labels = _column(data, along)
+    labels = column_values(data, along)
     groups = list(dict.fromkeys(labels.tolist()))
     if every:
         refuse_many(along, len(groups), "name the groups to leave out, windows=[…]")
@@ -215,33 +216,3 @@ def refuse_many(along: str, count: float, advice: str) -> None:
         raise InputError(
             f"along {along!r}: found {count:,} windows, each a fit or more, allowed: at most {MOST_WINDOWS}; {advice}."
         )
-
-
-def _steps_down(low: float, high: float, every: float) -> int:
-    """Return into how many steps a range is cut; no matter how long it is, or how short they are."""
-    steps = (np.log10(high) - np.log10(low)) / every
-    return int(np.ceil(min(steps, 1e15) - 1e-9))
-
-
-def _positive(data: xr.Dataset, name: str) -> np.ndarray:
-    values = _column(data, name)
-    if values.dtype.kind not in "iuf":
-        raise InputError(f"along: windows need a column of positive numbers; {name!r} is not one.")
-    if (odd := ~(values > 0)).any():
-        rows = f"in {odd.sum()} of {len(values)} rows, such as row {int(np.argmax(odd)) + 1} of the data,"
-        raise InputError(
-            f"along: windows need a column of positive numbers; {name!r} is not one: {rows} it is "
-            "missing or not positive; leave such rows out with where=[…] / --where."
-        )
-    return values
-
-
-def _column(data: xr.Dataset, name: str) -> np.ndarray:
-    known = [str(n) for n in data.variables if data[n].dims == ("obs",)]
-    if not isinstance(name, str):
-        raise InputError(f"along: found {shown(name)}, allowed: the name of a column.")
-    if name not in known:
-        raise InputError(
-            f"along: the data have no column {name!r}{did_you_mean(name, known, 'The data have')}"
-        )
-    return data[name].values

@@ -19,6 +19,7 @@ from scipy.spatial import ConvexHull, QhullError
 from bayeslaw.core.check import Check
 from bayeslaw.data.tables import training_compute
 from bayeslaw.law.spec import Spec
+from bayeslaw.observation.bound import BoundLaw
 
 FAR = 1.0
 """Orders of magnitude beyond the data from which a forecast is called far."""
@@ -60,8 +61,7 @@ class Distance:
 
 
 def distance(
-    spec: Spec,
-    data: xr.Dataset,
+    bound: BoundLaw,
     inputs: Mapping[str, np.ndarray],
     compute: np.ndarray | None = None,
 ) -> Distance:
@@ -69,9 +69,8 @@ def distance(
 
     Parameters
     ----------
-    spec : Spec
-    data : xarray.Dataset
-        The fit's rows.
+    bound : BoundLaw
+        With the fit's rows.
     inputs : mapping of str to numpy.ndarray, shape (targets,)
         The law's inputs at the targets, by symbol; function inputs are passed over.
     compute : numpy.ndarray, shape (targets,), optional
@@ -85,7 +84,8 @@ def distance(
         ``tokens`` (the table's ``compute`` where it has that column); with two positive inputs or
         more, the Euclidean distance from the convex hull of the rows, in log10 of the inputs.
     """
-    pairs = _pairs(spec, data, inputs)
+    spec, data = bound.spec, bound.data
+    pairs = _pairs(bound, inputs)
     targets = len(next(iter(inputs.values())))
     found = {column: _outside_range(seen, at) for column, (seen, at) in pairs.items()}
     if set(BUDGET) <= pairs.keys() and "compute" not in pairs:
@@ -233,17 +233,15 @@ def _from_points(points: np.ndarray) -> float:
     return float(unit * away)
 
 
-def _pairs(
-    spec: Spec, data: xr.Dataset, inputs: Mapping[str, np.ndarray]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _pairs(bound: BoundLaw, inputs: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return rows' and targets' values of each column that the law takes, once."""
     out = {}
     for name, at in inputs.items():
-        entry = spec.inputs.get(name)
+        entry = bound.spec.inputs.get(name)
         if entry is not None and entry.function is None:
             out.setdefault(
                 entry.column,
-                (np.asarray(data[entry.column].values, dtype=float), np.asarray(at, dtype=float)),
+                (np.asarray(bound.data[entry.column].values, dtype=float), np.asarray(at, dtype=float)),
             )
     return out
 

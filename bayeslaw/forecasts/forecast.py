@@ -19,18 +19,18 @@ from bayeslaw.core.errors import (
     check_whole,
 )
 from bayeslaw.data.curves import needs_schedule
-from bayeslaw.forecasts.intervals import KINDS, finite_checks, over_draws, summaries
+from bayeslaw.forecasts.intervals import KINDS, finite_checks, summaries
 from bayeslaw.forecasts.membership import check_groups
 from bayeslaw.forecasts.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
+from bayeslaw.forecasts.posterior import MixedPosterior, Posterior, posterior_of
 from bayeslaw.forecasts.targets import forecast_inputs
-from bayeslaw.inference.fit import Fit, fit_values, fitted_mean, law_by_row, law_on_scale
-from bayeslaw.law.evaluate import log_slope
-from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import Rows, error_on_scale, observed_rows, to_output
-from bayeslaw.observation.registry import observation_of
+from bayeslaw.inference.fit import Fit
+from bayeslaw.observation.base import to_output
 
 _VALUES = 20_000_000
 _BLOCK = 4_000_000
+MOST_TOGETHER = 1000
+"""Targets that are drawn jointly: their covariance is decomposed for each draw."""
 
 
 def forecast(
@@ -43,6 +43,7 @@ def forecast(
     seed: int = 0,
     new_group: bool = False,
     group: Mapping[str, str] | None = None,
+    draws: bool = False,
 ) -> xr.Dataset:
     """Forecast the output at new inputs, or along a schedule that was never run.
 
@@ -70,6 +71,10 @@ def forecast(
         every column over which parameters are pooled.
     group : mapping of str to str, optional
         The group of a run along a schedule, a label for each such column: ``{"model_size": "100M"}``.
+    draws : bool
+        Return the joint draws, too: of all targets together, with what they share (the parameters, the
+        discrepancy, a group), so that differences and sums of them are draws as well. The summary is then
+        that of these draws. At most 1,000 targets or steps.
 
     Returns
     -------
@@ -83,7 +88,8 @@ def forecast(
         ``law_share``, the share of the variance on the scale of errors that is the choice of law,
         and ``attrs["weights"]``, JSON. Draws at which the law has no value on the scale of errors are
         left out; where that is more than one in a hundred, or as many as lie beyond an end of the
-        interval, or the forecast is no finite number, the check ``finite`` fails.
+        interval, or the forecast is no finite number, the check ``finite`` fails. With `draws` also
+        ``draws``, dims (draw, target, kind) or (draw, step, kind), in the output's unit.
 
     Raises
     ------
@@ -97,6 +103,7 @@ def forecast(
     check_probability("prob", prob)
     check_whole("seed", seed, *SEEDS)
     check_flag("new_group", new_group)
+    check_flag("draws", draws)
     check_type("forecast(fit, …)", fit, Fit | Mixture, "what fit, load_fit or stack returned")
     fits = [one for one, _ in members(fit)]
     if not all(one.draws.sizes["draw"] for one in fits):
@@ -115,7 +122,7 @@ def forecast(
             check_groups(one, given, new_group)
     unit = {"units": spec.output.unit}
     attrs = {"law_share": {"units": "share"}}
-    quantities = _quantiles(fit, inputs, prob, seed)
+    quantities, kinds = (_together if draws else _apart)(fit, inputs, prob, seed)
     checks = [*checks, *finite_checks(quantities, coords.get("step"), prob)]
     del quantities["valueless"]
     out = xr.Dataset(
@@ -124,6 +131,9 @@ def forecast(
     out = out.assign_coords({name: (dim, values) for name, values in coords.items()})
     if dim == "target":
         out = out.assign_coords(target=np.arange(out.sizes["target"]))
+    if draws:
+        values = np.stack([to_output(spec, kinds[k]) for k in KINDS], axis=-1)
+        out["draws"] = ("draw", dim, "kind"), values, unit
     about = {"model": spec.name, "method": fits[0].method}
     if isinstance(fit, Mixture):
         about = {"model": fit.name, "method": "mixture", "weights": weights_text(fit)}
@@ -133,75 +143,47 @@ def forecast(
     )
 
 
-def _quantiles(
+def _apart(
     fit: Fit | Mixture, inputs: list[dict[str, np.ndarray]], prob: float, seed: int
-) -> dict[str, np.ndarray]:
-    """Summarise draws of every kind at every target, a block of targets at a time."""
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Summarise draws of every kind, each target by itself and a block of targets at a time; the draws are not kept."""
     rng = np.random.default_rng(seed)
-    fits, weights = zip(*members(fit), strict=True)
-    draws = sum(one.draws.sizes["chain"] * one.draws.sizes["draw"] for one in fits)
+    draws = sum(one.draws.sizes["chain"] * one.draws.sizes["draw"] for one, _ in members(fit))
     targets = len(inputs[0]["sampling_error"])
     thin = max(1, draws * targets // _VALUES)
-    values = [fit_values(one, thin) for one in fits]
+    posterior = posterior_of(fit, thin)
     block = max(1, _BLOCK // (draws // thin))
-    predict = [predictor(one, thin) for one in fits]
     pieces = []
     for start in range(0, targets, block):
         own = [{n: v[start : start + block] for n, v in part.items()} for part in inputs]
-        kinds = [p(v, part, rng) for p, v, part in zip(predict, values, own, strict=True)]
-        piece = summaries(fits[0].spec, mixed(kinds, weights), prob)
-        if isinstance(fit, Mixture):
-            piece["law_share"] = np.stack([law_share([part[k] for part in kinds], weights) for k in KINDS])
-        pieces.append(piece)
-    return {n: np.concatenate([p[n] for p in pieces], axis=1) for n in pieces[0]}
+        pieces.append(_summarised(posterior, own, rng, prob, together=False)[0])
+    return {n: np.concatenate([p[n] for p in pieces], axis=1) for n in pieces[0]}, {}
 
 
-def predictor(fit: Fit, thin: int = 1):
-    """Return a function that draws every kind of forecast.
-
-    Parameters
-    ----------
-    fit : Fit
-    thin : int
-        Every how many-th draw is used.
-
-    Returns
-    -------
-    callable
-        (values, inputs, rng, together=False) -> dict of kind to draws on the scale of errors, shape
-        (draws, targets). ``values`` is what `fit_values` returned for the same `thin`. Not
-        ``together``, each target is drawn for itself.
-    """
-    spec = fit.spec
-    seen = fitted_mean(fit, thin) if fit.is_posterior else None
-    rows = observed_rows(spec, fit.data) if fit.is_posterior else None
-    residual = fit.tree["point"]["residual"].values if not fit.is_posterior else None
-
-    def draw(
-        values: Mapping[str, np.ndarray],
-        inputs: Mapping[str, np.ndarray],
-        rng: np.random.Generator,
-        together: bool = False,
-    ):
-        law = law_on_scale(spec, values, inputs)
-        law = np.broadcast_to(law, (len(next(iter(values.values()))), len(inputs["sampling_error"])))
-        new = new_rows(spec, inputs, law)
-        if residual is not None:
-            noise = rng.choice(residual, size=law.shape) + new.error * rng.standard_normal(law.shape)
-            return {"law": law, "curve": law, "run": law + noise}
-        centre = law_by_row(spec, values, inputs, rows.columns, rng) if spec.pooled else law
-        predicted = observation_of(spec).predict(seen, values, rows, centre, new, rng, together)
-        return {"law": law, **predicted}
-
-    return draw
+def _together(
+    fit: Fit | Mixture, inputs: list[dict[str, np.ndarray]], prob: float, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Summarise joint draws of every kind, and return them."""
+    if (targets := len(inputs[0]["sampling_error"])) > MOST_TOGETHER:
+        raise InputError(
+            f"draws: found {targets:,} targets or steps, allowed: at most {MOST_TOGETHER:,} together; forecast fewer, as with "
+            "steps=range(0, total, 100)."
+        )
+    return _summarised(posterior_of(fit), inputs, np.random.default_rng(seed), prob, together=True)
 
 
-def new_rows(spec: Spec, inputs: Mapping[str, np.ndarray], law: np.ndarray) -> Rows:
-    """Describe rows that are not seen yet; their errors are taken at the law's median."""
-    with np.errstate(all="ignore"):
-        valued = np.isfinite(law)
-        middle = np.median(law, axis=0) if valued.all() else over_draws(law, valued, [0.5])[1][0]
-        middle = to_output(spec, middle)
-        error = error_on_scale(spec, middle, inputs["sampling_error"])
-        slope = log_slope(middle, spec.output.scale)
-    return Rows(np.zeros(law.shape[1]), error, slope, inputs)
+def _summarised(
+    posterior: Posterior,
+    inputs: list[dict[str, np.ndarray]],
+    rng: np.random.Generator,
+    prob: float,
+    together: bool,
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Draw and summarise; of a mixture also say what of the variance is the choice of law."""
+    if not isinstance(posterior, MixedPosterior):
+        kinds = posterior.predict(inputs, rng, together)
+        return summaries(posterior.spec, kinds, prob), kinds
+    parts = posterior.by_law(inputs, rng, together)
+    kinds = mixed(parts, posterior.weights)
+    share = np.stack([law_share([part[k] for part in parts], posterior.weights) for k in KINDS])
+    return {**summaries(posterior.spec, kinds, prob), "law_share": share}, kinds

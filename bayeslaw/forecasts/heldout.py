@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 from scipy.special import logsumexp
 
 from bayeslaw.data.pass_at_k import shown_share
-from bayeslaw.forecasts.forecast import new_rows, predictor
 from bayeslaw.forecasts.intervals import VALUELESS
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
-from bayeslaw.inference.fit import Fit, fit_values, fitted_mean, law_by_row, law_on_scale
-from bayeslaw.law.evaluate import row_columns
-from bayeslaw.observation.base import Rows, observed_rows, to_output
-from bayeslaw.observation.registry import observation_of
+from bayeslaw.forecasts.posterior import posterior_of
+from bayeslaw.inference.fit import Fit
+from bayeslaw.observation.base import to_output
+from bayeslaw.observation.bound import bind
 
 
 @dataclass(frozen=True)
@@ -68,20 +66,19 @@ def held_out(fit: Fit | Mixture, data: xr.Dataset, draws: int = 1000, seed: int 
     if isinstance(fit, Mixture):
         return _held_out_mixture(fit, data, draws, seed)
     rng = np.random.default_rng(seed)
-    spec = fit.spec
+    spec, rows = fit.spec, bind(fit.spec, data).rows
     size = fit.draws.sizes["chain"] * fit.draws.sizes["draw"]
-    thin = max(1, size // draws)
-    values, columns = fit_values(fit, thin), row_columns(spec, data)
-    columns = {"sampling_error": np.zeros(data.sizes["obs"]), **columns}
-    rows = observed_rows(spec, data)
+    posterior = posterior_of(fit, max(1, size // draws))
+    columns = {"sampling_error": np.zeros(len(rows)), **rows.columns}
+    rows = replace(rows, columns=columns)
     with np.errstate(all="ignore"):
-        run = predictor(fit, thin)(values, columns, rng, together=True)["run"]
+        run = posterior.predict([columns], rng, together=True)["run"]
         unseen, observed, unit = to_output(spec, run), data[spec.output.name].values, spec.output.unit
         if spec.traits.counts and fit.is_posterior:
             # Rounded: equal counts must be equal shares, whichever way they came.
             observed = np.round(shown_share(columns["n"], columns["c"]), 12)
             unseen, unit = np.round(np.exp(-unseen), 12), "share"
-        joint, each = _densities(fit, values, columns, rows, thin, rng)
+        joint, each = posterior.density(rows, rng)
     return HeldOut(observed, unseen, float(log_mean(joint)), log_mean(each), unit)
 
 
@@ -111,34 +108,3 @@ def _held_out_mixture(mixture: Mixture, data: xr.Dataset, draws: int, seed: int)
     each = logsumexp([part.log_rows for part in parts], b=np.array(weights)[:, None], axis=0)
     unseen = mixed([{"run": part.draws} for part in parts], weights)["run"]
     return HeldOut(parts[0].observed, unseen, float(joint), each, parts[0].unit)
-
-
-def _densities(
-    fit: Fit, values: Mapping, columns: Mapping, rows: Rows, thin: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each draw's log density of all held-out rows together, and of each."""
-    spec = fit.spec
-    if not fit.is_posterior:
-        law = law_on_scale(spec, values, columns)
-        each = (
-            _residual_density(rows.y - law, fit.tree["point"]["residual"].values, rows.error) + rows.log_slope
-        )
-        return each.sum(axis=1), each
-    seen = observed_rows(spec, fit.data)
-    law = law_on_scale(spec, values, columns)
-    centre = law_by_row(spec, values, columns, seen.columns, rng) if spec.pooled else law
-    size = len(next(iter(values.values())))
-    # Errors as a forecast knows them: at the law's median, not at what was observed.
-    error = new_rows(spec, columns, np.broadcast_to(law, (size, len(rows)))).error
-    held = Rows(rows.y, error, rows.log_slope, rows.columns, rows.attrs)
-    return observation_of(spec).density(fitted_mean(fit, thin), values, seen, centre, held, rng)
-
-
-def _residual_density(own: np.ndarray, residual: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Log density of a point fit's noise: its residuals, smoothed by a normal kernel (Silverman's width)."""
-    spread = min(residual.std(), np.subtract(*np.quantile(residual, [0.75, 0.25])) / 1.34) or residual.std()
-    width = np.sqrt((0.9 * max(spread, 1e-12) * len(residual) ** -0.2) ** 2 + error**2)
-    out = np.full(own.shape, -np.inf)
-    for r in residual:
-        out = np.logaddexp(out, -0.5 * ((own - r) / width) ** 2 - np.log(width))
-    return out - np.log(len(residual)) - 0.5 * np.log(2 * np.pi)

@@ -131,7 +131,7 @@ def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.
     if compute is not None:
         _refuse_not_positive("compute", compute, "FLOP")
     groups = {c: columns[c] for c in spec.group_columns if c in columns}
-    away = distance(spec, fit.data, inputs, compute)
+    away = distance(fit.bound, inputs, compute)
     return {**inputs, **groups, "sampling_error": error}, away
 
 
@@ -296,7 +296,7 @@ def _along_schedule(fit: Fit, text: str, steps: Sequence[int] | None, group: Map
     raw = schedule_inputs(fit.spec, schedule, at)
     inputs = law_inputs(fit.spec, raw)
     _check_sizes(fit, {n: v for n, v in inputs.items() if v.ndim == 1})
-    away = distance(fit.spec, fit.data, inputs)
+    away = distance(fit.bound, inputs)
     groups = {c: np.full(len(at), group[c]) for c in schedule_groups(fit.spec) if c in group}
     coords = {"step": at, "lr": schedule.lr[at], **groups, "orders_beyond": away.orders}
     checks = [*distance_checks(away.at_end), *_rate_checks(fit, schedule.lr, first)]

@@ -10,11 +10,11 @@ import pandas as pd
 
 from bayeslaw.core.errors import SEEDS, InputError, check_type, check_whole
 from bayeslaw.data.curves import needs_schedule
-from bayeslaw.forecasts.forecast import new_rows, predictor
 from bayeslaw.forecasts.membership import check_groups
 from bayeslaw.forecasts.mixture import Mixture, members
+from bayeslaw.forecasts.posterior import new_rows, posterior_of
 from bayeslaw.forecasts.targets import forecast_inputs
-from bayeslaw.inference.fit import Fit, fit_values
+from bayeslaw.inference.fit import Fit
 from bayeslaw.law.schedules import parse_schedule
 from bayeslaw.law.spec import Spec
 
@@ -107,10 +107,9 @@ def _parts(fit: Fit, inputs: Mapping[str, np.ndarray], rng: np.random.Generator)
     """Draw each component of a run, and its square, shape (draws, targets)."""
     size = fit.draws.sizes["chain"] * fit.draws.sizes["draw"]
     thin = max(1, size * len(inputs["sampling_error"]) // _VALUES)
-    values = fit_values(fit, thin)
-    drawn = predictor(fit, thin)(values, inputs, rng)
-    law, noise = drawn["law"], drawn["run"] - drawn["curve"]
-    variance = np.var(fit.tree["point"]["residual"].values) if not fit.is_posterior else values["sigma"] ** 2
+    posterior = posterior_of(fit, thin)
+    drawn = posterior.predict([inputs], rng)
+    law, noise, variance = drawn["law"], drawn["run"] - drawn["curve"], posterior.noise_variance()
     known = 0.0 if fit.spec.traits.counts else new_rows(fit.spec, inputs, law).error ** 2
     own = np.broadcast_to(variance / np.maximum(variance + known, 1e-300), law.shape)
     out = {PARAMETERS: (law, None)}

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import xarray as xr
 
 from bayeslaw.core.check import Check
 from bayeslaw.core.draws import over_draws
 from bayeslaw.core.errors import InputError
 from bayeslaw.inference.fit import Fit
-from bayeslaw.law.catalogue import resolve
-from bayeslaw.law.evaluate import evaluate_law, law_inputs, to_scale
+from bayeslaw.law.evaluate import evaluate_law, to_scale
 from bayeslaw.law.priors import draw_priors, prior_sd
 from bayeslaw.law.spec import Parameter, Spec
+from bayeslaw.observation.bound import BoundLaw
 
 CONFLICT, REFUSED = 4.0, 15.0
 """Prior standard deviations between the rows and what the priors expect: from here on a warning, and no
@@ -36,22 +35,21 @@ def free_parameters(spec: Spec) -> int:
     return sum(len(p.names) - 1 if p.names else 1 for p in free)
 
 
-def distinct_inputs(spec: Spec, data: xr.Dataset) -> int:
+def distinct_inputs(bound: BoundLaw) -> int:
     """Return how many rows differ in the law's inputs."""
-    inputs = [v.reshape(len(v), -1) for v in law_inputs(spec, data).values()]
+    inputs = [v.reshape(len(v), -1) for v in bound.inputs.values()]
     if not inputs:
-        return min(1, data.sizes["obs"])
+        return min(1, len(bound.rows))
     return len(np.unique(_rounded(np.concatenate(inputs, axis=1)), axis=0))
 
 
-def few_inputs(spec: Spec, data: xr.Dataset) -> Check:
+def few_inputs(bound: BoundLaw) -> Check:
     """Say whether there are inputs enough to tell the law's parameters apart.
 
     Parameters
     ----------
-    spec : Spec
+    bound : BoundLaw
         What a point fit holds is fixed.
-    data : xarray.Dataset
 
     Returns
     -------
@@ -59,16 +57,16 @@ def few_inputs(spec: Spec, data: xr.Dataset) -> Check:
         ``few-inputs``: a failure where fewer inputs differ than parameters are free, or where they differ
         in too few directions, by whatever method; a warning where the law passes through every row.
     """
-    free, distinct = free_parameters(spec), distinct_inputs(spec, data)
+    free, distinct = free_parameters(bound.spec), distinct_inputs(bound)
     found = f"{distinct} different input{'s' * (distinct != 1)} for {free} free parameter{'s' * (free != 1)} of the law"
     advice = "add runs at other inputs, or hold parameters with fix={…} (--fix)"
     if distinct < free:
         text = f"{found}: no rows like these can tell the law, and what is said of it is the priors or the starts; {advice}."
         return Check("few-inputs", "fail", float(distinct), text)
-    rank = told_parameters(spec, data)
+    rank = told_parameters(bound)
     if rank < free:
         text = (
-            f"{found}, and they tell only {rank} of them apart{_too_alike(spec, data)}: a forecast elsewhere rests on the "
+            f"{found}, and they tell only {rank} of them apart{_too_alike(bound)}: a forecast elsewhere rests on the "
             f"priors or the starts, however narrow it is; {advice}."
         )
         return Check("few-inputs", "fail", float(rank), text)
@@ -78,13 +76,12 @@ def few_inputs(spec: Spec, data: xr.Dataset) -> Check:
     return Check("few-inputs", "ok", float(distinct), f"{found}.")
 
 
-def told_parameters(spec: Spec, data: xr.Dataset) -> int:
+def told_parameters(bound: BoundLaw) -> int:
     """Return how many numbers of the law its rows can tell, were they exact: the rank of the law's slopes.
 
     Parameters
     ----------
-    spec : Spec
-    data : xarray.Dataset
+    bound : BoundLaw
 
     Returns
     -------
@@ -93,12 +90,12 @@ def told_parameters(spec: Spec, data: xr.Dataset) -> int:
         errors, in units of each one's length) by its free parameters on their link scales;
         `free_parameters` where the law has a value under no draw.
     """
-    free, spec = free_parameters(spec), resolve(spec, data)
+    spec, free = bound.spec, free_parameters(bound.spec)
     parameters = [p for p in spec.parameters.values() if p.fixed is None]
     if not parameters:
         return free
-    inputs = {n: _rounded(v) if v.ndim == 1 else v for n, v in law_inputs(spec, data).items()}
-    rows = data.sizes["obs"]
+    inputs = {n: _rounded(v) if v.ndim == 1 else v for n, v in bound.inputs.items()}
+    rows = len(bound.rows)
     draws = draw_priors(spec, int(np.clip(_VALUES // rows, _BATCH, _DRAWS)), np.random.default_rng(0))
     ranks: list[int] = []
     for start in range(0, len(next(iter(draws.values()))), _BATCH):
@@ -152,9 +149,9 @@ def _ranks(slopes: np.ndarray) -> list[int]:
     return [int(n) for n in (sizes > _RANK * sizes[:, :1]).sum(axis=1)]
 
 
-def _too_alike(spec: Spec, data: xr.Dataset) -> str:
+def _too_alike(bound: BoundLaw) -> str:
     """Name the columns that have one value or two in all rows, which can be all that is amiss."""
-    inputs = {spec.inputs[n].column: v for n, v in law_inputs(spec, data).items() if v.ndim == 1}
+    inputs = {bound.spec.inputs[n].column: v for n, v in bound.inputs.items() if v.ndim == 1}
     found = {c: len(np.unique(_rounded(v))) for c, v in inputs.items()}
     told = [
         f"{c} has {'one value' if n == 1 else 'two values'} in all rows" for c, n in found.items() if n < 3

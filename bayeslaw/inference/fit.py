@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,10 @@ from bayeslaw.core.files import as_path, check_place, write_bytes
 from bayeslaw.core.storage import lasting, restored, storable
 from bayeslaw.inference.methods import METHODS
 from bayeslaw.law.catalogue import parse_toml
-from bayeslaw.law.evaluate import evaluate_law, law_inputs, row_columns, to_scale
+from bayeslaw.law.evaluate import law_inputs, law_on_scale
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import observed_rows
-from bayeslaw.observation.pooling import by_row, group_labels, row_scores
-from bayeslaw.observation.registry import observation_of
+from bayeslaw.observation.base import Conditional
+from bayeslaw.observation.bound import BoundLaw, bind
 
 FORMAT = 1
 _PACKAGES = ("bayeslaw", "pymc", "pytensor", "nutpie", "arviz", "numpy", "xarray", "scipy")
@@ -72,6 +71,11 @@ class Fit:
         constant = self.tree["constant_data"].to_dataset()
         observed = self.tree["observed_data"].to_dataset()
         return constant.merge(observed, join="exact").assign_attrs(constant.attrs)
+
+    @cached_property
+    def bound(self) -> BoundLaw:
+        """The law bound to these rows."""
+        return bind(self.spec, self.data)
 
     @property
     def draws(self) -> xr.Dataset:
@@ -219,15 +223,13 @@ def _check_contents(fit: Fit) -> None:
 
 
 def make_fit(
-    spec: Spec, data: xr.Dataset, method: str, settings: Mapping[str, Any], groups: Mapping[str, xr.Dataset]
+    bound: BoundLaw, method: str, settings: Mapping[str, Any], groups: Mapping[str, xr.Dataset]
 ) -> Fit:
     """Put what was inferred together with what it was inferred from.
 
     Parameters
     ----------
-    spec : Spec
-        Resolved.
-    data : xarray.Dataset
+    bound : BoundLaw
     method : str
     settings : mapping
     groups : mapping of str to xarray.Dataset
@@ -236,7 +238,7 @@ def make_fit(
     -------
     Fit
     """
-    data = lasting(data)
+    spec, data = bound.spec, lasting(bound.data)
     if "sampling_error" not in data:
         data = data.assign(sampling_error=xr.zeros_like(data[spec.output.name]))
     observed = data[[spec.output.name]]
@@ -308,47 +310,6 @@ def natural_names(spec: Spec, draws: xr.Dataset) -> list[str]:
     return [n for n in names if n in draws]
 
 
-def law_on_scale(
-    spec: Spec, values: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]
-) -> np.ndarray:
-    """Evaluate the law for many draws, on the scale of errors; shape (draws, rows)."""
-    kept = {n: v for n, v in values.items() if n not in spec.derived}
-    with np.errstate(all="ignore"):
-        return to_scale(evaluate_law(spec, kept, inputs), spec.output.scale)
-
-
-def law_by_row(
-    spec: Spec,
-    values: Mapping[str, np.ndarray],
-    columns: Mapping[str, np.ndarray],
-    seen: Mapping[str, np.ndarray],
-    rng: np.random.Generator | None = None,
-) -> np.ndarray:
-    """Evaluate the law for many draws with each row's group's own parameters.
-
-    Parameters
-    ----------
-    spec : Spec
-    values : mapping of str to numpy.ndarray
-        Draws, with the scores of pooled parameters.
-    columns : mapping of str to numpy.ndarray
-        The rows, see `row_columns`.
-    seen : mapping of str to numpy.ndarray
-        The fit's rows: whose groups have scores.
-    rng : numpy.random.Generator, optional
-        For groups that were not seen.
-
-    Returns
-    -------
-    numpy.ndarray, shape (draws, rows)
-        On the scale of errors.
-    """
-    if spec.pooled:
-        scores = row_scores(spec, values, group_labels(spec, seen), columns, rng)
-        values = by_row(spec, values, scores, np)
-    return law_on_scale(spec, values, columns)
-
-
 def fit_values(fit: Fit, thin: int = 1) -> dict[str, np.ndarray]:
     """Return a fit's draws: scalars as (draws, 1), latent vectors as (draws, size), fixed values too."""
     values = flat_values(fit.draws, thin)
@@ -360,10 +321,15 @@ def fit_values(fit: Fit, thin: int = 1) -> dict[str, np.ndarray]:
 
 def fitted_mean(fit: Fit, thin: int = 1) -> np.ndarray:
     """Evaluate the law at the fit's own rows, on the scale of errors; shape (draws, rows)."""
-    columns = row_columns(fit.spec, fit.data)
     if not fit.is_posterior:
-        return law_on_scale(fit.spec, flat_values(fit.draws, thin), columns)
-    return law_by_row(fit.spec, fit_values(fit, thin), columns, columns)
+        return law_on_scale(fit.spec, flat_values(fit.draws, thin), fit.bound.rows.columns)
+    return fit.bound.law(fit_values(fit, thin))
+
+
+def given_rows(fit: Fit, thin: int = 1) -> Conditional:
+    """Return a posterior's observation model, conditioned on the fit's own rows."""
+    bound = fit.bound
+    return bound.observation.condition(bound.rows, fitted_mean(fit, thin), fit_values(fit, thin))
 
 
 def noise_values(spec: Spec, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -387,9 +353,7 @@ def residuals(fit: Fit) -> np.ndarray:
     if not fit.is_posterior:
         return fit.tree["point"]["residual"].values
     thin = max(1, fit.draws.sizes["draw"] // 100)
-    rows = observed_rows(fit.spec, fit.data)
-    curve = observation_of(fit.spec).fitted(fitted_mean(fit, thin), fit_values(fit, thin), rows)
-    return rows.y - np.median(curve, axis=0)
+    return fit.bound.rows.y - np.median(given_rows(fit, thin).fitted(), axis=0)
 
 
 def row_names(data: xr.Dataset, rows: np.ndarray) -> list[str]:

@@ -12,16 +12,16 @@ from bayeslaw.core.errors import SEEDS, InputError, check_choice, check_probabil
 from bayeslaw.core.progress import work
 from bayeslaw.data.sizes import check_sizes
 from bayeslaw.inference.evidence import refuse_out_of_reach
-from bayeslaw.inference.fit import Fit, flat_values, law_by_row, make_fit, noise_values
+from bayeslaw.inference.fit import Fit, flat_values, make_fit, noise_values
 from bayeslaw.inference.methods import METHODS
-from bayeslaw.law.catalogue import change, resolve
+from bayeslaw.law.catalogue import change
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import draw_priors
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import observed_rows, to_output
+from bayeslaw.observation.base import to_output
+from bayeslaw.observation.bound import BoundLaw, bind
 from bayeslaw.observation.outliers import outlying_shifts
-from bayeslaw.observation.pooling import group_labels, score_sizes
-from bayeslaw.observation.registry import observation_of
+from bayeslaw.observation.pooling import score_sizes
 from bayeslaw.observation.shifts import BENT, COLUMN
 
 PRIOR_DRAWS = 500
@@ -53,7 +53,7 @@ def compile(spec: Spec, data: xr.Dataset, *, progress: bool | None = None) -> No
     from bayeslaw.inference.nuts import compile_model
 
     check_law_and_data("compile", spec, data)
-    compile_model(*settle_outliers(resolve(spec, data), data), progress)
+    compile_model(settle_outliers(bind(spec, data)), progress)
 
 
 def fit(
@@ -112,48 +112,45 @@ def fit(
     check_law_and_data("fit", spec, data)
     check_size({name: settings[name] for name in METHODS[method].sized_by}, data)
     check_sizes(spec, data)
-    spec = resolve(spec, data)
+    bound = bind(spec, data)
     if target_accept is None:
-        target_accept = 0.92 if spec.marginalised else 0.95
+        target_accept = 0.92 if bound.spec.marginalised else 0.95
     settings = {name: int(value) for name, value in settings.items()} | {"target_accept": target_accept}
     with work(f"fitting the law '{spec.name}'", progress=progress):
         if not METHODS[method].posterior:
-            return _point(spec, data, {name: settings[name] for name in ("bootstrap", "seed")}, progress)
+            return _point(bound, {name: settings[name] for name in ("bootstrap", "seed")}, progress)
         del settings["bootstrap"]
-        return _posterior(*settle_outliers(spec, data), settings, progress)
+        return _posterior(settle_outliers(bound), settings, progress)
 
 
-def settle_outliers(spec: Spec, data: xr.Dataset) -> tuple[Spec, xr.Dataset]:
+def settle_outliers(bound: BoundLaw) -> BoundLaw:
     """Decide which rows get shifts, where the file leaves it to the residuals (``outliers = "auto"``).
 
     Parameters
     ----------
-    spec : Spec
-        Resolved.
-    data : xarray.Dataset
+    bound : BoundLaw
 
     Returns
     -------
-    spec : Spec
-        With ``outliers`` true or false. Shifts that nobody needs cost time and change nothing; a
-        single outlier without one widens every interval.
-    data : xarray.Dataset
-        With the column ``outlying`` where there are shifts, and ``bent`` where rows are as far out but may
-        be a bend of the curve: how far out a row is.
+    BoundLaw
+        Its spec has ``outliers`` true or false: shifts that nobody needs cost time and change nothing; a
+        single outlier without one widens every interval. Its data have the column ``outlying`` where there
+        are shifts, and ``bent`` where rows are as far out but may be a bend of the curve: how far out a row is.
     """
+    spec, data = bound.spec, bound.data
     if spec.discrepancy is None or spec.outliers is False:
-        return spec, data
+        return bound
     # Curves are thousands of rows of few runs, and counts have their own noise: neither has shifts.
     if spec.along_runs or not spec.traits.shifts:
-        return change(spec, likelihood={"outliers": False}), data
+        return bind(change(spec, likelihood={"outliers": False}), data)
     from bayeslaw.inference.point_fit import robust_residuals
 
-    shift, bend = outlying_shifts(spec, observed_rows(spec, data), robust_residuals(spec, data))
+    shift, bend = outlying_shifts(bound, robust_residuals(bound))
     if spec.outliers is not True:
         spec = change(spec, likelihood={"outliers": bool(shift.any())})
     marks = {COLUMN: shift} if spec.outliers else {}
     marks |= {BENT: bend} if bend.any() else {}
-    return spec, data.assign({name: ("obs", far) for name, far in marks.items()})
+    return bind(spec, data.assign({name: ("obs", far) for name, far in marks.items()}))
 
 
 LIMITS: dict[str, tuple[int, int, str]] = {
@@ -232,69 +229,70 @@ def check_law_and_data(caller: str, spec: Any, data: Any) -> None:
         )
 
 
-def _point(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool | None) -> Fit:
+def _point(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> Fit:
     from bayeslaw.inference.point_fit import point_fit, point_spec
 
-    spec = point_spec(spec)
-    if any(p.fixed is None for p in spec.parameters.values()):
+    bound = bind(point_spec(bound.spec), bound.data)
+    if any(p.fixed is None for p in bound.spec.parameters.values()):
         # No priors here, but starts and bounds: what no prior reaches, they do not either.
-        some = data.isel(obs=np.unique(np.linspace(0, data.sizes["obs"] - 1, _SOME_ROWS).astype(int)))
-        _prior(change(spec, discrepancy=None), some, np.random.default_rng(0))
-    return make_fit(spec, data, "map", settings, point_fit(spec, data, settings, progress))
+        rows = bound.data.sizes["obs"]
+        some = bound.data.isel(obs=np.unique(np.linspace(0, rows - 1, _SOME_ROWS).astype(int)))
+        _prior(bind(change(bound.spec, discrepancy=None), some), np.random.default_rng(0))
+    return make_fit(bound, "map", settings, point_fit(bound, settings, progress))
 
 
-def _posterior(spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool | None) -> Fit:
+def _posterior(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> Fit:
     rng = np.random.default_rng(settings["seed"])
-    prior = _prior(spec, data, rng)
+    prior = _prior(bound, rng)
     from bayeslaw.inference import nuts
 
-    groups = nuts.sample(spec, data, settings, progress)
+    groups = nuts.sample(bound, settings, progress)
     if groups["posterior"].sizes["draw"] < settings["draws"]:
         raise KeyboardInterrupt("sampling was stopped; nothing was kept")
-    return make_fit(spec, data, "nuts", settings, groups | prior | _replicated(spec, data, groups, rng))
+    return make_fit(bound, "nuts", settings, groups | prior | _replicated(bound, groups, rng))
 
 
-def _prior(spec: Spec, data: xr.Dataset, rng: np.random.Generator) -> dict[str, xr.Dataset]:
+def _prior(bound: BoundLaw, rng: np.random.Generator) -> dict[str, xr.Dataset]:
     """Draw the prior and the prior predictive at the fit's own rows; refuse rows out of their reach."""
+    spec = bound.spec
     prior = draw_priors(spec, PRIOR_DRAWS, rng)
     with np.errstate(all="ignore"):
         prior |= {n: np.broadcast_to(v, PRIOR_DRAWS) for n, v in derive(spec, prior).items()}
     prior_set = xr.Dataset({n: (("chain", "draw"), v[None]) for n, v in prior.items()})
-    predicted = _predict(spec, data, prior_set, None, rng)
+    predicted = _predict(bound, prior_set, None, rng)
     name = spec.output.name
-    refuse_out_of_reach(spec, data[name].values, predicted[name].values[0])
+    refuse_out_of_reach(spec, bound.data[name].values, predicted[name].values[0])
     return {"prior": prior_set, "prior_predictive": predicted}
 
 
 def _replicated(
-    spec: Spec, data: xr.Dataset, groups: dict[str, xr.Dataset], rng: np.random.Generator
+    bound: BoundLaw, groups: dict[str, xr.Dataset], rng: np.random.Generator
 ) -> dict[str, xr.Dataset]:
     """Draw the posterior predictive at the fit's own rows."""
     posterior, latent = groups["posterior"], groups.get("latent", xr.Dataset())
-    thin = max(
-        1, -(-posterior.sizes["chain"] * posterior.sizes["draw"] * data.sizes["obs"] // PREDICTIVE_VALUES)
-    )
+    size = posterior.sizes["chain"] * posterior.sizes["draw"] * len(bound.rows)
+    thin = max(1, -(-size // PREDICTIVE_VALUES))
     kept, vectors = (g.isel(draw=slice(None, None, thin), missing_dims="ignore") for g in (posterior, latent))
     kept = kept.assign_coords(draw=np.arange(kept.sizes["draw"]))
-    return {"posterior_predictive": _predict(spec, data, kept, vectors, rng)}
+    return {"posterior_predictive": _predict(bound, kept, vectors, rng)}
 
 
 def _predict(
-    spec: Spec, data: xr.Dataset, draws: xr.Dataset, latent: xr.Dataset | None, rng: np.random.Generator
+    bound: BoundLaw, draws: xr.Dataset, latent: xr.Dataset | None, rng: np.random.Generator
 ) -> xr.Dataset:
     """Draw new runs at the fit's own inputs, in the output's unit."""
-    rows = observed_rows(spec, data)
+    spec, rows = bound.spec, bound.rows
     values = noise_values(spec, flat_values(draws))
     size = len(next(iter(flat_values(draws).values())))
     if latent is not None:
         values |= {str(n): v.values.reshape(size, -1) for n, v in latent.data_vars.items()}
     else:  # the prior: groups are as spread as it says
-        sizes = score_sizes(spec, group_labels(spec, rows.columns))
+        sizes = score_sizes(spec, bound.labels)
         values |= {n: rng.standard_normal((size, length)) for n, length in sizes.items()}
-    mean = law_by_row(spec, values, rows.columns, rows.columns)
+    mean = bound.law(values)
     # The rows' own inputs again, as if run anew: unseen by design, so nothing to condition on.
     with np.errstate(all="ignore"):
-        run = observation_of(spec).predict(mean, values, None, mean, rows, rng)["run"]
+        run = bound.observation.unconditioned(values).predict(mean, rows, rng)["run"]
         run = to_output(spec, run)
     shape = draws.sizes["chain"], draws.sizes["draw"], len(rows)
     name = spec.output.name

@@ -19,14 +19,14 @@ import xarray as xr
 
 from bayeslaw.core.errors import InputError
 from bayeslaw.core.progress import shows, work
-from bayeslaw.inference.fit import law_by_row, noise_values
+from bayeslaw.inference.fit import noise_values
 from bayeslaw.inference.pymc_model import build_model, latent_sizes, model_data, walks
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import sampled, scalar_names, walked
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import NUMPY, observed_rows
+from bayeslaw.observation.base import NUMPY
+from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import score_name, scores_from
-from bayeslaw.observation.registry import observation_of
 
 if TYPE_CHECKING:
     from nutpie.compile_pymc import CompiledPyMCModel
@@ -69,32 +69,30 @@ def structure(spec: Spec, sizes: Mapping[str, int]) -> str:
     return tomli_w.dumps({**document, "sizes": dict(sizes)})
 
 
-def compile_model(spec: Spec, data: xr.Dataset, progress: bool | None = False) -> CompiledPyMCModel:
+def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyMCModel:
     """Compile a law's log density and gradient, or return the compiled one of the same structure.
 
     Parameters
     ----------
-    spec : Spec
-        Resolved.
-    data : xarray.Dataset
-        Its values do not matter, only its columns.
+    bound : BoundLaw
+        The rows' values do not matter, only their columns.
     progress : bool, optional
         As of `fit`: whether to say on standard error that it compiles, for it takes a while.
 
     Returns
     -------
     nutpie compiled model
-        Holding `data`.
+        Holding the rows.
     """
     global compile_count
-    key = structure(spec, latent_sizes(spec, data))
-    values = model_data(spec, data)
+    key = structure(bound.spec, latent_sizes(bound))
+    values = model_data(bound)
     if key not in _compiled:
         _settle_compiledir()
         import nutpie
         import pytensor
 
-        what = f"compiling the law '{spec.name}', once a process"
+        what = f"compiling the law '{bound.spec.name}', once a process"
         if shows(progress):
             print(f"{what} (10-20 s)", file=sys.stderr, flush=True)
         # Code that comes from the cache on disk differs in the last bits from code that was just
@@ -102,7 +100,7 @@ def compile_model(spec: Spec, data: xr.Dataset, progress: bool | None = False) -
         uncached = pytensor.config.change_flags(numba__cache=False)
         with work(what, progress=progress), warnings.catch_warnings(), uncached:
             warnings.simplefilter("ignore")
-            _compiled[key] = nutpie.compile_pymc_model(build_model(spec, data))
+            _compiled[key] = nutpie.compile_pymc_model(build_model(bound))
         compile_count += 1
         while len(_compiled) > _MAX_COMPILED:
             _compiled.popitem(last=False)
@@ -135,16 +133,12 @@ def _settle_compiledir() -> None:
     os.environ["PYTENSOR_FLAGS"] = ",".join(filter(None, (flags, f"base_compiledir={folder}")))
 
 
-def sample(
-    spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool | None
-) -> dict[str, xr.Dataset]:
+def sample(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> dict[str, xr.Dataset]:
     """Sample the posterior.
 
     Parameters
     ----------
-    spec : Spec
-        Resolved.
-    data : xarray.Dataset
+    bound : BoundLaw
     settings : dict
         draws, tune, chains, seed, target_accept.
     progress : bool, optional
@@ -158,7 +152,7 @@ def sample(
     """
     import nutpie
 
-    model = compile_model(spec, data, progress)
+    spec, model = bound.spec, compile_model(bound, progress)
     own_bar = shows(progress)
     steps = settings["chains"] * (settings["draws"] + settings["tune"])
     told = work(f"sampling the law '{spec.name}'", steps, False if own_bar else progress)
@@ -172,14 +166,14 @@ def sample(
             progress_callback=lambda chains: on_step(sum(chain.finished_draws for chain in chains)),
             target_accept=settings["target_accept"], adaptation=_adaptation(model.n_dim), return_raw_trace=True,
         )  # fmt: skip
-    sizes = latent_sizes(spec, data)
+    sizes = latent_sizes(bound)
     drawn, stats = _read_trace(trace, scalar_names(walked(spec)), sizes)
     coords = {
         name: np.arange(size) for name, size in zip(("chain", "draw"), stats["diverging"].shape, strict=True)
     }
     stats = xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords)
-    drawn |= _scores(spec, data, drawn)
-    drawn |= _completed(spec, data, drawn, settings["seed"])
+    drawn |= _scores(bound, drawn)
+    drawn |= _completed(bound, drawn, settings["seed"])
     groups = {"posterior": posterior(spec, drawn, coords), "sample_stats": stats}
     if sizes:
         dims = ("chain", "draw")
@@ -192,25 +186,22 @@ def _adaptation(dimensions: int) -> str:
     return "low_rank" if dimensions <= _MAX_LOW_RANK else "diag"
 
 
-def _scores(spec: Spec, data: xr.Dataset, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _scores(bound: BoundLaw, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the scores of pooled parameters' groups, from where NUTS walked."""
+    spec = bound.spec
     known, out = noise_values(spec, drawn), {}
-    for name, how in walks(spec, observed_rows(spec, data)).items():
+    for name, how in walks(bound).items():
         spread, walk = np.asarray(known[f"{name}_spread"])[..., None], drawn[score_name(name)]
         out[score_name(name)], _ = scores_from(spec, name, walk, spread, how, NUMPY)
     return out
 
 
-def _completed(
-    spec: Spec, data: xr.Dataset, drawn: Mapping[str, np.ndarray], seed: int
-) -> dict[str, np.ndarray]:
-    """Draw what the density summed out, such as a discrepancy's length, given what was sampled."""
+def _completed(bound: BoundLaw, drawn: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+    """Draw what the density marginalised, such as a discrepancy's length, given what was sampled."""
     shape = next(iter(drawn.values())).shape[:2]
-    values = noise_values(spec, {n: v.reshape(shape[0] * shape[1], -1) for n, v in drawn.items()})
-    rows = observed_rows(spec, data)
-    mean = law_by_row(spec, values, rows.columns, rows.columns)
-    extra = observation_of(spec).complete(mean, values, rows, np.random.default_rng(seed))
-    return {name: v.reshape(shape) for name, v in extra.items()}
+    values = noise_values(bound.spec, {n: v.reshape(shape[0] * shape[1], -1) for n, v in drawn.items()})
+    given = bound.observation.condition(bound.rows, bound.law(values), values)
+    return {name: v.reshape(shape) for name, v in given.complete(np.random.default_rng(seed)).items()}
 
 
 def _read_trace(

@@ -22,10 +22,10 @@ from bayeslaw.core.progress import work
 from bayeslaw.inference.autodiff import Traced, TracedOps, pull_back
 from bayeslaw.inference.batch_lbfgs import minimize_many
 from bayeslaw.law.catalogue import change
-from bayeslaw.law.evaluate import derive, evaluate_law, law_inputs, to_sampling, to_scale
+from bayeslaw.law.evaluate import derive, evaluate_law, to_sampling, to_scale
 from bayeslaw.law.priors import draw_priors
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import observed_rows
+from bayeslaw.observation.bound import BoundLaw
 
 SAME_OPTIMUM = 1e-6
 """A start has reached the optimum when its objective is within this share of the best."""
@@ -43,16 +43,13 @@ def point_spec(spec: Spec) -> Spec:
     return change(spec, fix=fix) if fix else spec
 
 
-def point_fit(
-    spec: Spec, data: xr.Dataset, settings: dict[str, Any], progress: bool | None
-) -> dict[str, xr.Dataset]:
+def point_fit(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> dict[str, xr.Dataset]:
     """Minimise the objective from every start, and again on bootstrap resamples of the rows.
 
     Parameters
     ----------
-    spec : Spec
-        Resolved, with `point_spec` applied.
-    data : xarray.Dataset
+    bound : BoundLaw
+        With `point_spec` applied.
     settings : dict
         bootstrap (number of resamples), seed.
     progress : bool, optional
@@ -69,13 +66,13 @@ def point_fit(
     InputError
         If no start has a finite objective.
     """
-    problem = _Problem(spec, data)
+    problem = _Problem(bound)
     starts = problem.starts()
     with work("point fit", len(starts), progress) as on_step:
         found = minimize_many(problem.objective(None), starts, *problem.bounds, on_step=on_step)
     if not np.isfinite(found.value).any():
         raise InputError(
-            f"model '{spec.name}': no start gives a finite objective; check the data's units against the model file's."
+            f"model '{bound.spec.name}': no start gives a finite objective; check the data's units against the model file's."
         )
     best, value = problem.polish(found.x, found.value)
     rng = np.random.default_rng(settings["seed"])
@@ -98,24 +95,22 @@ def point_fit(
     }
 
 
-def robust_residuals(spec: Spec, data: xr.Dataset) -> np.ndarray:
+def robust_residuals(bound: BoundLaw) -> np.ndarray:
     """Return the residuals of a quick Huber fit, which outliers hardly move.
 
     Parameters
     ----------
-    spec : Spec
-        Resolved.
-    data : xarray.Dataset
+    bound : BoundLaw
 
     Returns
     -------
     numpy.ndarray, shape (rows,)
         On the scale of errors. Of the best of few starts drawn from the priors.
     """
-    problem = _Problem(spec, data)
+    problem = _Problem(bound)
     if not problem.free:
         return problem.residual(np.zeros((1, 0)))[0]
-    starts = problem.columns(draw_priors(spec, _QUICK_STARTS, np.random.default_rng(0)))
+    starts = problem.columns(draw_priors(bound.spec, _QUICK_STARTS, np.random.default_rng(0)))
     found = minimize_many(problem.objective(None), starts, *problem.bounds)
     return problem.residual(found.x[[int(np.nanargmin(found.value))]])[0]
 
@@ -123,12 +118,12 @@ def robust_residuals(spec: Spec, data: xr.Dataset) -> np.ndarray:
 class _Problem:
     """A law's objective in unconstrained-but-boxed coordinates, for many points at once."""
 
-    def __init__(self, spec: Spec, data: xr.Dataset) -> None:
-        self.spec = spec
-        self.inputs = law_inputs(spec, data)
-        self.z = observed_rows(spec, data).y
+    def __init__(self, bound: BoundLaw) -> None:
+        self.spec = spec = bound.spec
+        self.inputs = bound.inputs
+        self.z = bound.rows.y
         self.rows = len(self.z)
-        self.shared_by = data["shared_by"].values if "shared_by" in data else None
+        self.shared_by = bound.data["shared_by"].values if "shared_by" in bound.data else None
         self.free = [p for p in spec.parameters.values() if p.fixed is None]
         if not self.free:
             raise InputError(

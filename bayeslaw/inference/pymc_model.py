@@ -7,26 +7,23 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
 
 from bayeslaw.inference.pymc_priors import pymc_priors
-from bayeslaw.law.evaluate import evaluate_law, fixed_values, law_inputs, references, to_scale
+from bayeslaw.law.evaluate import evaluate_law, fixed_values, references, to_scale
 from bayeslaw.law.functions import FUNCTIONS, MORE, Function
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import Rows, observed_rows
+from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import (
     by_row,
     centring,
     directions,
     group_index,
-    group_labels,
     row_groups,
     score_name,
     score_sizes,
     scores_from,
     shares,
 )
-from bayeslaw.observation.registry import observation_of
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -36,77 +33,69 @@ _DENSITIES = ("erfc", "gammaln")
 """Functions that observation models use, beside those of formulas and of schedules."""
 
 
-def model_data(spec: Spec, data: xr.Dataset) -> dict[str, np.ndarray]:
+def model_data(bound: BoundLaw) -> dict[str, np.ndarray]:
     """Return everything that may change without compiling anew, by the name it has in the model.
 
     Parameters
     ----------
-    spec : Spec
-        Resolved.
-    data : xarray.Dataset
+    bound : BoundLaw
 
     Returns
     -------
     dict of str to numpy.ndarray
         Inputs, references, fixed values, groups, and what the observation model prepares.
     """
-    rows = observed_rows(spec, data)
-    inputs = law_inputs(spec, data)
+    spec, rows, labels = bound.spec, bound.rows, bound.labels
     fixed = {p.name: p.fixed for p in spec.noise.values() if p.fixed is not None}
     scalars = {**references(spec), **fixed_values(spec), **fixed}
-    labels = group_labels(spec, rows.columns)
     return {
-        **{f"input_{name}": values for name, values in inputs.items()},
+        **{f"input_{name}": values for name, values in bound.inputs.items()},
         **{f"constant_{name}": np.float64(value) for name, value in scalars.items()},
         **{
             f"group_{n}": group_index(labels[c], row_groups(spec, c, rows.columns))
             for n, c in spec.pooled.items()
         },
-        **{f"{kind}_{n}": v for n, how in walks(spec, rows).items() for kind, v in how.items()},
-        **{f"term_{n}": v for n, v in observation_of(spec).prepare(rows).items()},
+        **{f"{kind}_{n}": v for n, how in walks(bound).items() for kind, v in how.items()},
+        **{f"term_{n}": v for n, v in bound.terms.items()},
     }
 
 
-def walks(spec: Spec, rows: Rows) -> dict[str, dict[str, np.ndarray]]:
-    """Return how NUTS walks the groups of each pooled parameter: see `groups.scores_from`."""
+def walks(bound: BoundLaw) -> dict[str, dict[str, np.ndarray]]:
+    """Return how NUTS walks the groups of each pooled parameter: see `pooling.scores_from`."""
+    spec, rows = bound.spec, bound.rows
     if not spec.pooled:
         return {}
-    labels, scatter = group_labels(spec, rows.columns), observation_of(spec).scatter(rows)
+    scatter = bound.observation.scatter(rows)
     inputs = [np.asarray(rows.columns[n], dtype=float) for n in spec.inputs if n in rows.columns]
     out = {}
     for name, column in spec.pooled.items():
-        grouped = labels[column], row_groups(spec, column, rows.columns)
+        grouped = bound.labels[column], row_groups(spec, column, rows.columns)
         out[name] = {"near": centring(*grouped, rows.y, inputs), "share": shares(*grouped),
                      "along": directions(*grouped, scatter)}  # fmt: skip
     return out
 
 
-def latent_sizes(spec: Spec, data: xr.Dataset) -> dict[str, int]:
+def latent_sizes(bound: BoundLaw) -> dict[str, int]:
     """Return the lengths of the latent vectors that data need, by name.
 
     Parameters
     ----------
-    spec : Spec
-        Resolved.
-    data : xarray.Dataset
+    bound : BoundLaw
 
     Returns
     -------
     dict of str to int
         Padded, so that data of similar size share one compiled model.
     """
-    rows = observed_rows(spec, data)
-    return {**observation_of(spec).latents(rows), **score_sizes(spec, group_labels(spec, rows.columns))}
+    return {**bound.observation.latents(bound.rows), **score_sizes(bound.spec, bound.labels)}
 
 
-def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
+def build_model(bound: BoundLaw) -> pm.Model:
     """State a law, its priors and its observation model in PyMC.
 
     Parameters
     ----------
-    spec : Spec
-        Resolved.
-    data : xarray.Dataset
+    bound : BoundLaw
 
     Returns
     -------
@@ -116,14 +105,14 @@ def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
     import pymc as pm
     import pytensor.tensor as pt
 
-    ops = _tensor_ops()
+    spec, ops = bound.spec, _tensor_ops()
     with pm.Model() as model:
-        given = {name: pm.Data(name, value) for name, value in model_data(spec, data).items()}
+        given = {name: pm.Data(name, value) for name, value in model_data(bound).items()}
         constants, inputs, groups, terms = (
             _named(given, kind) for kind in ("constant", "input", "group", "term")
         )
         how = {n: {kind: given[f"{kind}_{n}"] for kind in ("near", "share", "along")} for n in groups}
-        latent = {n: pm.Normal(n, shape=size) for n, size in latent_sizes(spec, data).items()}
+        latent = {n: pm.Normal(n, shape=size) for n, size in latent_sizes(bound).items()}
         scores: dict[str, Any] = {}
 
         def moved(name: str, sampled: dict[str, Any]) -> Any:
@@ -138,7 +127,7 @@ def build_model(spec: Spec, data: xr.Dataset) -> pm.Model:
         scores = {n: scores[n][index] for n, index in groups.items()}
         law = evaluate_law(spec, by_row(spec, {**values, **noise}, scores, ops), inputs, ops, constants)
         mean = to_scale(law, spec.output.scale, pt)
-        pm.Potential(_LIKELIHOOD, observation_of(spec).joint(mean, {**noise, **latent}, terms, ops))
+        pm.Potential(_LIKELIHOOD, bound.observation.joint(mean, {**noise, **latent}, terms, ops))
     return model
 
 

@@ -145,6 +145,10 @@ def _refuse_calls(formula: Expression, where: str, refuse: Callable[[str, str], 
 def _check_functions(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
     """Check calls of function inputs, and that their arguments' priors stay in their ranges."""
     functions = {i.name: i for i in spec.inputs.values() if i.function}
+    prepared: dict[str | None, Input] = {}
+    for name, entry in functions.items():
+        if (first := prepared.setdefault(entry.function, entry)).ranges != entry.ranges:
+            raise refuse(f"[inputs] {name}", f"{entry.function} has other ranges than in {first.name}; give both the same.")  # fmt: skip
     called = set(spec.law.calls).union(*(d.formula.calls for d in spec.derived.values()))
     for name, *arguments in sorted(called):
         if name not in functions:
@@ -153,13 +157,8 @@ def _check_functions(spec: Spec, refuse: Callable[[str, str], InputError]) -> No
         if tuple(arguments) != wanted:
             own = "its argument is" if len(wanted) == 1 else "its arguments are"
             raise refuse("law", f"{name}({', '.join(arguments)}): {own} {', '.join(map(repr, wanted))}.")
-    prepared: dict[str | None, Input] = {}
     for name, entry in functions.items():
         where = f"[inputs] {name}"
-        if (first := prepared.setdefault(entry.function, entry)).ranges != entry.ranges:
-            raise refuse(
-                where, f"{entry.function} has other ranges than in {first.name}; give both the same."
-            )
         if (name, *entry.arguments) not in called:
             raise refuse(where, f"is never called; write {name}({', '.join(entry.arguments)}) in the law.")
         for argument, ends in zip(entry.arguments, entry.ranges, strict=True):

@@ -185,6 +185,15 @@ def evaluate_law(
     return expression.evaluate(spec.law, known, ops, calls)
 
 
+def law_on_scale(
+    spec: Spec, values: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Evaluate the law for many draws, on the scale of errors; shape (draws, rows)."""
+    kept = {n: v for n, v in values.items() if n not in spec.derived}
+    with np.errstate(all="ignore"):
+        return to_scale(evaluate_law(spec, kept, inputs), spec.output.scale)
+
+
 def to_sampling(spec: Spec, natural: Mapping[str, Any]) -> dict[str, Any]:
     """Compute the sampled parameters from the paper's, by the file's ``[inverse]``.
 

@@ -1,17 +1,17 @@
 """Observation models: how rows scatter around the law, behind one interface.
 
-Given the law's value at each row, an observation model yields the joint log density of the data, the
-density of each row given all others, draws of new rows given the data, and their density. Fits,
-cross-validation, back-tests and forecasts know only this; independent errors, a covariance, correlated
-curves and counts are implementations (`independent`, `covariance`, `trajectories`, `counted`).
+Given the law's value at each row, an observation model yields the joint log density of the data; conditioned
+on rows, it says where new ones land, how likely they are, and how likely each row is given all others. Fits,
+cross-validation, back-tests and forecasts know only this; `independent`, `discrepancy`, `runs` and `counts`
+implement it, and `registry` says which spec has which.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
@@ -20,6 +20,9 @@ from scipy.special import erfc, gammaln
 from bayeslaw.core.errors import InputError, did_you_mean
 from bayeslaw.law.evaluate import from_scale, log_slope, row_columns, to_scale
 from bayeslaw.law.spec import Spec
+
+Array = np.ndarray
+Values = Mapping[str, Any]
 
 NUMPY = SimpleNamespace(
     log=np.log,
@@ -67,60 +70,84 @@ def log_normal(residual: Any, variance: Any, ops: Any = NUMPY) -> Any:
     return -0.5 * (ops.log(2 * np.pi * variance) + residual**2 / variance)
 
 
-def _nothing(*_: Any) -> dict[str, Any]:
-    return {}
+class Predictive(Protocol):
+    """An observation model with draws of its parameters, which says where new rows land."""
+
+    def predict(
+        self, new_mean: Array, new_rows: Rows, rng: np.random.Generator, together: bool = False
+    ) -> dict[str, Array]:
+        """Draw new rows on the scale of errors, given the rows that it was conditioned on.
+
+        Parameters
+        ----------
+        new_mean : numpy.ndarray, shape (draws, new rows)
+            The law's value at them, on the scale of errors.
+        new_rows : Rows
+        rng : numpy.random.Generator
+        together : bool
+            Whether new rows are drawn jointly; each for itself is faster.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray, shape (draws, new rows)
+            ``curve``, where a noiseless run lands, and ``run``.
+        """
 
 
-@dataclass(frozen=True)
-class Observation:
-    """An observation model as functions.
+class Conditional(Predictive, Protocol):
+    """An observation model conditioned on rows, under draws of its parameters."""
 
-    In all of them ``mean`` is the law's value on the scale of errors, shape (rows,) or
-    (draws, rows); ``values`` maps the observation model's parameters to scalars or (draws, 1), and
-    its latent vectors to (draws, size).
+    def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return the log density of new rows: of all together, shape (draws,), and of each, shape (draws, new rows)."""
 
-    Attributes
-    ----------
-    prepare : callable
-        (rows) -> arrays by name that the compiled density takes; may change without compiling.
-    joint : callable
-        (mean, values, terms, ops) -> log density of all rows together, a scalar; ``terms`` is what
-        `prepare` made. Runs on PyTensor and on NumPy.
-    leave_one_out : callable
-        (mean, values, rows) -> log p(y_i | y_−i, parameters), shape (draws, rows).
-    predict : callable
-        (mean, values, rows, new_mean, new_rows, rng, together) -> draws for new rows on the scale
-        of errors given the seen ones (``rows=None``: given none), a dict of ``curve`` (where a
-        noiseless run lands) and ``run``, each of shape (draws, new rows). Not ``together``, each new
-        row is drawn for itself, which is faster.
-    density : callable
-        (mean, values, rows, new_mean, new_rows, rng) -> log density of the new rows given the seen
-        ones: of all together, shape (draws,), and of each, shape (draws, new rows).
-    fitted : callable
-        (mean, values, rows) -> where a noiseless run lands at the seen rows, shape (draws, rows).
-    latents : callable
-        (rows) -> sizes by name of the standard normal vectors that the joint density takes, padded so
-        that few sizes have to be compiled.
-    left_out : callable
-        (mean, values, rows) -> mean and variance of each row's normal prediction from the others, each
-        of shape (draws, rows); only of models that are normal given their values.
-    scatter : callable
-        (rows) -> usual covariance of the rows around the law in units of run noise, shape (rows, rows);
-        None where rows scatter independently.
-    complete : callable
-        (mean, values, rows, rng) -> draws, shape (draws,), of what the joint density summed out.
+    def fitted(self) -> Array:
+        """Return where a noiseless run lands at the seen rows, shape (draws, rows)."""
+
+    def leave_one_out(self) -> Array:
+        """Return log p(y_i | y_−i, parameters), shape (draws, rows)."""
+
+    def complete(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Draw what the joint density marginalised, by name, shape (draws,); nothing where it marginalises nothing."""
+
+
+class GaussianConditional(Conditional, Protocol):
+    """One that is normal given its values, so that counts can scatter around it."""
+
+    def left_out(self) -> tuple[Array, Array]:
+        """Return mean and variance of each row's prediction from the others, each of shape (draws, rows)."""
+
+
+class Observation(Protocol):
+    """How rows scatter around the law.
+
+    ``mean`` is the law's value on the scale of errors, shape (rows,) or (draws, rows); ``values`` maps the
+    observation model's parameters to scalars or (draws, 1), and its latent vectors to (draws, size).
     """
 
-    prepare: Callable[[Rows], dict[str, np.ndarray]]
-    joint: Callable[..., Any]
-    leave_one_out: Callable[..., np.ndarray]
-    predict: Callable[..., dict[str, np.ndarray]]
-    density: Callable[..., tuple[np.ndarray, np.ndarray]]
-    fitted: Callable[..., np.ndarray]
-    latents: Callable[[Rows], dict[str, int]] = _nothing
-    left_out: Callable[..., Any] = _nothing
-    scatter: Callable[[Rows], np.ndarray | None] = lambda _: None
-    complete: Callable[..., dict[str, np.ndarray]] = _nothing
+    def latents(self, rows: Rows) -> dict[str, int]:
+        """Return sizes by name of the standard normal vectors that the joint density takes, padded so that few sizes are compiled."""
+
+    def prepare(self, rows: Rows) -> dict[str, Array]:
+        """Return arrays by name that the compiled density takes; they may change without compiling."""
+
+    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+        """Return the log density of all rows together; ``terms`` is what `prepare` made. On PyTensor and on NumPy."""
+
+    def scatter(self, rows: Rows) -> Array | None:
+        """Return the usual covariance of rows around the law in units of run noise; None where they scatter independently."""
+
+    def unconditioned(self, values: Values) -> Predictive:
+        """Return what is said of new rows where none was seen."""
+
+    def condition(self, rows: Rows, mean: Array, values: Values) -> Conditional:
+        """Return what seen rows, under draws of the parameters, say of themselves and of new ones."""
+
+
+class GaussianObservation(Observation, Protocol):
+    """An observation model that is normal given its values."""
+
+    def condition(self, rows: Rows, mean: Array, values: Values) -> GaussianConditional:
+        """Return the conditional, which knows mean and variance of rows that are left out."""
 
 
 def make_rows(

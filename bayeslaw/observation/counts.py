@@ -7,14 +7,24 @@ as any other observation model says; the counts are binomial given it. So rows w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import gammaln
 
 from bayeslaw.data.pass_at_k import shown_share
-from bayeslaw.observation.base import NUMPY, Observation, Rows, log_normal
+from bayeslaw.law.spec import Spec
+from bayeslaw.observation.base import (
+    NUMPY,
+    Array,
+    GaussianConditional,
+    GaussianObservation,
+    Predictive,
+    Rows,
+    Values,
+    log_normal,
+)
 
 LATENT = "rate_score"
 """Name of the latent vector: each row's output, standardised by what its counts and the law say of it."""
@@ -24,103 +34,143 @@ _NODES, _NEWTON = 20, 4
 """Log chances are right to .006, and that of 20,000 samples without a success; else to .0001."""
 
 
-def counted(inner: Observation) -> Observation:
+def observe(spec: Spec, inner: GaussianObservation) -> Counts:
     """Return the observation model of counts whose rates scatter as `inner` says.
 
     Parameters
     ----------
-    inner : Observation
+    spec : Spec
+    inner : GaussianObservation
         Of normal run noise, with or without a discrepancy.
 
     Returns
     -------
-    Observation
+    Counts
         The scale of errors is log(−log p), p the success rate; the output is −log p.
     """
+    return Counts(inner)
 
-    def latents(rows: Rows) -> dict[str, int]:
-        return {LATENT: _padded(len(rows)), **inner.latents(rows)}
 
-    def prepare(rows: Rows) -> dict[str, np.ndarray]:
-        scales, (n, c) = scales_of(rows), (rows.columns["n"], rows.columns["c"])
-        given = inner.prepare(exactly(rows, scales["centre"]))
+@dataclass(frozen=True)
+class Counts:
+    """Numbers of successes, whose rates are inferred and scatter around the law."""
+
+    inner: GaussianObservation
+
+    def latents(self, rows: Rows) -> dict[str, int]:
+        """Return the size of the rates' scores, and what the rates' own scatter has."""
+        return {LATENT: _padded(len(rows)), **self.inner.latents(rows)}
+
+    def prepare(self, rows: Rows) -> dict[str, Array]:
+        """Return the counts, what they say of each row, and how the rates scatter."""
+        scales, (n, c) = self.scales(rows), (rows.columns["n"], rows.columns["c"])
+        given = self.inner.prepare(_exactly(rows, scales["centre"]))
         ways = np.float64(_log_ways(n, c).sum() + len(rows) / 2 * np.log(2 * np.pi))
         return {**given, **scales, "samples": n, "successes": c, "ways": ways}
 
-    def exactly(rows: Rows, y: np.ndarray) -> Rows:
-        """Return rows as if their outputs were known to be y."""
-        return replace(rows, y=y, error=np.zeros(len(rows)), log_slope=np.zeros(len(rows)))
-
-    def scales_of(rows: Rows) -> dict[str, np.ndarray]:
+    def scales(self, rows: Rows) -> dict[str, Array]:
         """Return what counts say of each row, and how large the law's scatter is against that, by direction."""
         centre, width = _from_counts(rows.columns["n"], rows.columns["c"])
-        around = inner.scatter(exactly(rows, centre))
+        around = self.inner.scatter(_exactly(rows, centre))
         if around is None:
             return {"centre": centre, "width": width, "gain": 1 / width**2}
         gain, turn = np.linalg.eigh(around / np.outer(width, width))
         return {"centre": centre, "width": width, "gain": np.maximum(gain, gain[-1] * _TINY), "turn": turn}
 
-    def scatter(rows: Rows) -> np.ndarray | None:
-        return inner.scatter(replace(rows, error=_from_counts(rows.columns["n"], rows.columns["c"])[1]))
+    def scatter(self, rows: Rows) -> Array | None:
+        """Return the usual covariance of the rates, their counts' own errors with it."""
+        return self.inner.scatter(replace(rows, error=_from_counts(rows.columns["n"], rows.columns["c"])[1]))
 
-    def outputs(score: Any, mean: Any, values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
-        """Return the rows' outputs from their scores, and how wide each score is in units of its counts'.
-
-        A score is standard normal, nearly, under counts and law together: of rows with few counts it
-        is the run noise, of rows with many what is left of their sampling error. Where the curve wanders,
-        neighbours do so together: then scores are of directions, not of rows.
-        """
-        turn = terms.get("turn")
-        spread = values["sigma"] ** 2 * terms["gain"]
-        share = spread / (1 + spread)  # what the counts have to say
-        gap = (terms["centre"] - mean) / terms["width"]
-        if turn is not None:
-            gap = ops.dot(gap, turn)
-        step = share * gap + ops.sqrt(share) * score
-        if turn is not None:
-            step = ops.dot(step, turn.T)
-        return mean + terms["width"] * step, share
-
-    def joint(mean: Any, values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
+    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+        """Return the log density of rates and counts."""
         score = values[LATENT][: terms["centre"].shape[0]]
-        y, share = outputs(score, mean, values, terms, ops)
+        y, share = _outputs(score, mean, values, terms, ops)
         counts = _log_binomial(y, terms["samples"], terms["successes"], ops).sum() + terms["ways"]
         # The score's own standard normal density is not meant: it is taken out again.
         slope = (ops.log(terms["width"]) + 0.5 * ops.log(share) + 0.5 * score**2).sum()
-        return counts + slope + inner.joint(mean, values, {**terms, "observed": y}, ops)
+        return counts + slope + self.inner.joint(mean, values, {**terms, "observed": y}, ops)
 
-    def latent_rows(mean: np.ndarray, values: Mapping[str, Any], rows: Rows) -> Rows:
-        y, _ = outputs(values[LATENT][:, : len(rows)], mean, values, scales_of(rows), NUMPY)
-        return exactly(rows, y)
+    def unconditioned(self, values: Values) -> NewCounts:
+        """Return what new counts do where none was seen."""
+        return NewCounts(self.inner.unconditioned(values))
 
-    def leave_one_out(mean, values, rows) -> np.ndarray:
-        centre, variance = inner.left_out(mean, values, latent_rows(mean, values, rows))
-        return log_counts(centre, variance, rows.columns["n"], rows.columns["c"])
+    def condition(self, rows: Rows, mean: Array, values: Values) -> CountsGivenRows:
+        """Return the conditional: that of the rates, which every draw knows."""
+        y, _ = _outputs(values[LATENT][:, : len(rows)], mean, values, self.scales(rows), NUMPY)
+        rates = self.inner.condition(_exactly(rows, y), mean, values)
+        return CountsGivenRows(rates, rows, values)
 
-    def predict(mean, values, rows, new_mean, new_rows, rng, together=False) -> dict[str, np.ndarray]:
-        seen = None if rows is None else latent_rows(mean, values, rows)
+
+@dataclass(frozen=True)
+class NewCounts:
+    """New numbers of successes around the law."""
+
+    rates: Predictive
+
+    def predict(
+        self, new_mean: Array, new_rows: Rows, rng: np.random.Generator, together: bool = False
+    ) -> dict[str, Array]:
+        """Draw rates, and of ``run`` the share of successes where the number of samples is known."""
         exact = replace(new_rows, error=np.zeros(len(new_rows)))
-        drawn = inner.predict(mean, values, seen, new_mean, exact, rng, together)
+        drawn = self.rates.predict(new_mean, exact, rng, together)
         if "n" not in new_rows.columns:
             return drawn
         n = new_rows.columns["n"].astype(int)
         c = rng.binomial(n, np.exp(-np.exp(np.minimum(drawn["run"], 50.0))))
         return {**drawn, "run": np.log(-np.log(shown_share(np.broadcast_to(n, c.shape), c)))}
 
-    def density(mean, values, rows, new_mean, new_rows, rng) -> tuple[np.ndarray, np.ndarray]:
-        seen = latent_rows(mean, values, rows)
-        curve = inner.predict(mean, values, seen, new_mean, new_rows, rng, True)["curve"]
-        rowwise = log_counts(curve, values["sigma"] ** 2, new_rows.columns["n"], new_rows.columns["c"])
+
+@dataclass(frozen=True)
+class CountsGivenRows(NewCounts):
+    """Counts that were seen."""
+
+    rates: GaussianConditional
+    rows: Rows
+    values: Values
+
+    def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return the log chance of new counts."""
+        curve = self.rates.predict(new_mean, new_rows, rng, True)["curve"]
+        given = new_rows.columns["n"], new_rows.columns["c"]
+        rowwise = log_counts(curve, self.values["sigma"] ** 2, *given)
         return rowwise.sum(axis=1), rowwise
 
-    def fitted(mean, values, rows) -> np.ndarray:
-        return inner.fitted(mean, values, latent_rows(mean, values, rows))
+    def fitted(self) -> Array:
+        """Return the curve that the rates show."""
+        return self.rates.fitted()
 
-    def complete(mean, values, rows, rng) -> dict[str, np.ndarray]:
-        return inner.complete(mean, values, latent_rows(mean, values, rows), rng)
+    def leave_one_out(self) -> Array:
+        """Return each count's log chance from the others, its own rate marginalised."""
+        centre, variance = self.rates.left_out()
+        return log_counts(centre, variance, self.rows.columns["n"], self.rows.columns["c"])
 
-    return Observation(prepare, joint, leave_one_out, predict, density, fitted, latents=latents, scatter=scatter,
-                       complete=complete)  # fmt: skip
+    def complete(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Draw what the rates' density marginalised."""
+        return self.rates.complete(rng)
+
+
+def _exactly(rows: Rows, y: Array) -> Rows:
+    """Return rows as if their outputs were known to be y."""
+    return replace(rows, y=y, error=np.zeros(len(rows)), log_slope=np.zeros(len(rows)))
+
+
+def _outputs(score: Any, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> tuple[Any, Any]:
+    """Return the rows' outputs from their scores, and how wide each score is in units of its counts'.
+
+    A score is standard normal, nearly, under counts and law together: of rows with few counts it
+    is the run noise, of rows with many what is left of their sampling error. Where the curve wanders,
+    neighbours do so together: then scores are of directions, not of rows.
+    """
+    turn = terms.get("turn")
+    spread = values["sigma"] ** 2 * terms["gain"]
+    share = spread / (1 + spread)  # what the counts have to say
+    gap = (terms["centre"] - mean) / terms["width"]
+    if turn is not None:
+        gap = ops.dot(gap, turn)
+    step = share * gap + ops.sqrt(share) * score
+    if turn is not None:
+        step = ops.dot(step, turn.T)
+    return mean + terms["width"] * step, share
 
 
 def log_counts(centre: np.ndarray, variance: np.ndarray, n: np.ndarray, c: np.ndarray) -> np.ndarray:

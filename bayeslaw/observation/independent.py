@@ -3,64 +3,119 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bayeslaw.observation.base import NUMPY, Observation, Rows, log_normal
+from bayeslaw.law.spec import Spec
+from bayeslaw.observation.base import NUMPY, Array, Rows, Values, log_normal
+
+
+def observe(spec: Spec) -> Independent:
+    """Return the observation model of independent rows.
+
+    Parameters
+    ----------
+    spec : Spec
+        Noise of heavy tails has a parameter ``nu``; other noise is normal.
+
+    Returns
+    -------
+    Independent
+    """
+    return Independent(heavy="nu" in spec.noise)
+
+
+@dataclass(frozen=True)
+class Independent:
+    """Run noise and sampling error together have variance sigma² + error²; `heavy` tails are Student-t."""
+
+    heavy: bool
+
+    def latents(self, rows: Rows) -> dict[str, int]:
+        """Return none: all that varies is the law's and sigma."""
+        return {}
+
+    def prepare(self, rows: Rows) -> dict[str, Array]:
+        """Return the rows themselves."""
+        return {"observed": rows.y, "sampling_error": rows.error, "log_slope": rows.log_slope}
+
+    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+        """Return the sum of the rows' log densities."""
+        named = terms["observed"], terms["sampling_error"], terms["log_slope"]
+        return self.each(mean, values, *named, ops).sum()
+
+    def scatter(self, rows: Rows) -> Array | None:
+        """Return None: rows scatter independently."""
+        return None
+
+    def each(self, mean: Any, values: Values, y: Any, error: Any, log_slope: Any, ops: Any) -> Any:
+        """Return the log density of each row."""
+        variance = values["sigma"] ** 2 + error**2
+        if not self.heavy:
+            return log_normal(y - mean, variance, ops) + log_slope
+        return _log_t(y - mean, variance, values["nu"], ops) + log_slope
+
+    def unconditioned(self, values: Values) -> Scattered:
+        """Return what new rows do: seen ones say nothing more."""
+        return Scattered(self, values)
+
+    def condition(self, rows: Rows, mean: Array, values: Values) -> IndependentGivenRows:
+        """Return the conditional."""
+        return IndependentGivenRows(self, values, rows, mean)
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """New rows around the law."""
+
+    model: Independent
+    values: Values
+
+    def predict(
+        self, new_mean: Array, new_rows: Rows, rng: np.random.Generator, together: bool = False
+    ) -> dict[str, Array]:
+        """Draw new rows; the curve is the law."""
+        scale = np.sqrt(self.values["sigma"] ** 2 + new_rows.error**2)
+        noise = (
+            rng.standard_t(np.broadcast_to(self.values["nu"], new_mean.shape)) if self.model.heavy
+            else rng.standard_normal(new_mean.shape)
+        )  # fmt: skip
+        return {"curve": new_mean, "run": new_mean + scale * noise}
+
+
+@dataclass(frozen=True)
+class IndependentGivenRows(Scattered):
+    """Independent rows that were seen."""
+
+    rows: Rows
+    mean: Array
+
+    def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return the log density of new rows."""
+        given = new_rows.y, new_rows.error, new_rows.log_slope
+        rowwise = self.model.each(new_mean, self.values, *given, NUMPY)
+        return rowwise.sum(axis=-1), rowwise
+
+    def fitted(self) -> Array:
+        """Return the law at the rows."""
+        return self.mean
+
+    def leave_one_out(self) -> Array:
+        """Return each row's own density: given the parameters the others say nothing more."""
+        given = self.rows.y, self.rows.error, self.rows.log_slope
+        return self.model.each(self.mean, self.values, *given, NUMPY)
+
+    def left_out(self) -> tuple[Array, Array]:
+        """Return the law, and the variance of noise and error."""
+        return self.mean, self.values["sigma"] ** 2 + self.rows.error**2
+
+    def complete(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Return nothing: nothing is marginalised."""
+        return {}
 
 
 def _log_t(residual: Any, variance: Any, nu: Any, ops: Any) -> Any:
     constant = ops.gammaln((nu + 1) / 2) - ops.gammaln(nu / 2) - ops.log(nu * np.pi) / 2
     return constant - ops.log(variance) / 2 - (nu + 1) / 2 * ops.log1p(residual**2 / (nu * variance))
-
-
-def independent(family: str) -> Observation:
-    """Return the observation model of independent rows.
-
-    Parameters
-    ----------
-    family : {"StudentT", "Normal"}
-        Run noise and sampling error together have variance sigma² + error².
-
-    Returns
-    -------
-    Observation
-    """
-
-    def each(mean: Any, values: Mapping[str, Any], y: Any, error: Any, log_slope: Any, ops: Any) -> Any:
-        variance = values["sigma"] ** 2 + error**2
-        if family == "Normal":
-            return log_normal(y - mean, variance, ops) + log_slope
-        return _log_t(y - mean, variance, values["nu"], ops) + log_slope
-
-    def prepare(rows: Rows) -> dict[str, np.ndarray]:
-        return {"observed": rows.y, "sampling_error": rows.error, "log_slope": rows.log_slope}
-
-    def joint(mean: Any, values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
-        named = terms["observed"], terms["sampling_error"], terms["log_slope"]
-        return each(mean, values, *named, ops).sum()
-
-    def leave_one_out(mean: np.ndarray, values: Mapping[str, Any], rows: Rows) -> np.ndarray:
-        # Rows are independent given the parameters: the others say nothing more.
-        return each(mean, values, rows.y, rows.error, rows.log_slope, NUMPY)
-
-    def left_out(mean, values, rows) -> tuple[np.ndarray, np.ndarray]:
-        return mean, values["sigma"] ** 2 + rows.error**2
-
-    def predict(mean, values, rows, new_mean, new_rows, rng, together=False) -> dict[str, np.ndarray]:
-        scale = np.sqrt(values["sigma"] ** 2 + new_rows.error**2)
-        noise = (
-            rng.standard_normal(new_mean.shape) if family == "Normal"
-            else rng.standard_t(np.broadcast_to(values["nu"], new_mean.shape))
-        )  # fmt: skip
-        return {"curve": new_mean, "run": new_mean + scale * noise}
-
-    def density(mean, values, rows, new_mean, new_rows, rng) -> tuple[np.ndarray, np.ndarray]:
-        rowwise = each(new_mean, values, new_rows.y, new_rows.error, new_rows.log_slope, NUMPY)
-        return rowwise.sum(axis=-1), rowwise
-
-    def fitted(mean: np.ndarray, values: Mapping[str, Any], rows: Rows) -> np.ndarray:
-        return mean
-
-    return Observation(prepare, joint, leave_one_out, predict, density, fitted, left_out=left_out)

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import nnls
 
-from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import Rows
-from bayeslaw.observation.discrepancy import WANDERING, places, usual_value, usual_wandering
+from bayeslaw.observation.bound import BoundLaw
+from bayeslaw.observation.discrepancy_bases import WANDERING, places, usual_value, usual_wandering
 from bayeslaw.observation.kernels import distance
 
 FAR_OUT, OUT = 10.0, 6.0
@@ -61,14 +60,13 @@ class _Table:
         return 1 + (self.error / sigma) ** 2
 
 
-def outlying_shifts(spec: Spec, rows: Rows, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def outlying_shifts(bound: BoundLaw, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find rows that lie far from what their neighbours' residuals lead to expect.
 
     Parameters
     ----------
-    spec : Spec
+    bound : BoundLaw
         With a discrepancy over inputs.
-    rows : Rows
     residual : numpy.ndarray, shape (rows,)
         Of a robust point fit, on the scale of errors.
 
@@ -80,6 +78,7 @@ def outlying_shifts(spec: Spec, rows: Rows, residual: np.ndarray) -> tuple[np.nd
     bend : numpy.ndarray, shape (rows,)
         The same for rows that are as far out but may be a bend of the curve: they have no shift.
     """
+    spec, rows = bound.spec, bound.rows
     free = sum(p.fixed is None for p in spec.parameters.values())
     table = _Table(
         places(spec, rows), usual_wandering(spec, rows), residual, np.asarray(rows.error, float), free

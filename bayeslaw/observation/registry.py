@@ -1,13 +1,15 @@
-"""Which observation model a spec has: one row a way to scatter."""
+"""Which observation model a spec has."""
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
+
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import Observation
-from bayeslaw.observation.counts import counted
-from bayeslaw.observation.discrepancy import covariance
-from bayeslaw.observation.independent import independent
-from bayeslaw.observation.runs import trajectories
+
+PLAIN = "independent"
+"""The module of rows that scatter independently."""
 
 
 def observation_of(spec: Spec) -> Observation:
@@ -16,19 +18,19 @@ def observation_of(spec: Spec) -> Observation:
     Parameters
     ----------
     spec : Spec
-        Resolved.
+        Resolved. The rows of `bayeslaw.law.families` for its likelihood and its discrepancy name the
+        modules of this package that make it.
 
     Returns
     -------
     Observation
     """
-    family = "Normal" if spec.traits.counts else spec.family
-    if spec.discrepancy is None:
-        model = independent(family)
-    elif spec.along_runs:
-        model = trajectories(spec)
-    else:
-        model = covariance(spec)
-    if not spec.traits.counts:
-        return model
-    return counted(model)
+    family, wander = spec.traits, spec.discrepancy
+    around = wander.traits.module if wander is not None else PLAIN if family.counts else family.module
+    model = _module(around).observe(spec)
+    return _module(family.module).observe(spec, model) if family.counts else model
+
+
+def _module(name: str) -> ModuleType:
+    """Load a module of this package: only those that the tables of `bayeslaw.law.families` name."""
+    return importlib.import_module(f"bayeslaw.observation.{name}")

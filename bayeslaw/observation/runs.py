@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import Observation, Rows, log_normal
-from bayeslaw.observation.discrepancy import discrepancy_scale
+from bayeslaw.observation.base import Array, Rows, Values, log_normal
+from bayeslaw.observation.discrepancy_bases import discrepancy_scale, wandering
 from bayeslaw.observation.run_tree import Forest, draw_states, leave_one_out, log_density
 
 NEW_RUN = "(a new run)"
 
 
-def trajectories(spec: Spec) -> Observation:
+def observe(spec: Spec) -> Runs:
     """Return the observation model of a law along curves that wander.
 
     Parameters
@@ -31,41 +32,48 @@ def trajectories(spec: Spec) -> Observation:
 
     Returns
     -------
-    Observation
+    Runs
     """
-    model = _Trajectories(spec)
-    return Observation(
-        model.prepare, model.joint, model.leave_one_out, model.predict, model.density, model.fitted
-    )
+    return Runs(spec)
 
 
-class _Trajectories:
-    """The functions of the interface for one spec."""
+@dataclass(frozen=True)
+class Runs:
+    """Loss curves, each of which wanders around the law on its own."""
 
-    def __init__(self, spec: Spec) -> None:
-        self.spec = spec
-        self.along, self.within = spec.discrepancy.over[0], spec.discrepancy.within
+    spec: Spec
 
-    def _labels(self, rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    def labels(self, rows: Rows) -> tuple[Array, Array]:
         """Return each row's run, and the logarithm of where it stands on it."""
-        run = rows.columns.get(self.within, np.full(len(rows), NEW_RUN))
-        return np.asarray(run).astype(str), np.log(np.asarray(rows.columns[self.along], dtype=float))
+        wander = wandering(self.spec)
+        run = rows.columns.get(wander.within or "", np.full(len(rows), NEW_RUN))
+        return np.asarray(run).astype(str), np.log(np.asarray(rows.columns[wander.over[0]], dtype=float))
 
-    def _forest(self, rows: Rows, more: Rows | None = None) -> tuple[Forest, np.ndarray]:
+    def forest(self, rows: Rows, more: Rows | None = None) -> tuple[Forest, Array]:
         """Return the forest of rows, maybe with more behind them, and their order in it."""
-        run, at = self._labels(rows)
+        run, at = self.labels(rows)
         if more is not None:
-            run, at = (np.concatenate(pair) for pair in zip((run, at), self._labels(more), strict=True))
+            run, at = (np.concatenate(pair) for pair in zip((run, at), self.labels(more), strict=True))
         return grow(run, at, json.loads(rows.attrs.get("branches", "{}")))
 
-    def prepare(self, rows: Rows) -> dict[str, np.ndarray]:
-        forest, order = self._forest(rows)
+    def latents(self, rows: Rows) -> dict[str, int]:
+        """Return none: the discrepancy's own states are integrated exactly."""
+        return {}
+
+    def scatter(self, rows: Rows) -> Array | None:
+        """Return None: no usual covariance is needed of curves."""
+        return None
+
+    def prepare(self, rows: Rows) -> dict[str, Array]:
+        """Return residuals' order in the forest, and the forest."""
+        forest, order = self.forest(rows)
         return {
             "observed": np.asarray(rows.y, dtype=float), "error": rows.error[order], "order": order,
             "parent": forest.parent, "gap": forest.gap, "constant": np.float64(np.sum(rows.log_slope)),
         }  # fmt: skip
 
-    def joint(self, mean: Any, values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
+    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+        """Return the log density of all curves."""
         residual = (terms["observed"] - mean)[terms["order"]]
         scale = discrepancy_scale(self.spec, values)
         varying = residual, scale, values["discrepancy_length"], values["sigma"]
@@ -74,68 +82,108 @@ class _Trajectories:
             + terms["constant"]
         )
 
-    def _parameters(self, values: Mapping[str, Any]) -> tuple[Any, Any]:
-        return (
-            np.reshape(v, (-1, 1))
-            for v in (discrepancy_scale(self.spec, values), values["discrepancy_length"])
-        )
+    def unconditioned(self, values: Values) -> NewRuns:
+        """Return what curves do where none was seen."""
+        return NewRuns(self, values)
 
-    def _each_alone(self, mean, values, rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return residuals, and mean and variance of each given all others."""
-        forest, order = self._forest(rows)
-        residual, variance = rows.y - mean, _variance(values, rows)
-        found = leave_one_out(residual[:, order], *self._parameters(values), variance[:, order], forest)
-        back = np.argsort(order)
-        return residual, *(v[:, back] for v in found)
+    def condition(self, rows: Rows, mean: Array, values: Values) -> RunsGivenRows:
+        """Return what seen curves say."""
+        return RunsGivenRows(self, values, rows, mean)
 
-    def leave_one_out(self, mean, values, rows) -> np.ndarray:
-        residual, centre, spread = self._each_alone(mean, values, rows)
-        return log_normal(residual - centre, spread) + rows.log_slope
 
-    def fitted(self, mean, values, rows) -> np.ndarray:
-        residual, centre, spread = self._each_alone(mean, values, rows)
-        return mean + centre + (1 - _variance(values, rows) / spread) * (residual - centre)
+@dataclass(frozen=True)
+class NewRuns:
+    """New curves around the law."""
 
-    def _related(self, rows: Rows | None, new_rows: Rows) -> bool:
-        """Whether new rows belong to runs that were seen, or branch off one."""
-        if rows is None:
-            return False
-        seen, new = set(self._labels(rows)[0]), set(self._labels(new_rows)[0])
-        branches = json.loads(rows.attrs.get("branches", "{}"))
-        kin = {*branches, *(parent for parent, _ in branches.values())}
-        return bool(new & (seen | kin))
+    model: Runs
+    values: Values
 
-    def _together(self, mean, values, rows, new_mean, new_rows):
-        """Put seen and new rows in one forest: residuals, variances, forest, who is seen, and the order."""
-        forest, order = self._forest(rows, new_rows)
-        known = (rows.y - mean, np.broadcast_to(new_rows.y - new_mean, (len(mean), len(new_rows))))
-        residual = np.concatenate(known, axis=1)[:, order]
-        variance = np.concatenate([_variance(values, rows), _variance(values, new_rows)], axis=1)[:, order]
-        return residual, variance, forest, order < len(rows), np.argsort(order)[len(rows) :]
+    @property
+    def _scale_and_length(self) -> tuple[Array, Array]:
+        scale = discrepancy_scale(self.model.spec, self.values)
+        return np.reshape(scale, (-1, 1)), np.reshape(self.values["discrepancy_length"], (-1, 1))
 
-    def predict(self, mean, values, rows, new_mean, new_rows, rng, together=False) -> dict[str, np.ndarray]:
-        scale, length = self._parameters(values)
-        draws = max(len(scale), len(np.atleast_2d(new_mean)))
-        shape = draws, len(new_rows)
-        if self._related(rows, new_rows):
-            residual, variance, forest, seen, at = self._together(mean, values, rows, new_mean, new_rows)
-            wander = draw_states(residual, scale, length, variance, forest, seen, rng)[:, at]
-        elif together:
-            forest, order = self._forest(new_rows)
+    def predict(
+        self, new_mean: Array, new_rows: Rows, rng: np.random.Generator, together: bool = False
+    ) -> dict[str, Array]:
+        """Draw curves that share nothing with those that were seen, and runs around them."""
+        scale, length = self._scale_and_length
+        shape = max(len(scale), len(np.atleast_2d(new_mean))), len(new_rows)
+        if together:
+            forest, order = self.model.forest(new_rows)
             nothing = np.zeros(shape)
             states = draw_states(nothing, scale, length, nothing + 1, forest, np.zeros(shape[1], bool), rng)
             wander = states[:, np.argsort(order)]
         else:
             wander = scale * rng.standard_normal(shape)
-        curve = new_mean + wander
-        return {
-            "curve": curve,
-            "run": curve + np.sqrt(_variance(values, new_rows)) * rng.standard_normal(shape),
-        }
+        return self._with_noise(new_mean + wander, new_rows, rng)
 
-    def density(self, mean, values, rows, new_mean, new_rows, rng) -> tuple[np.ndarray, np.ndarray]:
-        residual, variance, forest, seen, at = self._together(mean, values, rows, new_mean, new_rows)
-        given = (*self._parameters(values), variance, forest)
+    def _with_noise(self, curve: Array, rows: Rows, rng: np.random.Generator) -> dict[str, Array]:
+        noise = np.sqrt(_variance(self.values, rows)) * rng.standard_normal((len(curve), len(rows)))
+        return {"curve": curve, "run": curve + noise}
+
+
+@dataclass(frozen=True)
+class RunsGivenRows(NewRuns):
+    """Curves that were seen."""
+
+    rows: Rows
+    mean: Array
+
+    def _each_alone(self) -> tuple[Array, Array, Array]:
+        """Return residuals, and mean and variance of each given all others."""
+        forest, order = self.model.forest(self.rows)
+        residual, variance = self.rows.y - self.mean, _variance(self.values, self.rows)
+        found = leave_one_out(residual[:, order], *self._scale_and_length, variance[:, order], forest)
+        back = np.argsort(order)
+        centre, spread = (v[:, back] for v in found)
+        return residual, centre, spread
+
+    def leave_one_out(self) -> Array:
+        """Return each row's density given all others, of its own curve and of its branches."""
+        residual, centre, spread = self._each_alone()
+        return log_normal(residual - centre, spread) + self.rows.log_slope
+
+    def fitted(self) -> Array:
+        """Return the curves."""
+        residual, centre, spread = self._each_alone()
+        return self.mean + centre + (1 - _variance(self.values, self.rows) / spread) * (residual - centre)
+
+    def complete(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Return nothing: scale and length are sampled."""
+        return {}
+
+    def _related(self, new_rows: Rows) -> bool:
+        """Whether new rows belong to runs that were seen, or branch off one."""
+        seen, new = set(self.model.labels(self.rows)[0]), set(self.model.labels(new_rows)[0])
+        branches = json.loads(self.rows.attrs.get("branches", "{}"))
+        kin = {*branches, *(parent for parent, _ in branches.values())}
+        return bool(new & (seen | kin))
+
+    def _together(self, new_mean: Array, new_rows: Rows) -> tuple[Array, Array, Forest, Array, Array]:
+        """Put seen and new rows in one forest: residuals, variances, forest, who is seen, and the order."""
+        rows, mean = self.rows, self.mean
+        forest, order = self.model.forest(rows, new_rows)
+        known = (rows.y - mean, np.broadcast_to(new_rows.y - new_mean, (len(mean), len(new_rows))))
+        residual = np.concatenate(known, axis=1)[:, order]
+        noise = [_variance(self.values, part) for part in (rows, new_rows)]
+        variance = np.concatenate(noise, axis=1)[:, order]
+        return residual, variance, forest, order < len(rows), np.argsort(order)[len(rows) :]
+
+    def predict(
+        self, new_mean: Array, new_rows: Rows, rng: np.random.Generator, together: bool = False
+    ) -> dict[str, Array]:
+        """Draw curves that go on from those that were seen, or branch off one; others are new."""
+        if not self._related(new_rows):
+            return super().predict(new_mean, new_rows, rng, together)
+        residual, variance, forest, seen, at = self._together(new_mean, new_rows)
+        wander = draw_states(residual, *self._scale_and_length, variance, forest, seen, rng)[:, at]
+        return self._with_noise(new_mean + wander, new_rows, rng)
+
+    def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return the log density of new rows given the seen ones."""
+        residual, variance, forest, seen, at = self._together(new_mean, new_rows)
+        given = (*self._scale_and_length, variance, forest)
         joint = log_density(residual, *given) - log_density(residual, *given, seen)
         centre, spread = (v[:, at] for v in leave_one_out(residual, *given, seen))
         each = log_normal(residual[:, at] - centre, spread)

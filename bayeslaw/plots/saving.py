@@ -1,4 +1,4 @@
-"""Figures as files, written whole or not at all."""
+"""Save figures as files, whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from bayeslaw.core.errors import check_type
-from bayeslaw.core.files import FIGURES, check_suffix, make_folder, write_bytes
+from bayeslaw.core.files import write_bytes
+from bayeslaw.core.folders import make_folder
+from bayeslaw.core.outputs import FIGURES, check_suffix
 from bayeslaw.inference.fit import Fit, check_fit
-from bayeslaw.plots.backtest import check_backtest, plot_backtest, plot_backtest_targets, plot_reliability
-from bayeslaw.plots.fit import plot_fit, plot_pair, plot_prior_posterior, plot_residuals
-from bayeslaw.plots.style import STYLE, checks_of
+from bayeslaw.plots.backtest import plot_backtest
+from bayeslaw.plots.backtest_targets import plot_backtest_targets
+from bayeslaw.plots.fit import plot_fit, plot_residuals
+from bayeslaw.plots.panels.backtests import check_backtest
+from bayeslaw.plots.parameters import plot_pair, plot_prior_posterior
+from bayeslaw.plots.reliability import plot_reliability
+from bayeslaw.plots.style.captions import checks_of
+from bayeslaw.plots.style.look import STYLE
 
 FILES = {"map": ("fit", "residuals"), "nuts": ("fit", "residuals", "prior-posterior", "pair")}
 """The figures of a fit, by its method, as `save_all` names them."""

@@ -1,4 +1,4 @@
-"""What a forecast is good for, in words: whether it can tell the runs apart that a decision is between."""
+"""Say what a forecast is good for: whether it can tell apart the runs that a decision is between."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from itertools import combinations
 
 import numpy as np
 
+from bayeslaw.core.numbers import interval_ends, percent
 from bayeslaw.forecasts.forecast import forecast
 from bayeslaw.forecasts.mixture import Mixture
-from bayeslaw.reports.cases import Ahead, Case
-from bayeslaw.reports.wording import failed, failure_words, listed, pass_at, place
+from bayeslaw.reports.ahead import Ahead
+from bayeslaw.reports.cases import Case
+from bayeslaw.reports.verdict import failed, failure_words
+from bayeslaw.reports.wording import joined, pass_at, place
 
 USEFUL = 0.04
 """The relative error that a decision between recipes needs: "about 4 % is the bar of usefulness", since recipes
 that papers choose between differ by as much, and seeds alone by up to 3.5 % (arXiv:2410.11840)."""
 JUDGED = 0.9
-"""Probability of the intervals that a decision is judged by, whichever a report shows: a verdict hangs on no option."""
+"""Probability of the intervals that a decision is judged by, whichever a report shows: a verdict depends on no option."""
 _NEAR_ALL = 90.0
-"""From so many per cent of solved problems on, what is left to fail says more of a model."""
+"""From this per cent of solved problems on, what is left to fail says more about a run."""
 _MOST_APART = 3
-"""So many targets have a sentence each; of more, the best and the worst known are named."""
+"""How many targets have a sentence each; of more, the best and the worst known are named."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def told(case: Case, ahead: Ahead, row: int) -> Told:
 
 
 def deciding(cases: Iterable[Case]) -> list[Case]:
-    """Return the cases that are decided by: those that forecast, but the laws of a mixture, for it speaks for them."""
+    """Return the cases that decide: those that forecast, but not the laws of a mixture, which speaks for them."""
     cases = list(cases)
     mixed = [fit for case in cases if isinstance(case.fit, Mixture) for fit in case.fit.fits.values()]
     return [case for case in cases if case.ahead and not any(case.fit is fit for fit in mixed)]
@@ -148,61 +151,27 @@ def _sentence(name: str, one: Told) -> str:
     per = f"{100 * JUDGED:g} % interval of a run"
     if not np.isfinite([one.low, one.middle, one.high]).all():
         return f"{name} says nothing at {one.where}: the {per} is not finite."
-    low, high = apart(one.low, one.high)
+    low, high = interval_ends(one.low, one.high)
     unit = f" {one.unit}" if one.unit else ""
     what = f"a {one.what} of " if one.what else ""
     if np.isnan(one.width):
         return f"{name} cannot tell {what}{low} from {high}{unit} at {one.where}: the {per} holds zero."
     if one.reach <= USEFUL:
-        return f"{name} knows {one.what or 'the run'} at {one.where} to ± {_percent(one.reach)}, within the {100 * USEFUL:g} % that a decision between recipes needs: {low} to {high}{unit} is the {per}{_failures(one)}."
+        return f"{name} knows {one.what or 'the run'} at {one.where} to ± {percent(one.reach)} %, within the {100 * USEFUL:g} % that a decision between recipes needs: {low} to {high}{unit} is the {per}{_failures(one)}."
     low = f"{low}{unit}" if unit == " %" else low
     return f"{name} cannot tell {what}{low} from {high}{unit} at {one.where}: the {per} is {_times(one.width)} the value{_failures(one)}."
 
 
 def _failures(one: Told) -> str:
-    """Say the share that fails, where nearly all is solved: there it is what differs between models."""
+    """Say the share that fails, where nearly all is solved: there it is what differs between runs."""
     if not one.what or one.middle <= _NEAR_ALL:
         return ""
-    low, high = apart(100 - one.high, 100 - one.low)
+    low, high = interval_ends(100 - one.high, 100 - one.low)
     return f"; {low} to {high} % fail"
 
 
-def apart(low: float, high: float) -> tuple[str, str]:
-    """Write the ends of an interval with as few digits as show its width, two at least.
-
-    Parameters
-    ----------
-    low, high : float
-
-    Returns
-    -------
-    tuple of str
-        Rounded to a fifth of the width or finer.
-    """
-    width = abs(high - low) or abs(high) or 1.0
-    unit = int(np.floor(np.log10(width / 5)))
-    return _rounded(low, unit), _rounded(high, unit)
-
-
-def _rounded(value: float, unit: int) -> str:
-    """Write a number to 10^unit, with two to eight significant digits; trailing zeros stay."""
-    if value == 0:
-        return "0"
-    size = int(np.floor(np.log10(abs(value))))
-    digits = min(max(2, size - unit + 1), 8)
-    if not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.{digits}g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
-    rounded = float(f"{value:.{digits}g}")
-    return f"{rounded:.{max(0, digits - 1 - int(np.floor(np.log10(abs(rounded)))))}f}"
-
-
-def _percent(share: float) -> str:
-    """Write a share in per cent with two significant digits, whole from 10 % on."""
-    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"
-
-
 def _times(share: float) -> str:
-    return f"{share:.1f} times" if share >= 1 else f"{_percent(share)} of"
+    return f"{share:.1f} times" if share >= 1 else f"{percent(share)} % of"
 
 
 def _apart(every: list[Told]) -> list[str]:
@@ -218,12 +187,12 @@ def _apart(every: list[Told]) -> list[str]:
     shared = "errors that runs share cancel in their difference, which intervals by themselves do not show"
     if len(pairs) == 1:
         a, b = over[0]
-        low, high = apart(max(a.low, b.low), min(a.high, b.high))
+        low, high = interval_ends(max(a.low, b.low), min(a.high, b.high))
         unit = f" {a.unit}" if a.unit else ""
         how = f"touch at {low}" if low == high else f"overlap, from {low} to {high}"
         return [f"Their two intervals {how}{unit}: by them alone the runs are not told apart ({shared})."]  # fmt: skip
     if len(over) <= _MOST_APART:
-        named = listed([f"{a.where} with {b.where}" for a, b in over])
+        named = joined([f"{a.where} with {b.where}" for a, b in over])
         return [f"Of the {len(every)} intervals these overlap: {named} ({shared})."]
     which = "All" if len(over) == len(pairs) else f"{len(over)} of the"
     return [f"{which} {len(pairs)} pairs of intervals overlap: by them alone those runs are not told apart ({shared})."]  # fmt: skip

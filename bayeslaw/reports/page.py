@@ -1,4 +1,4 @@
-"""One self-contained HTML page: text, tables, figures and checks, everything escaped, nothing fetched."""
+"""Write one self-contained HTML page: text, tables, figures and checks, everything escaped, nothing fetched."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import base64
 import io
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from bayeslaw.core.check import LEVELS, Check
+from bayeslaw.core.check import LEVELS
 from bayeslaw.core.files import write_text
+from bayeslaw.core.numbers import show
 from bayeslaw.core.version import VERSION
+from bayeslaw.reports.elements import Picture, Section, Table
 
 if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 
+
 TEMPLATE, FRAGMENT = "page.html.j2", "fragment.html.j2"
-DIGITS = 4
 _SHORT, _LONG = 18, 36
 _DPI = 150
 _COLOURS = 128
@@ -32,112 +32,6 @@ _REM = 6.2
 _CODE = re.compile(r"`([^`]+)`")
 _OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with a caption.
-
-    Attributes
-    ----------
-    frame : pandas.DataFrame
-        Its index is shown as the first columns, unless it only counts rows.
-    caption : str
-    """
-
-    frame: pd.DataFrame
-    caption: str = ""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure with what it shows in words.
-
-    Attributes
-    ----------
-    figure : matplotlib.figure.Figure
-    alt : str
-        What a reader who cannot see it must know.
-    caption : str
-    """
-
-    figure: Figure
-    alt: str
-    caption: str = ""
-
-
-@dataclass(frozen=True)
-class Headline:
-    """A number that a reader must not miss.
-
-    Attributes
-    ----------
-    label : str
-        What it is of.
-    value : str
-        With its unit.
-    interval : str
-    note : str
-    """
-
-    label: str
-    value: str
-    interval: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Code:
-    """Text that is shown as it is: commands, or a file.
-
-    Attributes
-    ----------
-    text : str
-    caption : str
-    folded : bool
-        Whether a reader has to unfold it; on paper it is unfolded.
-    """
-
-    text: str
-    caption: str = ""
-    folded: bool = False
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a page; all text is plain text.
-
-    Attributes
-    ----------
-    title : str
-    paragraphs : tuple of str
-    tables : tuple of Table
-    figures : tuple of Picture
-    checks : tuple of Check
-        Shown gravest first.
-    status : tuple of (str, str), optional
-        A check's level and one sentence, shown first.
-    headlines : tuple of Headline
-    lead : tuple of str
-        What to take from the headlines, set apart below them.
-    items : tuple of str
-        A list, below the paragraphs.
-    code : tuple of Code
-    parts : tuple of Section
-        Shown last, one level down.
-    """
-
-    title: str
-    paragraphs: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
-    figures: tuple[Picture, ...] = ()
-    checks: tuple[Check, ...] = ()
-    status: tuple[str, str] | None = None
-    headlines: tuple[Headline, ...] = ()
-    lead: tuple[str, ...] = ()
-    items: tuple[str, ...] = ()
-    code: tuple[Code, ...] = ()
-    parts: tuple[Section, ...] = ()
 
 
 def write_page(path: str | Path, title: str, sections: Iterable[Section]) -> Path:
@@ -208,32 +102,6 @@ def _filled(template: str, **values: Any) -> str:
     return environment.get_template(template).render(values)
 
 
-def show(value: Any) -> str:
-    """Write a table's value: numbers with four significant digits, whole numbers and text as they are.
-
-    Parameters
-    ----------
-    value : object
-
-    Returns
-    -------
-    str
-    """
-    if value is pd.NA:
-        return "–"
-    if isinstance(value, bool | np.bool_):
-        return "yes" if value else "no"
-    if isinstance(value, float | np.floating):
-        if np.isnan(value):
-            return "–"
-        if not 1e-3 <= abs(value) < 1e6:
-            text = f"{value:.{DIGITS}g}"
-            return text.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
-        # Trailing zeros stay: the digits of a column are then equally many.
-        return f"{value:.{max(0, DIGITS - 1 - int(np.floor(np.log10(abs(value)))))}f}"
-    return str(value)
-
-
 def linked(text: str) -> Markup:
     """Escape text; papers that it names become links, and what stands between backticks code.
 
@@ -287,7 +155,7 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _numeric(text: str) -> bool:
-    """Whether a table's text is a number, or stands for one that is missing."""
+    """Return whether a table's text is a number, or stands for one that is missing."""
     try:
         float(text)
     except ValueError:

@@ -15,7 +15,7 @@ from bayeslaw.core.errors import InputError, check_flag, check_type, did_you_mea
 from bayeslaw.forecasts.mixture import check_same_rows
 from bayeslaw.inference.fit import Fit, residuals
 from bayeslaw.inference.fitting import fit
-from bayeslaw.observation.base import observed_rows, to_output
+from bayeslaw.observation.base import to_output
 from bayeslaw.studies.stacking import ahead_scores, ahead_weights, whole_blocks
 
 SURE_NAT, SURE_SE = 4.0, 2.0
@@ -221,7 +221,7 @@ def curve_error(fit: Fit) -> float:
         A share: mean |median − y| / |y|, in the output's unit.
     """
     observed = fit.data[fit.spec.output.name].values.astype(float)
-    curve = to_output(fit.spec, observed_rows(fit.spec, fit.data).y - residuals(fit))
+    curve = to_output(fit.spec, fit.bound.rows.y - residuals(fit))
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.mean(np.abs(curve - observed) / np.abs(observed)))
 

@@ -18,7 +18,7 @@ from scipy.stats import combine_pvalues, spearmanr
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from test_adaptive import FIXED, STOPPED, rates, table
 
-from bayeslaw.data.pass_at_k import ADAPTIVE_LEVEL, sampling_checks
+from bayeslaw.data.adaptive import ADAPTIVE_LEVEL, sampling_checks
 
 SHAPES = ((54, 128), (9, 64), (3, 30), (1, 128), (1, 20))
 """Models and problems."""

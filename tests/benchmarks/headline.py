@@ -1,4 +1,4 @@
-"""Forecast pass@1 of GSM8K for a run of 1e24 FLOP from the Pythia checkpoints: what the README begins with.
+"""Forecast pass@1 of GSM8K for a run of 1e24 FLOP from the Pythia checkpoints.
 
 Run: uv run python tests/benchmarks/headline.py
 

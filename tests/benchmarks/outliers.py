@@ -20,6 +20,7 @@ from extrapolation import DATA
 
 import bayeslaw as bl
 from bayeslaw.inference.fitting import settle_outliers
+from bayeslaw.observation.bound import bind
 from bayeslaw.observation.shifts import BENT, COLUMN
 
 ROWS = (15, 25, 60)
@@ -36,7 +37,7 @@ TAILS = 6.0
 
 def shifts(spec: bl.Spec, data: xr.Dataset, column: str = COLUMN) -> np.ndarray:
     """Return the rows' shifts, or how far a bend's rows are apart; zero for all others."""
-    _, marked = settle_outliers(bl.resolve(spec, data), data)
+    marked = settle_outliers(bind(spec, data)).data
     return marked[column].values if column in marked else np.zeros(data.sizes["obs"])
 
 

@@ -21,6 +21,7 @@ import pymc as pm
 import bayeslaw as bl
 from bayeslaw.inference import nuts
 from bayeslaw.inference.pymc_model import build_model, model_data
+from bayeslaw.observation.bound import bind
 
 CUTS = (0, 1e18, 1e19, 1e20, 3e20, 1e21)
 
@@ -67,12 +68,12 @@ def fit_one(spec: bl.Spec, k: int, cut: float, data) -> float:
 def time_pm_sample(spec: bl.Spec, datasets: list, sampler: str) -> list[float]:
     """Time plain pm.sample on the same model and windows, after one call that warms its caches."""
     logging.getLogger("pymc").setLevel(logging.ERROR)
-    model = build_model(bl.resolve(spec, datasets[0]), datasets[0])
+    model = build_model(bind(spec, datasets[0]))
     seconds = []
     with model, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for data in [datasets[0], *datasets[::6]]:
-            pm.set_data(model_data(bl.resolve(spec, data), data))
+            pm.set_data(model_data(bind(spec, data)))
             started = time.perf_counter()
             pm.sample(
                 1000, tune=1000, chains=4, cores=2, target_accept=0.95, progressbar=False, random_seed=0,

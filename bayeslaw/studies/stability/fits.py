@@ -18,9 +18,8 @@ from bayeslaw.inference.evidence import few_inputs
 from bayeslaw.inference.fit import Fit, fitted_mean
 from bayeslaw.inference.fitting import fit
 from bayeslaw.law.catalogue import change
-from bayeslaw.law.evaluate import row_columns
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import observed_rows
+from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.studies.stability.quantities import Quantity, quantities
 
 LEAST_ROWS = 3
@@ -50,10 +49,10 @@ def first_rows(data: xr.Dataset, windows: Sequence[Window]) -> xr.Dataset:
     return data.isel(obs=next(w.seen for w in windows if len(w.seen) >= LEAST_ROWS))
 
 
-def middle_place(spec: Spec, target: xr.Dataset) -> dict[str, np.ndarray]:
+def middle_place(target: BoundLaw) -> dict[str, np.ndarray]:
     """Return the middle of the shortest trailing window: there its slope is known best."""
-    columns = row_columns(spec, target)
-    middle = {n: i.reference for n, i in spec.inputs.items() if isinstance(i.reference, float)}
+    columns = target.rows.columns
+    middle = {n: i.reference for n, i in target.spec.inputs.items() if isinstance(i.reference, float)}
     return {n: np.array([middle[n]]) if n in middle else v for n, v in columns.items()}
 
 
@@ -94,7 +93,7 @@ def neighbours_noise(fitted: Fit, along: str) -> float:
     ----------
     Gasser, Sroka, Jennen-Steinmetz (1986), doi:10.1093/biomet/73.3.625
     """
-    rows = observed_rows(fitted.spec, fitted.data)
+    rows = fitted.bound.rows
     order = np.argsort(fitted.data[along].values, kind="stable")
     x = np.log(fitted.data[along].values[order])
     own = (rows.y - np.median(fitted_mean(fitted, thin=8), axis=0))[order]
@@ -130,7 +129,7 @@ class Study:
             return
         fitted, kept = here
         record = {"failed": ", ".join(c.name for c in sampler_checks(fitted) if c.level == "fail")}
-        record["few_inputs"] = few_inputs(fitted.spec, fitted.data).level == "fail"
+        record["few_inputs"] = few_inputs(fitted.bound).level == "fail"
         record["sensitivity"] = prior_sensitivity(fitted, xr.Dataset({n: q.draws for n, q in kept.items()}))
         if self.row not in window.seen:
             told = held_out(fitted, self.data.isel(obs=[self.row]), seed=self.settings["seed"]).draws

@@ -26,6 +26,7 @@ from bayeslaw.inference.fit import data_hash
 from bayeslaw.inference.fitting import check_law_and_data, check_settings, check_size
 from bayeslaw.law.catalogue import resolve
 from bayeslaw.law.spec import Spec
+from bayeslaw.observation.bound import bind
 from bayeslaw.studies.stability.fits import LEAST_ROWS, Study, first_rows, middle_place, without_discrepancy
 from bayeslaw.studies.stability.verdicts import DELTA, early_orders, judge_claim, judged, law_verdict
 
@@ -98,7 +99,7 @@ def stability(
         are not ``fitted`` why. ``few_inputs`` marks windows of too few different inputs for the free parameters of the law: a fit
         alone would fail for it; here such windows are studied, and what they say is largely the prior's, from which a resolved parameter must differ.
         Attributes: ``law_orders`` and ``law_verdict`` over all resolved parameters, ``early_orders``.
-        `bayeslaw.reports.terminal.stability_text` says it in words.
+        `bayeslaw.reports.terminal.studies.stability_text` says it in words.
 
     Raises
     ------
@@ -124,7 +125,7 @@ def stability(
     views = ["growing"] * len(growing) + ["trailing"] * len(trailing)
     with work("stability", len(views), progress) as on_step:
         as_given, near = (resolve(spec, first_rows(data, view)) for view in (growing, trailing))
-        study.place = middle_place(near, data.isel(obs=[row]))
+        study.place = middle_place(bind(near, data.isel(obs=[row])))
         for window in growing:
             study.add(as_given, window)
             on_step(len(study.found))

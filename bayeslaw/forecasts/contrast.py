@@ -1,0 +1,245 @@
+"""The difference of two forecasts of one posterior, with what they share: parameters, discrepancy, a group, a branch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.core.check import Check, to_json
+from bayeslaw.core.draws import over_draws
+from bayeslaw.core.errors import (
+    SEEDS,
+    InputError,
+    check_choice,
+    check_flag,
+    check_probability,
+    check_type,
+    check_whole,
+    shown,
+)
+from bayeslaw.data.curves import needs_schedule
+from bayeslaw.forecasts.forecast import MOST_TOGETHER
+from bayeslaw.forecasts.intervals import KINDS, VALUELESS
+from bayeslaw.forecasts.membership import check_groups
+from bayeslaw.forecasts.mixture import Mixture, members
+from bayeslaw.forecasts.posterior import posterior_of
+from bayeslaw.forecasts.targets import forecast_inputs
+from bayeslaw.inference.fit import Fit
+from bayeslaw.law.schedules import parse_schedule
+from bayeslaw.observation.base import to_output
+
+_SCHEDULE = "schedule"
+_NAMES = ("a", "b")
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Both sides' rows, one behind the other, for each law.
+
+    Attributes
+    ----------
+    columns : list of dict of str to numpy.ndarray
+        Each law's own, of all rows.
+    a, b : numpy.ndarray of int
+        Which rows are compared; those of `a` and `b` go together.
+    attrs : mapping
+        Which run branches off which.
+    checks : list of Check
+        How far the rows lie beyond the data.
+    """
+
+    columns: list[dict[str, np.ndarray]]
+    a: np.ndarray
+    b: np.ndarray
+    attrs: Mapping[str, Any]
+    checks: list[Check]
+
+
+def contrast(
+    fit: Fit | Mixture,
+    a: Mapping[str, Any] | str,
+    b: Mapping[str, Any] | str,
+    kind: str = "run",
+    prob: float = 0.9,
+    *,
+    new_group: bool = False,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Compare two targets, two schedules or two groups under one posterior.
+
+    Parameters
+    ----------
+    fit : Fit or Mixture
+    a, b : mapping or str
+        What to compare. Targets as of `forecast`, one or as many as the other side has:
+        ``{"C": [1e23]}`` and ``{"C": [1e24]}``; groups are targets that name them, ``{"C": [1e24], "family":
+        ["Llama"]}``. Of a law along schedules a schedule's text, whose last step counts, or a mapping of
+        it and the run's group, ``{"schedule": "cosine(…)", "model_size": "100M"}``.
+    kind : {"run", "curve", "law"}
+        Two runs, two noiseless curves, or the formula alone.
+    prob : float
+        Probability of the interval, in (0, 1).
+    new_group : bool
+        Targets that name no group are of one that was not seen, the same on both sides.
+    seed : int
+
+    Returns
+    -------
+    xarray.Dataset
+        Dim ``target``. ``mean``, ``median``, ``lower``, ``upper`` of a − b in the output's unit;
+        ``p_less``, the probability that a is below b; ``median_a`` and ``median_b``.
+        ``attrs["checks"]`` says how far both lie beyond the data.
+
+    Raises
+    ------
+    InputError
+        If a side does not fit the law, or the sides have different numbers of targets.
+
+    Notes
+    -----
+    From joint draws: what both sides share moves them together and cancels, so that a difference is known
+    better than two intervals side by side suggest. The parameters are shared; the discrepancy as its kernel
+    says; a group, if both are of it; and along schedules, two that have the same rates up to some
+    step are taken for one run up to there, from whose checkpoint the other starts. The noise of two runs
+    is their own.
+    """
+    check_choice("kind", kind, KINDS)
+    check_probability("prob", prob)
+    check_flag("new_group", new_group)
+    check_whole("seed", seed, *SEEDS)
+    check_type("contrast(fit, …)", fit, Fit | Mixture, "what fit, load_fit or stack returned")
+    fits = [one for one, _ in members(fit)]
+    if not all(one.draws.sizes["draw"] for one in fits):
+        raise InputError(
+            "contrast: this point fit has no bootstrap, so no interval; fit with bootstrap=1000."
+        )
+    pair = (_schedules if needs_schedule(fits[0].spec) else _targets)(fits, a, b)
+    for one, columns in zip(fits, pair.columns, strict=True):
+        if one.is_posterior:
+            check_groups(one, columns, new_group)
+    rng = np.random.default_rng(seed)
+    drawn = posterior_of(fit).predict(pair.columns, rng, together=True, attrs=pair.attrs)[kind]
+    with np.errstate(all="ignore"):
+        ours, theirs = (to_output(fits[0].spec, drawn[:, rows]) for rows in (pair.a, pair.b))
+    return _laid_out(fit, ours, theirs, pair.checks, kind, prob)
+
+
+def _targets(fits: list[Fit], a: Any, b: Any) -> _Pair:
+    """Put two sets of targets behind each other."""
+    parts, sizes, found = [], [], []
+    for name, side in zip(_NAMES, (a, b), strict=True):
+        if isinstance(side, str) or not isinstance(side, Mapping):
+            raise InputError(
+                f"contrast, {name}: found {shown(side)}, allowed: targets, {{'input': [numbers]}}."
+            )
+        inputs, coords, checks = forecast_inputs(fits, side, None, None)
+        parts.append(inputs)
+        sizes.append(len(coords["orders_beyond"]))
+        found += _named(checks, name)
+    if sizes[0] != sizes[1] and 1 not in sizes:
+        raise InputError(
+            f"contrast: a has {sizes[0]} targets and b {sizes[1]}; allowed: as many on both sides, or one on either."
+        )
+    if sum(sizes) > MOST_TOGETHER:
+        raise InputError(
+            f"contrast: found {sum(sizes):,} targets, allowed: at most {MOST_TOGETHER:,} together; compare fewer."
+        )
+    columns = [_joined(ours, theirs) for ours, theirs in zip(*parts, strict=True)]
+    rows = np.arange(max(sizes))
+    one, two = (rows if size > 1 else np.zeros_like(rows) for size in sizes)
+    return _Pair(columns, one, sizes[0] + two, {}, found)
+
+
+def _joined(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Put the rows of one side behind those of the other; both name the same columns."""
+    if odd := ours.keys() ^ theirs.keys():
+        name = sorted(odd)[0]
+        raise InputError(f"contrast: only one side names {name!r}; name it on both, or on neither.")
+    return {name: np.concatenate([ours[name], theirs[name]]) for name in ours}
+
+
+def _schedules(fits: list[Fit], a: Any, b: Any) -> _Pair:
+    """Put two schedules' last steps behind each other, and the step up to which they are one run."""
+    texts, groups = zip(
+        *(_schedule_of(side, name) for side, name in zip((a, b), _NAMES, strict=True)), strict=True
+    )
+    one, two = (parse_schedule(text) for text in texts)
+    size = min(len(one.lr), len(two.lr))
+    apart = np.flatnonzero(one.lr[:size] != two.lr[:size])
+    shared = int(apart[0]) - 1 if len(apart) else size - 1
+    branches = shared >= max(one.first, two.first) and groups[0] == groups[1]
+    steps = [sorted({*([shared] if branches else []), one.total}), [two.total]]
+    parts, found = [], []
+    for name, text, group, at in zip(_NAMES, texts, groups, steps, strict=True):
+        inputs, _, checks = forecast_inputs(fits, None, text, at, group or None)
+        parts.append(
+            [_as_run(fit, part, f"(contrast: {name})") for fit, part in zip(fits, inputs, strict=True)]
+        )
+        found += _named(checks, name)
+    columns = [_joined(ours, theirs) for ours, theirs in zip(*parts, strict=True)]
+    last = np.array([len(steps[0]) - 1])
+    attrs = {"branches": json.dumps({"(contrast: b)": ["(contrast: a)", shared]})} if branches else {}
+    return _Pair(columns, last, last + 1, attrs, found)
+
+
+def _schedule_of(side: Any, name: str) -> tuple[str, dict[str, str]]:
+    """Return a side's schedule, and the group of its run."""
+    given = {_SCHEDULE: side} if isinstance(side, str) else side
+    if not isinstance(given, Mapping) or not isinstance(given.get(_SCHEDULE), str):
+        raise InputError(
+            f"contrast, {name}: found {shown(side)}, allowed: a schedule, 'cosine(…)', or a mapping of it and its group, "
+            "{'schedule': 'cosine(…)', 'model_size': '100M'}."
+        )
+    return given[_SCHEDULE], {n: v for n, v in given.items() if n != _SCHEDULE}
+
+
+def _as_run(fit: Fit, columns: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """Give a side's rows a run of their own, under a name that no trained run has."""
+    found = fit.spec.discrepancy
+    within = {found.within} if found is not None and found.within else set()
+    runs = within | ({"run"} & set(fit.spec.group_columns))
+    size = len(columns["sampling_error"])
+    return {**columns, **{column: np.full(size, name) for column in runs}}
+
+
+def _named(checks: list[Check], side: str) -> list[Check]:
+    """Say of which side a check is."""
+    return [Check(c.name, c.level, c.value, f"{side}: {c.message}") for c in checks]
+
+
+def _laid_out(
+    fit: Fit | Mixture, ours: np.ndarray, theirs: np.ndarray, checks: list[Check], kind: str, prob: float
+) -> xr.Dataset:
+    spec = members(fit)[0][0].spec
+    with np.errstate(invalid="ignore"):
+        gap = ours - theirs
+    valued = np.isfinite(gap)
+    ends = [(1 - prob) / 2, 0.5, (1 + prob) / 2]
+    mean, (low, middle, high) = over_draws(gap, valued, ends)
+    medians = [over_draws(side, valued, [0.5])[1][0] for side in (ours, theirs)]
+    with np.errstate(invalid="ignore"):
+        less = np.where(valued, gap < 0, 0).sum(axis=0) / np.where(
+            valued.any(axis=0), valued.sum(axis=0), np.nan
+        )
+    lacking = float(1 - valued.mean(axis=0).min())
+    if lacking > 0:
+        message = (
+            f"The law has no value in up to {100 * lacking:.2g} % of the draws, which are left out: look at the inputs and "
+            "their units, or compare nearer to the data."
+        )
+        checks = [*checks, Check("finite", "fail" if lacking > VALUELESS else "warn", lacking, message)]
+    unit, share = {"units": spec.output.unit}, {"units": "share"}
+    values = {"mean": mean, "median": middle, "lower": low, "upper": high}
+    values |= {"median_a": medians[0], "median_b": medians[1]}
+    out = xr.Dataset({n: ("target", v, unit) for n, v in values.items()})
+    out = out.assign(p_less=("target", less, share)).assign_coords(target=np.arange(len(mean)))
+    name = fit.name if isinstance(fit, Mixture) else spec.name
+    return out.assign_attrs(
+        model=name, output=spec.output.name, units=spec.output.unit, kind=kind, prob=float(prob),
+        checks=to_json(checks),
+    )  # fmt: skip

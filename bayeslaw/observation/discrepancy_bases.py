@@ -1,0 +1,145 @@
+"""Where rows lie, and the covariance of a discrepancy there, decomposed once for each length of a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayeslaw.law.priors import link_normal
+from bayeslaw.law.spec import Discrepancy, Spec
+from bayeslaw.observation.base import Array, Rows, Values
+from bayeslaw.observation.kernels import kernel, length_grid, scale_grid
+
+WANDERING = 3.0
+"""A usual size of a discrepancy, in units of run noise, where it is not inferred: to look for outlying rows, and
+to choose the directions that NUTS walks."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """K decomposed at one length, in the weighted rows' space."""
+
+    length: float
+    vectors: Array  # (n, n), one column a direction
+    eigen: Array  # (n,)
+    share: Array  # (n,), of run noise in a direction's noise
+    rest: Array  # (n,), noise that does not depend on sigma
+
+    def variance(self, scale: Any, sigma: Any) -> Array:
+        """Return the variance along each direction, shape (draws, n)."""
+        return scale**2 * self.eigen + sigma**2 * self.share + self.rest
+
+
+@dataclass(frozen=True)
+class Places:
+    """Rows in e-folds, their weights, and K decomposed at every length.
+
+    Attributes
+    ----------
+    place : numpy.ndarray, shape (rows, inputs)
+    weight : numpy.ndarray, shape (rows,)
+        What makes the noise nearly a multiple of the identity.
+    lengths, log_lengths : numpy.ndarray
+        The grid of lengths, and its log weights.
+    bases : list of Basis
+        One a length.
+    """
+
+    place: Array
+    weight: Array
+    lengths: Array
+    log_lengths: Array
+    bases: list[Basis]
+
+
+_last: list[tuple[Rows, Spec, Places]] = []
+"""The latest rows that were decomposed: several questions come one after another, and more would fill the memory."""
+
+
+def places_of(spec: Spec, rows: Rows) -> Places:
+    """Return where rows lie, and K decomposed there.
+
+    Parameters
+    ----------
+    spec : Spec
+        Resolved, with a discrepancy over inputs.
+    rows : Rows
+
+    Returns
+    -------
+    Places
+        The same as last time for the same rows.
+    """
+    if not (_last and _last[0][0] is rows and _last[0][1] is spec):
+        place = places(spec, rows)
+        middle = usual_value(spec, "sigma") ** 2
+        share = middle / (middle + rows.error**2)
+        grid, log_lengths = lengths(spec)
+        kind = wandering(spec).kernel
+        found = [_basis(kind, place, share, middle, length) for length in grid]
+        _last[:] = [(rows, spec, Places(place, np.sqrt(share), grid, log_lengths, found))]
+    return _last[0][2]
+
+
+def _basis(kind: str, place: Array, share: Array, middle: float, length: float) -> Basis:
+    """Decompose K at one length; rows' shares of run noise weigh them."""
+    weight = np.sqrt(share)
+    K = kernel(kind, place, place, length)
+    eigen, vectors = np.linalg.eigh(weight[:, None] * K * weight)
+    share = share @ vectors**2
+    return Basis(length, vectors, np.maximum(eigen, 0.0), share, middle * (1 - share))
+
+
+def wandering(spec: Spec) -> Discrepancy:
+    """Return a spec's discrepancy, which it must have."""
+    if spec.discrepancy is None:
+        raise TypeError("the law has no discrepancy")
+    return spec.discrepancy
+
+
+def places(spec: Spec, rows: Rows) -> Array:
+    """Return where rows lie: log(input / reference), shape (rows, inputs)."""
+    over = wandering(spec).over
+    return np.stack(
+        [np.log(np.asarray(rows.columns[n], dtype=float) / spec.inputs[n].reference) for n in over], axis=1
+    )
+
+
+def lengths(spec: Spec) -> tuple[Array, Array]:
+    """Return the grid of lengths and its log weights; one length where there is no choice."""
+    length = spec.noise.get("discrepancy_length")
+    if length is None or length.fixed is not None:
+        return np.array([1.0 if length is None else length.fixed]), np.zeros(1)
+    return length_grid(*link_normal(length))
+
+
+def scales(spec: Spec) -> tuple[Array, Array]:
+    """Return the grid of scales and its log weights; one scale where it is fixed."""
+    scale = spec.noise["discrepancy_scale"]
+    if scale.fixed is not None:
+        return np.array([float(scale.fixed)]), np.zeros(1)
+    return scale_grid(*link_normal(scale))
+
+
+def discrepancy_scale(spec: Spec, values: Values) -> Any:
+    """Return the discrepancy's standard deviation on the scale of errors."""
+    scale = values["discrepancy_scale"]
+    return scale * values["sigma"] if wandering(spec).relative else scale
+
+
+def usual_value(spec: Spec, name: str) -> float:
+    """Return where a parameter is fixed, or its prior's median; one where there is none."""
+    parameter = spec.noise.get(name)
+    if parameter is None:
+        return 1.0
+    return parameter.fixed if parameter.fixed is not None else float(np.exp(link_normal(parameter)[0]))
+
+
+def usual_wandering(spec: Spec, rows: Rows) -> Array:
+    """Return the rows' covariance at a usual size and length of the discrepancy, in units of run noise."""
+    place = places(spec, rows)
+    return WANDERING**2 * kernel(
+        wandering(spec).kernel, place, place, usual_value(spec, "discrepancy_length")
+    )

@@ -1,0 +1,1 @@
+"""Holds what all figures share: colours, layout, names and units on axes, legends, captions."""

@@ -1,0 +1,1 @@
+"""Writes the sections of a report, one file each; `order` lists them."""

@@ -1,0 +1,1 @@
+"""Lays out tables and checks as plain text, for the terminal."""

@@ -1,0 +1,249 @@
+"""Joint draws, differences between two forecasts, and groups' own values of a parameter."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+from conftest import handmade, noiseless
+
+import bayeslaw as bl
+from bayeslaw.cli.main import main
+from bayeslaw.forecasts.mixture import Mixture
+from bayeslaw.forecasts.posterior import posterior_of
+
+TRUNK = "wsd(peak=2e-4, end=1e-5, warmup=500, stable={stable}, total={total}, hold=true)"
+EARLY, LATE = TRUNK.format(stable=12000, total=12700), TRUNK.format(stable=12000, total=12900)
+
+
+@pytest.fixture(scope="module")
+def compute():
+    return handmade("compute")
+
+
+@pytest.fixture(scope="module")
+def curves():
+    return handmade("annealing")
+
+
+@pytest.fixture(scope="module")
+def families():
+    """Level by family: b 0.4 above a on the log scale, c beside b."""
+    spec, data = noiseless("compute", noise=0.01)
+    data = data.assign_coords(family=("obs", np.resize(list("abc"), data.sizes["obs"])))
+    spec = bl.resolve(bl.change(spec, discrepancy=None, pool={"level": "family"}), data)
+    plain = handmade("compute", bl.change(spec, pool={"level": None}), data)
+    rng, shape = np.random.default_rng(0), tuple(plain.draws.sizes.values())
+    score = 0.1 * rng.standard_normal((*shape, 16))
+    score[..., 0], score[..., 1:3] = score[..., 0] - 1.0, score[..., 1:3] + 1.0
+    groups = {n: node.to_dataset() for n, node in plain.tree.children.items() if not n.endswith("_data")}
+    groups["posterior"]["level_spread"] = ("chain", "draw"), np.full(shape, 0.2)
+    groups["latent"] = xr.Dataset({"level_score": (("chain", "draw", "group"), score)})
+    from bayeslaw.inference.fit import make_fit
+    from bayeslaw.observation.bound import bind
+
+    return make_fit(bind(spec, data), "nuts", {}, groups)
+
+
+def point():
+    spec, data = noiseless("power", noise=0.02)
+    return bl.fit(spec, data, "map", bootstrap=50)
+
+
+def mixture(compute):
+    scores = xr.Dataset({"log_score_joint": (("law", "window"), np.zeros((2, 1)))})
+    return Mixture({"a": compute, "b": compute}, {"a": 0.75, "b": 0.25}, scores)
+
+
+# ---- joint draws
+
+
+@pytest.mark.parametrize("which", ["posterior", "point", "mixture"])
+def test_the_summary_is_that_of_the_draws(which, compute):
+    fit = {"posterior": compute, "point": None, "mixture": mixture(compute)}[which] or point()
+    name = "x" if which == "point" else "C"
+    at = {"x": [1e6, 1e7, 1e8]} if which == "point" else {"C": [1e22, 1e23, 1e24]}
+    fc = bl.forecast(fit, at, prob=0.8, draws=True)
+    drawn = fc["draws"]
+    assert drawn.dims == ("draw", "target", "kind") and drawn.attrs["units"] == fc.attrs["units"]
+    assert drawn["kind"].values.tolist() == ["law", "curve", "run"] and name in fc.coords
+    ends = np.quantile(drawn.values, [0.1, 0.9], axis=0, method="median_unbiased")
+    for found, wanted in zip(ends, (fc["lower"], fc["upper"]), strict=True):
+        np.testing.assert_allclose(found.T, wanted, rtol=0.02)
+    assert fc.drop_vars("draws").equals(bl.forecast(fit, at, prob=0.8, draws=True).drop_vars("draws"))
+    assert "draws" not in bl.forecast(fit, at)
+
+
+def test_a_draw_is_one_curve(compute):
+    """Neighbouring targets share the discrepancy: draw by draw the curve hardly moves between them."""
+    at = {"C": [1e24, 1.01e24]}
+    joint = np.log(bl.forecast(compute, at, draws=True)["draws"].sel(kind="curve"))
+    apart = joint.isel(target=0) - joint.isel(target=1)
+    assert float(apart.std()) < 0.05 * float(joint.isel(target=0).std())
+
+
+def test_too_many_targets_are_not_drawn_together(compute):
+    with pytest.raises(bl.InputError, match="draws: found 1,001 targets or steps, allowed: at most 1,000"):
+        bl.forecast(compute, {"C": np.geomspace(1e22, 1e24, 1001)}, draws=True)
+
+
+def test_every_posterior_answers_the_same_calls(compute):
+    for fit in (compute, point(), mixture(compute)):
+        posterior = posterior_of(fit)
+        draws = posterior.draws()
+        assert draws and all(v.ndim == 2 for v in draws.values())
+        one = compute if not isinstance(fit, bl.Fit) else fit
+        joint, each = posterior.density(one.bound.rows, np.random.default_rng(0))
+        assert each.shape[-1] == len(one.bound.rows) and len(joint) == len(each)
+        assert np.isfinite(joint).all()
+
+
+# ---- contrasts
+
+
+def test_a_target_and_itself(compute):
+    same = {"C": [1e23]}
+    curve = bl.contrast(compute, same, same, kind="curve")
+    np.testing.assert_allclose(curve["upper"], 0.0, atol=1e-6)
+    law = bl.contrast(compute, same, same, kind="law")
+    assert law["upper"].item() == law["lower"].item() == law["p_less"].item() == 0.0
+    run = bl.contrast(compute, same, same)
+    assert run["p_less"].item() == pytest.approx(0.5, abs=0.1) and run["upper"] > 0 > run["lower"]
+    noise = np.sqrt(2) * compute.draws["sigma"].median().item() * curve["median_a"].item()
+    assert (run["upper"] - run["lower"]).item() == pytest.approx(2 * 1.645 * noise, rel=0.5)
+
+
+def test_what_is_shared_cancels(compute):
+    near = bl.contrast(compute, {"C": [1e24]}, {"C": [1.05e24]}, kind="curve")
+    fc = bl.forecast(compute, {"C": [1e24, 1.05e24]}).sel(kind="curve")
+    alone = np.hypot(*(fc["upper"] - fc["lower"]).values)
+    assert (near["upper"] - near["lower"]).item() < 0.1 * alone
+    assert near["p_less"].item() < 0.3  # more compute, less −log pass@k
+
+
+def test_sides_go_together(compute):
+    many = bl.contrast(compute, {"C": [1e22, 1e23, 1e24]}, {"C": [1e24]})
+    assert many.sizes == {"target": 3}
+    assert set(many.data_vars) == {"mean", "median", "lower", "upper", "p_less", "median_a", "median_b"}
+    assert many["p_less"].attrs["units"] == "share" and many["median"].attrs["units"] == "nat"
+    checks = json.loads(many.attrs["checks"])
+    assert [c["message"][:3] for c in checks] == ["a: ", "b: "]
+
+
+def test_schedules_that_branch_share_their_trunk(curves):
+    """Same rates up to the last few hundred steps: the same run up to there; a rate that differs at once is another."""
+    other = LATE.replace("peak=2e-4", "peak=2.0000001e-4")
+    width = {
+        name: ((found := bl.contrast(curves, EARLY, b, kind="curve"))["upper"] - found["lower"]).item()
+        for name, b in (("branch", LATE), ("apart", other), ("itself", EARLY))
+    }
+    assert width["itself"] == pytest.approx(0.0, abs=1e-9)
+    assert 0 < width["branch"] < 0.8 * width["apart"]
+    medians = [bl.contrast(curves, EARLY, b)["median"].item() for b in (LATE, other)]
+    assert medians[0] == pytest.approx(medians[1], abs=0.01)
+
+
+def test_groups_are_targets_that_name_them(families):
+    found = bl.contrast(families, {"C": [1e23], "family": ["b"]}, {"C": [1e23], "family": ["a"]})
+    law = bl.contrast(families, {"C": [1e23], "family": ["b"]}, {"C": [1e23], "family": ["a"]}, kind="curve")
+    assert law["p_less"].item() == 0.0 and law["median"].item() > 0 and found["median"].item() > 0
+    one = bl.contrast(families, {"C": [1e23]}, {"C": [1e23]}, kind="curve", new_group=True)
+    assert one["upper"].item() == 0.0  # the same new group on both sides
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "more", "told"),
+    [
+        ("cosine(peak=1, total=10)", {"C": [1e23]}, {}, "contrast, a: found"),
+        ({"C": [1e23]}, 3, {}, "contrast, b: found 3"),
+        ({"C": [1e23, 1e24]}, {"C": [1e22, 1e23, 1e24]}, {}, "a has 2 targets and b 3"),
+        ({"C": [1e23]}, {"C": [-1.0]}, {}, "allowed: numbers greater than 0"),
+        ({"C": [1e23]}, {"C": [1e24]}, {"kind": "runs"}, "kind: "),
+        ({"C": [1e23]}, {"C": [1e24]}, {"prob": 1.5}, "prob"),
+        ({"C": [1e23]}, {"D": [1e24]}, {}, "unknown input 'D'"),
+    ],
+)
+def test_sides_that_do_not_fit_are_refused(compute, a, b, more, told):
+    with pytest.raises(bl.InputError) as error:
+        bl.contrast(compute, a, b, **more)
+    assert told in str(error.value)
+
+
+def test_schedules_are_asked_for(curves, families):
+    with pytest.raises(bl.InputError, match=r"contrast, b: found .* allowed: a schedule"):
+        bl.contrast(curves, EARLY, {"C": [1e23]})
+    with pytest.raises(bl.InputError, match="only one side names 'family'"):
+        bl.contrast(families, {"C": [1e23], "family": ["a"]}, {"C": [1e23]}, new_group=True)
+    bare = bl.fit(*noiseless("power", noise=0.02), "map", bootstrap=0)
+    with pytest.raises(bl.InputError, match="no bootstrap"):
+        bl.contrast(bare, {"x": [1e6]}, {"x": [1e7]})
+
+
+# ---- groups
+
+
+@pytest.mark.parametrize("parameter", ["level", "C0", "E0"])
+def test_each_group_has_its_own_value(families, parameter):
+    table = bl.groups(families, parameter, prob=0.8)
+    assert table.index.tolist() == ["a", "b", "c"] and table["rows"].tolist() == [14, 13, 13]
+    assert (table["lower"] < table["median"]).all() and (table["median"] < table["upper"]).all()
+    assert table.loc["b", "median"] / table.loc["a", "median"] == pytest.approx(np.exp(0.4), rel=0.02)
+    assert table.loc["b", "> a"] == 1.0 and table.loc["a", "> b"] == 0.0 and np.isnan(table.loc["a", "> a"])
+    assert table.loc["b", "> c"] + table.loc["c", "> b"] == pytest.approx(1.0)
+    assert table.attrs["prob"] == 0.8
+
+
+def test_a_group_is_what_the_law_takes_for_it(families):
+    """The level of a group at the reference is the law there."""
+    reference = families.spec.inputs["C"].reference
+    law = bl.forecast(families, {"C": [reference] * 3, "family": ["a", "b", "c"]}).sel(kind="curve")
+    np.testing.assert_allclose(bl.groups(families, "level")["median"], law["median"], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "told"),
+    [("alpha", "'alpha' is the same in all groups; allowed: level"), ("levle", "unknown parameter 'levle'")],
+)
+def test_what_has_no_groups_is_refused(families, compute, parameter, told):
+    with pytest.raises(bl.InputError, match=told):
+        bl.groups(families, parameter)
+    with pytest.raises(bl.InputError, match="pools no parameter over groups"):
+        bl.groups(compute, "level")
+
+
+# ---- the command line
+
+
+def test_command_lines(compute, curves, families, tmp_path):
+    paths = {n: str(f.save(tmp_path / f"{n}.nc")) for n, f in
+             (("compute", compute), ("curves", curves), ("families", families))}  # fmt: skip
+    call = CliRunner().invoke
+
+    def said(*arguments, code=0):
+        done = call(main, list(arguments))
+        assert done.exit_code == code, done.output
+        return done.output
+
+    out = str(tmp_path / "out.csv")
+    told = said("contrast", paths["compute"], "--a", "C=1e23", "--b", "C=1e24", "-o", out)
+    assert "P(a < b)" in told and "90 % interval" in told
+    assert "p_less" in pd.read_csv(out)
+    assert "a - b" in said("contrast", paths["curves"], "--a", EARLY, "--b", LATE, "--kind", "curve")
+    both = ("--a", "C=1e23", "--a", "family=a", "--b", "C=1e23", "--b", "family=b")
+    row = said("contrast", paths["families"], *both, "--kind", "curve").splitlines()[2].split()
+    assert float(row[-1]) == 1.0  # P(a < b)
+    assert "each group" in said("groups", paths["families"], "C0", "-o", str(tmp_path / "groups.csv"))
+    assert pd.read_csv(tmp_path / "groups.csv")["group"].tolist() == ["a", "b", "c"]
+    joint = str(tmp_path / "draws.nc")
+    asked = ("--at", "C=1e23,1e24", "--draws", joint, "-o", str(tmp_path / "f.csv"))
+    said(
+        "forecast", paths["compute"], *asked, code=1
+    )  # few draws: the sampler's checks fail, and all is written
+    assert xr.load_dataset(joint, engine="h5netcdf")["draws"].dims == ("draw", "target", "kind")
+    assert len(pd.read_csv(tmp_path / "f.csv")) == 6
+    said("contrast", paths["compute"], "--a", "cosine(peak=1)", "--b", "C=1e24", code=2)
+    said("groups", paths["compute"], "level", code=2)
