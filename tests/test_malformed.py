@@ -107,7 +107,7 @@ from bayeslaw.data.pass_at_k import MOST_K
 from bayeslaw.inference import nuts
 from bayeslaw.law import expression
 from bayeslaw.law.catalogue import MAX_BYTES
-from bayeslaw.law.schedules import MAX_STEPS
+from bayeslaw.law.schedule_kinds import MAX_STEPS
 from bayeslaw.reports.studies import read_study
 
 OURS = "^model 'mine', "
