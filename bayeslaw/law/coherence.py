@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import math
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 from bayeslaw.core.errors import InputError, did_you_mean
 from bayeslaw.law.expression import Expression
@@ -83,7 +84,7 @@ def _refuse_circles(spec: Spec, refuse: Callable[[str, str], InputError]) -> Non
     """Refuse a law that foretells a column from the same column."""
     curves = (*spec.discrepancy.over, spec.discrepancy.within) if spec.discrepancy else ()
     places = [(f"[inputs] {i.name}", i.column) for i in spec.inputs.values()]
-    places += [("[discrepancy]", name) for name in curves if name not in spec.inputs]
+    places += [("[discrepancy]", name) for name in curves if name is not None and name not in spec.inputs]
     places += [(f"[parameters] {n} pool", c) for n, pool in spec.pooled.items() for c in ([pool] if isinstance(pool, str) else pool)]  # fmt: skip
     names = [(f"[inputs] {i.name}", i.column) for i in spec.inputs.values() if i.function is None]
     for where, column in [*names, ("[output] name", spec.output.name)]:
@@ -115,7 +116,7 @@ def _check_symbols(spec: Spec, refuse: Callable[[str, str], InputError]) -> None
     odd = set(spec.inverse) - scalars
     _refuse_odd(odd, scalars, "[inverse]", refuse)
     used: set[str] = set(spec.law.symbols)
-    for derived in reversed(spec.derived.values()):
+    for derived in reversed(list(spec.derived.values())):
         if derived.name in used:
             used |= derived.formula.symbols
     unused = [n for n in (*spec.scalar_names, *spec.derived) if n not in used]
@@ -129,7 +130,7 @@ def _check_symbols(spec: Spec, refuse: Callable[[str, str], InputError]) -> None
 
 
 def _refuse_odd(
-    odd: set[str], allowed: set[str], where: str, refuse: Callable[[str, str], InputError]
+    odd: AbstractSet[str], allowed: AbstractSet[str], where: str, refuse: Callable[[str, str], InputError]
 ) -> None:
     if odd:
         name = sorted(odd)[0]

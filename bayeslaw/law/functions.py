@@ -8,10 +8,12 @@ the gradients of point fits all follow from the row.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import cast
+
+from bayeslaw.law.types import Ops, Value
 
 _HALLEY_STEPS = 4
 _BELOW_ONE = 1 - 2.0**-53
@@ -37,19 +39,19 @@ class Function:
     """
 
     arity: int
-    slopes: Callable[..., tuple[Any, ...]]
+    slopes: Callable[..., tuple[Value, ...]]
     plain: Callable[..., float] | None = None
-    form: Callable[..., Any] | None = None
+    form: Callable[..., Value] | None = None
 
 
-def call(name: str, arguments: list[Any], ops: Any) -> Any:
+def call(name: str, arguments: Sequence[Value], ops: Ops) -> Value:
     """Call a function of the table.
 
     Parameters
     ----------
     name : str
         A key of `FUNCTIONS` or `MORE`.
-    arguments : list of array
+    arguments : sequence of array
     ops : namespace
         See `bayeslaw.law.expression.evaluate`.
 
@@ -65,7 +67,7 @@ def call(name: str, arguments: list[Any], ops: Any) -> Any:
     return getattr(ops, name)(*arguments)
 
 
-def sigmoid_root(log_t: Any, a: Any, ops: Any) -> Any:
+def sigmoid_root(log_t: Value, a: Value, ops: Ops) -> Value:
     """Solve s / (1 - s)**a = t for s in (0, 1).
 
     Parameters
@@ -98,7 +100,7 @@ def sigmoid_root(log_t: Any, a: Any, ops: Any) -> Any:
     return 1 / (1 + ops.exp(-u))
 
 
-def _root_slopes(log_t: Any, a: Any, s: Any, ops: Any) -> tuple[Any, Any]:
+def _root_slopes(log_t: Value, a: Value, s: Value, ops: Ops) -> tuple[Value, Value]:
     """Differentiate the root where it lies, however it was found."""
     slope = s * (1 - s) / (1 + (a - 1) * s)
     return slope, slope * ops.log1p(-ops.minimum(s, _BELOW_ONE))
@@ -124,5 +126,7 @@ MORE: dict[str, Function] = {
 }
 """Functions that functions of schedules call, beside those of formulas; no formula reaches them."""
 
-PLAIN = SimpleNamespace(power=math.pow, **{n: f.plain for n, f in FUNCTIONS.items() if f.plain is not None})
+PLAIN = cast(
+    Ops, SimpleNamespace(power=math.pow, **{n: f.plain for n, f in FUNCTIONS.items() if f.plain is not None})
+)
 """The namespace of single numbers."""

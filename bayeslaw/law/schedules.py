@@ -173,11 +173,11 @@ def _call(text: str) -> tuple[str, dict[str, Any]]:
         raise problem from None
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args):
         raise problem
-    names = [k.arg for k in node.keywords]
-    if None in names or len(set(names)) < len(names):  # **x, or one name twice
+    names = [k.arg for k in node.keywords if k.arg is not None]
+    if len(set(names)) < len(node.keywords):  # **x, or one name twice
         raise problem
     try:
-        return node.func.id, {k.arg: _value(k.value) for k in node.keywords}
+        return node.func.id, {name: _value(k.value) for name, k in zip(names, node.keywords, strict=True)}
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise problem from None
 

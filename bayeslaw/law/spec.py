@@ -9,13 +9,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import tomli_w
 
 from bayeslaw.core.errors import check_type
 from bayeslaw.law.expression import Expression
 from bayeslaw.law.families import FAMILIES, KERNELS, Family, Kernel
+from bayeslaw.law.types import Document
 
 SUPPORTS = ("real", "positive", "unit", "simplex")
 SCALES = ("identity", "log", "logit")
@@ -155,7 +155,7 @@ class Spec:
     outliers: str | bool
     noise: Mapping[str, Parameter]
     map: PointFit
-    document: Mapping[str, Any] = field(repr=False, compare=False)
+    document: Document = field(repr=False, compare=False)
 
     @property
     def traits(self) -> Family:
