@@ -1,4 +1,4 @@
-"""Where laws come from: the shipped model files and the user's own."""
+"""Reads laws, shipped ones and the user's own, and makes changed ones of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the parts of a law go together: every name has one meaning, every symbol stands for something."""
+"""Checks that the parts of a law go together: every name has one meaning, every symbol stands for something."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def in_order(derived: dict[str, Derived], refuse: Callable[[str, str], InputErro
 
 
 def holds_together(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
-    """Hold the parts of a spec against one another: names, symbols, functions, discrepancy, point fit.
+    """Check that the parts of a spec go together: names, symbols, functions, discrepancy, point fit.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def _check_names(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
 
 
 def _refuse_circles(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
-    """Refuse a law that foretells a column from the same column."""
+    """Refuse a law that predicts a column from the same column."""
     curves = (*spec.discrepancy.over, spec.discrepancy.within) if spec.discrepancy else ()
     places = [(f"[inputs] {i.name}", i.column) for i in spec.inputs.values()]
     places += [("[discrepancy]", name) for name in curves if name is not None and name not in spec.inputs]
@@ -97,7 +97,7 @@ def _refuse_circles(spec: Spec, refuse: Callable[[str, str], InputError]) -> Non
 
 
 def _check_symbols(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
-    """Hold every formula's symbols against what exists, and every parameter against the formulas."""
+    """Check that every symbol of a formula exists, and that formulas use every parameter."""
     scalars = set(spec.scalar_names)
     references = {f"ref_{i.name}" for i in spec.inputs.values() if i.reference is not None}
     plain = {i.name for i in spec.inputs.values() if i.function is None}

@@ -1,4 +1,4 @@
-"""A law evaluated: the formula of a spec on the rows of a dataset, on any array library."""
+"""Evaluates a law: the formula of a spec on the rows of a dataset, on any array library."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def law_inputs(spec: Spec, data: xr.Dataset | Mapping[str, object]) -> dict[str,
 
 
 def row_columns(spec: Spec, data: xr.Dataset | Mapping[str, object]) -> dict[str, Array]:
-    """Take from a dataset or a mapping of columns all that a law and its observation model may use.
+    """Take all that a law and its observation model may use from a dataset or a mapping of columns.
 
     Parameters
     ----------

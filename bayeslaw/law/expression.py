@@ -1,4 +1,4 @@
-"""Formulas: parsed once against a closed table, evaluated on NumPy, xarray, PyTensor or traced values.
+"""Parses formulas against a closed table, and evaluates them on NumPy, xarray, PyTensor or traced values.
 
 A formula comes from a file that anybody may have written, so nothing of it is ever executed: it is
 parsed into a tree, the tree is checked node by node against closed tables, and the evaluation walks

@@ -1,7 +1,7 @@
-"""Functions that a formula may call: one table for the parser and for every library that evaluates a formula.
+"""Lists the functions that a formula may call: one table for the parser and every library that evaluates a formula.
 
-A row says how many arguments a function takes, what it is on single numbers, what its derivatives are, and, where
-NumPy does not have it, what it is on arrays. The parser's list, the namespaces of NumPy, xarray and PyTensor, and
+A row says how many arguments a function takes, what its derivatives are, how it is computed on single numbers and,
+where NumPy does not have it, on arrays. The parser's list, the namespaces of NumPy, xarray and PyTensor, and
 the gradients of point fits all follow from the row.
 """
 
@@ -29,7 +29,7 @@ class Function:
     ----------
     arity : int
         How many arguments it takes.
-    slopes : callable
+    derivatives : callable
         (argument, …, result, ops) -> tuple of the derivatives with respect to each argument.
     plain : callable, optional
         The function on single numbers, where an overflow is an error. Without it `form` serves.
@@ -39,7 +39,7 @@ class Function:
     """
 
     arity: int
-    slopes: Callable[..., tuple[Value, ...]]
+    derivatives: Callable[..., tuple[Value, ...]]
     plain: Callable[..., float] | None = None
     form: Callable[..., Value] | None = None
 
@@ -95,15 +95,15 @@ def sigmoid_root(log_t: Value, a: Value, ops: Ops) -> Value:
     for _ in range(_HALLEY_STEPS):
         s = 1 / (1 + ops.exp(-u))
         miss = u + (a - 1) * ops.log1p(ops.exp(u)) - log_t
-        slope = 1 + (a - 1) * s
-        u = u - miss / (slope - 0.5 * miss * (a - 1) * s * (1 - s) / slope)
+        rise = 1 + (a - 1) * s
+        u = u - miss / (rise - 0.5 * miss * (a - 1) * s * (1 - s) / rise)
     return 1 / (1 + ops.exp(-u))
 
 
-def _root_slopes(log_t: Value, a: Value, s: Value, ops: Ops) -> tuple[Value, Value]:
-    """Differentiate the root where it lies, however it was found."""
-    slope = s * (1 - s) / (1 + (a - 1) * s)
-    return slope, slope * ops.log1p(-ops.minimum(s, _BELOW_ONE))
+def _root_derivatives(log_t: Value, a: Value, s: Value, ops: Ops) -> tuple[Value, Value]:
+    """Return the derivatives of the root with respect to log t and a."""
+    by_log_t = s * (1 - s) / (1 + (a - 1) * s)
+    return by_log_t, by_log_t * ops.log1p(-ops.minimum(s, _BELOW_ONE))
 
 
 FUNCTIONS: dict[str, Function] = {
@@ -116,7 +116,7 @@ FUNCTIONS: dict[str, Function] = {
     "minimum": Function(2, lambda a, b, y, ops: (a < b, 1 - (a < b)), min),
     "sqrt": Function(1, lambda x, y, ops: (0.5 / y,), math.sqrt),
     "tanh": Function(1, lambda x, y, ops: (1 - y**2,), math.tanh),
-    "sigmoid_root": Function(2, _root_slopes, form=sigmoid_root),
+    "sigmoid_root": Function(2, _root_derivatives, form=sigmoid_root),
 }
 """Functions that a formula may call, by name."""
 

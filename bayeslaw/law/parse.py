@@ -1,4 +1,4 @@
-"""Model files read: from plain tables to a `Spec`, or one message that says where and what.
+"""Reads model files: makes a `Spec` of plain tables, or one message that says where something is wrong, and what.
 
 Nothing in a file can run code; formulas are checked against a closed table.
 """
@@ -86,9 +86,9 @@ def parse_spec(document: Document, name: str) -> Spec:
     reader.table(likelihood, "[likelihood]", FAMILIES[family].noise, ("outliers", "shift_scale"))
     outliers = reader.choice(likelihood.pop("outliers", "auto"), OUTLIERS, "[likelihood] outliers")
     shift = likelihood.pop("shift_scale", {"fixed": SHIFT_SCALE, "unit": "sigma", "meaning": _SHIFT})
-    discrepancy, wander = reader.discrepancy(sections.get("discrepancy"))
+    discrepancy, beside = reader.discrepancy(sections.get("discrepancy"))
     if discrepancy is not None and outliers is True:
-        wander = {"shift_scale": reader.noise("shift_scale", shift, "[likelihood] shift_scale"), **wander}
+        beside = {"shift_scale": reader.noise("shift_scale", shift, "[likelihood] shift_scale"), **beside}
     likelihood = reader.each(likelihood, "likelihood", reader.noise)
     # Beside a discrepancy run noise is normal, with shifts for outlying rows: it has no tails' shape.
     scatter = {n: p for n, p in likelihood.items() if discrepancy is None or n != "nu"}
@@ -107,7 +107,7 @@ def parse_spec(document: Document, name: str) -> Spec:
         likelihood=likelihood,
         discrepancy=discrepancy,
         outliers=outliers,
-        noise={**scatter, **wander, **spreads},
+        noise={**scatter, **beside, **spreads},
         map=reader.point_fit(sections.get("map", {})),
         document=copy.deepcopy(dict(document)),
     )
@@ -116,7 +116,7 @@ def parse_spec(document: Document, name: str) -> Spec:
 
 
 class _Reader:
-    """Reads pieces of a document; every complaint names the model and the place."""
+    """Reads pieces of a document; every message names the model and the place."""
 
     def __init__(self, model: str) -> None:
         self.model = model
@@ -324,7 +324,7 @@ class _Reader:
         return self.parameter(name, {**entry, "support": "positive"}, where)
 
     def discrepancy(self, value: Any) -> tuple[Discrepancy | None, dict[str, Parameter]]:
-        """Read how the curve wanders, and the parameters of that."""
+        """Read the discrepancy and the parameters that it has."""
         if value is None:
             return None, {}
         where = "[discrepancy]"

@@ -1,4 +1,4 @@
-"""Priors from central 90 % intervals: draws, quantiles and densities.
+"""Makes priors of central 90 % intervals: their draws, quantiles and densities.
 
 Every scalar prior is a normal on a link scale that its support chooses: identity for the real line,
 log for positive, logit for a share; a share without an interval is uniform. So two numbers that a
@@ -36,7 +36,7 @@ def sampled(spec: Spec) -> dict[str, Parameter]:
 
 
 def walked(spec: Spec) -> dict[str, Parameter]:
-    """Return the parameters that NUTS moves: those of `sampled` but what is marginalised."""
+    """Return the parameters that NUTS samples: those of `sampled` except the marginalised ones."""
     out = ("discrepancy_length", "discrepancy_scale") if spec.marginalised else ()
     return {n: p for n, p in sampled(spec).items() if n not in out}
 

@@ -1,4 +1,4 @@
-"""Inputs that are functions of a schedule and of parameters, such as the annealing area S2(lam).
+"""Computes inputs that are functions of a schedule and of parameters, such as the annealing area S2(lam).
 
 Each is a row of `FUNCTIONS`: which parameters it takes, what it prepares from a schedule once, and how it is
 evaluated at the parameters' values with the prepared numbers, on any array library.

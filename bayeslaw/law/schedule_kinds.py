@@ -1,4 +1,4 @@
-"""Kinds of learning-rate schedules: a dataclass each, whose fields are the settings that a text may give.
+"""Defines the kinds of learning-rate schedules: a dataclass each, whose fields are the settings that a text may give.
 
 A new kind is a dataclass and a row of `KINDS`, a new way to fall a row of `DECAYS`.
 """

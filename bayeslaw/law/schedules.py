@@ -1,4 +1,4 @@
-"""Learning-rate schedules: from a line of text to a rate for every step, and the areas under it.
+"""Makes a learning rate for every step of a line of text, and computes the areas under the rates.
 
 Steps run from 0 to `total` inclusive, and areas count from step 0, as in arXiv:2408.11029.
 """
@@ -42,7 +42,7 @@ class Schedule:
 
     @property
     def first(self) -> int:
-        """The first step that a law speaks of: behind warm-up, with something trained."""
+        """The first step that a law describes: after warm-up, and not before the rate is above zero."""
         trained = np.flatnonzero(self.lr > 0)[0]
         return int(min(max(self.warmup, trained), self.total))
 

@@ -1,4 +1,4 @@
-"""A law as data: what a model file says, as frozen dataclasses.
+"""Holds a law as data: what a model file says, as frozen dataclasses.
 
 `bayeslaw.law.parse` makes them from the plain tables of a TOML file. Nothing here knows about priors'
 densities, PyMC or data frames.
@@ -96,14 +96,14 @@ class Derived:
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """How the true curve wanders around the law.
+    """Says how the true curve may deviate from the law.
 
     Attributes
     ----------
     kernel : str
         One of `bayeslaw.law.families.KERNELS`.
     over : tuple of str
-        The inputs along which it wanders, in e-folds; for ``exponential`` one column of the curves.
+        The inputs that it runs over, in e-folds; for ``exponential`` one column of the curves.
     within : str or None
         For ``exponential``: the column that names the curves.
     relative : bool

@@ -1,4 +1,4 @@
-"""Types that laws are written in: values of any array library, namespaces of functions, tables of a file."""
+"""Names the types that laws are written in: values of any array library, namespaces of functions, tables of a file."""
 
 from __future__ import annotations
 
