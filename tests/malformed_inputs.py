@@ -220,6 +220,19 @@ def with_area(area=None, lam=None, law="E0 + B * D**-beta - S2(lam)") -> dict:
     return document
 
 
+def with_several(arguments, ranges) -> dict:
+    """Return MINE with a function input that names several arguments."""
+    document = with_area()
+    function, meaning = S2["function"], "area"
+    document["inputs"]["S2"] = {
+        "function": function,
+        "meaning": meaning,
+        "arguments": arguments,
+        "ranges": ranges,
+    }
+    return document
+
+
 def with_simplex(**changes) -> dict:
     """Return MINE with its level split by a simplex."""
     document = edited("law", "level * one + level * two * D**-beta * ref_D**beta + floor")

@@ -8,8 +8,9 @@ import xarray as xr
 from conftest import noiseless
 
 import bayeslaw as bl
+from bayeslaw.inference import autodiff
 from bayeslaw.inference.autodiff import Traced, TracedOps, pull_back
-from bayeslaw.law import expression
+from bayeslaw.law import expression, functions
 from bayeslaw.law.catalogue import models_folder
 from bayeslaw.law.evaluate import derive, evaluate_law, fixed_values, law_inputs, references
 from bayeslaw.law.priors import draw_priors
@@ -186,11 +187,91 @@ def test_the_sampler_has_the_roots_slopes():
         root = expression.evaluate(ROOT, dict(zip(("log_t", "a"), given, strict=True)), tensor_ops())
         return pt.grad(root.sum(), given)
 
-    s = expression.sigmoid_root(log_t, a, np)
-    by_t, by_a = expression.sigmoid_root_slopes(s, a, np)
+    s = functions.sigmoid_root(log_t, a, np)
+    by_t, by_a = functions.FUNCTIONS["sigmoid_root"].slopes(log_t, a, s, np)
     found = on_pytensor(slopes)
     np.testing.assert_allclose(found[0], by_t, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found[1], by_a.sum(), rtol=1e-9)
+
+
+EVERY_ROW = {**functions.FUNCTIONS, **functions.MORE}
+
+
+@pytest.mark.parametrize("name", EVERY_ROW)
+def test_a_row_of_the_table_holds_on_every_library(name):
+    """Its value on single numbers, xarray, PyTensor and traced values is NumPy's, its slopes are those of differences."""
+    import pytensor.tensor as pt
+
+    row = EVERY_ROW[name]
+    x = [np.array([0.3, 0.62, 0.9]), np.array([0.5, 0.6, 0.95])][: row.arity]
+    value = functions.call(name, x, np)
+    numbers = [[float(v) for v in at] for at in zip(*x, strict=True)]
+    plain = row.plain or (lambda *at: row.form(*at, functions.PLAIN))
+    on_numbers = [plain(*at) for at in numbers]
+    np.testing.assert_allclose(on_numbers, value, rtol=1e-12)
+    labelled = functions.call(name, [xr.DataArray(v, dims="obs") for v in x], np)
+    np.testing.assert_array_equal(labelled.values, value)
+    for ops in (pt, tensor_ops()):
+        tensors = on_pytensor(lambda symbol, ops=ops: functions.call(name, [symbol(v) for v in x], ops))
+        np.testing.assert_allclose(tensors, value, rtol=1e-12)
+
+    points = [v[:, None] for v in x]
+    traced = [Traced(v) for v in points]
+    result = getattr(TracedOps, name)(*traced)
+    np.testing.assert_array_equal(result.value[:, 0], value)
+    exact = pull_back(result, np.ones((3, 1)), traced)
+    given = on_pytensor(lambda symbol: slopes_on_pytensor(name, [symbol(v) for v in x]))
+    for i, (found, tensor) in enumerate(zip(exact, np.atleast_2d(given), strict=True)):
+        up, down = ([v + s * 1e-6 * (i == j) for j, v in enumerate(x)] for s in (1, -1))
+        expected = (functions.call(name, up, np) - functions.call(name, down, np)) / 2e-6
+        np.testing.assert_allclose(found[:, 0], expected, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(tensor, expected, rtol=1e-6, atol=1e-9)
+
+
+def slopes_on_pytensor(name, given):
+    import pytensor.tensor as pt
+
+    return pt.stack(pt.grad(getattr(tensor_ops(), name)(*given).sum(), given))
+
+
+def test_a_new_function_of_formulas_is_one_row(monkeypatch):
+    """The parser, NumPy, xarray, PyTensor and gradients know it from the table alone."""
+    row = functions.Function(
+        2,
+        lambda x, width, y, ops: (ops.tanh(x / width), y / width - x / width * ops.tanh(x / width)),
+        form=lambda x, width, ops: width * ops.log(ops.exp(x / width) + ops.exp(-x / width)),
+    )
+    monkeypatch.setitem(functions.FUNCTIONS, "soft_size", row)
+    monkeypatch.setattr(
+        TracedOps, "soft_size", staticmethod(autodiff._known("soft_size", row)), raising=False
+    )
+    formula = expression.parse("soft_size(x - a, 0.5)")
+    assert formula.symbols == {"x", "a"}
+    assert not formula.calls
+    with pytest.raises(bl.InputError, match=r"soft_size\(\) takes 2 argument\(s\), found 1"):
+        expression.parse("soft_size(x)")
+    with pytest.raises(bl.InputError, match="has no finite value"):
+        expression.parse("x + soft_size(1, 0)")
+    x, a = np.array([0.2, 1.0, 4.0]), np.array([[0.7], [2.0]])
+    expected = 0.5 * np.log(2 * np.cosh(2 * (x - a)))
+    np.testing.assert_allclose(expression.evaluate(formula, {"x": x, "a": a}, np), expected, rtol=1e-13)
+    values = {"x": xr.DataArray(x, dims="obs"), "a": xr.DataArray(a[:, 0], dims="draw")}
+    labelled = expression.evaluate(formula, values, np).transpose("draw", "obs").values
+    np.testing.assert_allclose(labelled, expected, rtol=1e-13)
+    found = on_pytensor(lambda s: expression.evaluate(formula, {"x": s(x[None]), "a": s(a)}, tensor_ops()))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    traced = Traced(a)
+    slopes = pull_back(
+        expression.evaluate(formula, {"x": x, "a": traced}, TracedOps), np.ones((2, 3)), [traced]
+    )
+    np.testing.assert_allclose(slopes[0], -np.tanh(2 * (x - a)).sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+def test_only_formulas_functions_are_reached_by_a_formula():
+    for name in functions.MORE:
+        assert expression.parse(f"{name}(x)").calls == {(name, "x")}
+        with pytest.raises(bl.InputError, match="unknown function"):
+            expression.parse(f"{name}(x + 1)")
 
 
 def test_a_formula_knows_its_symbols_and_calls():

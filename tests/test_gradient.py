@@ -108,14 +108,16 @@ def test_numpy_numbers_stand_on_either_side():
 def test_the_annealing_area_has_its_gradient():
     schedule = bl.parse_schedule("cosine(peak=2e-4, end=0, warmup=500, total=20000, hold=true)")
     area, spread = schedule_inputs.FUNCTIONS["annealing_area"], (0.95, 0.9998)
-    prepared = area.prepare(schedule, np.array([5000, 10000, 20000]), spread)
+    prepared = area.prepare(schedule, np.array([5000, 10000, 20000]), [spread])
     lam = {"lam": np.array([[0.96], [0.99], [0.9995]])}
     exact, numeric = gradients(
-        lambda p, ops: area.evaluate(p["lam"], prepared, spread, ops), {"lam": lam["lam"]}, np.ones((3, 3))
+        lambda p, ops: area.evaluate([p["lam"]], prepared, [spread], ops),
+        {"lam": lam["lam"]},
+        np.ones((3, 3)),
     )
     # A step of 1e-7 in lam is large where 1 - lam is small: compare with smaller ones.
     step = 1e-4 * (1 - lam["lam"])
-    up, down = (area.evaluate(lam["lam"] + s * step, prepared, spread, np) for s in (1, -1))
+    up, down = (area.evaluate([lam["lam"] + s * step], prepared, [spread], np) for s in (1, -1))
     np.testing.assert_allclose(exact[0], ((up - down) / (2 * step)).sum(axis=1, keepdims=True), rtol=1e-5)
     assert np.isfinite(numeric[0]).all()
 

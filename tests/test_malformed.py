@@ -92,6 +92,7 @@ from malformed_inputs import (
     unequal,
     with_area,
     with_level,
+    with_several,
     with_simplex,
     with_starts,
     zipped,
@@ -106,7 +107,7 @@ from bayeslaw.data.pass_at_k import MOST_K
 from bayeslaw.inference import nuts
 from bayeslaw.law import expression
 from bayeslaw.law.catalogue import MAX_BYTES
-from bayeslaw.law.schedules import MAX_STEPS
+from bayeslaw.law.schedule_kinds import MAX_STEPS
 from bayeslaw.reports.studies import read_study
 
 OURS = "^model 'mine', "
@@ -420,6 +421,13 @@ CASES = [
     ("law: bounds leave the range", "refused", law(with_area({"range": [0.96, 0.9998]})), [OURS, "prior of 'lam' leaves the range [0.96, 0.9998]"]),
     ("law: argument without bounds", "refused", law(with_area(lam={"support": "unit"})), [OURS, "leaves the range", "bounds = [low, high]"]),
     ("law: argument fixed outside", "refused", law(with_area(lam={"support": "unit", "fixed": 0.5})), [OURS, "leaves the range"]),
+    ("law: argument and ranges", "refused", law(with_area({"ranges": [[0.5, 0.9]]})), [OURS, "[inputs] S2", "unknown key 'ranges'", "did you mean 'range'"]),
+    ("law: two arguments of one", "refused", law(with_several(["lam", "beta"], [[0.95, 0.9998], [0.1, 0.9]])), [OURS, "[inputs] S2 arguments", "annealing_area takes 1 parameter(s), found ['lam', 'beta']"]),
+    ("law: arguments as text", "refused", law(with_several("lam", [[0.95, 0.9998]])), [OURS, "[inputs] S2 arguments", "takes 1 parameter(s), found 'lam'"]),
+    ("law: ranges of one", "refused", law(with_several(["lam"], [0.95, 0.9998])), [OURS, "[inputs] S2 ranges", "takes 1 parameter(s)"]),
+    ("law: argument a number", "refused", law(with_several([3], [[0.95, 0.9998]])), [OURS, "[inputs] S2", "expected text in quotes, found 3"]),
+    ("law: called with two", "refused", law(with_area(law="E0 + B * D**-beta - S2(lam, beta) * S2(lam)")), [OURS, "S2(lam, beta)", "argument is 'lam'"]),
+    ("law: ridge that calls", "refused", law(edited("parameters.level.ridge", "foo(beta)")), [OURS, "[parameters] level ridge", "unknown function 'foo'"]),
     ("model file: no value", "refused", model_file(b"law = "), ["broken", "not valid TOML", "Invalid value"]),
     ("model file: twice", "refused", model_file(b"law = 'a'\nlaw = 'b'"), ["broken", "not valid TOML", "Cannot overwrite"]),
     ("model file: empty", "refused", model_file(b""), ["broken", "the key 'law' is missing"]),

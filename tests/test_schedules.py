@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import PUBLISHED_SCHEDULES, shared
 
 import bayeslaw as bl
-from bayeslaw.law import schedule_inputs
+from bayeslaw.law import schedule_inputs, schedule_kinds
 
 COSINE, CONSTANT = (bl.parse_schedule(PUBLISHED_SCHEDULES[n]) for n in ("cosine_20000", "constant_20000"))
 WARMUP = "peak=3e-4, warmup=2160"
@@ -67,7 +69,7 @@ def test_interpolated_areas_agree_with_the_recursion(text, lam):
     steps = np.arange(schedule.warmup, schedule.total + 1, 128)
     area = schedule_inputs.FUNCTIONS["annealing_area"]
     spread = (0.95, 0.9998)
-    found = area.evaluate(lam, area.prepare(schedule, steps, spread), spread, np)
+    found = area.evaluate([lam], area.prepare(schedule, steps, [spread]), [spread], np)
     exact = schedule_inputs.annealing_area(schedule, steps, lam)
     # A decay of a few steps, or none, is the hardest to interpolate.
     tolerance = 1e-8 if text.startswith(("cosine", "constant")) else 1e-7
@@ -77,8 +79,8 @@ def test_interpolated_areas_agree_with_the_recursion(text, lam):
 def test_an_area_is_evaluated_for_many_draws_at_once():
     area, spread = schedule_inputs.FUNCTIONS["annealing_area"], (0.95, 0.9998)
     steps = np.array([5000, 10000, 20000])
-    prepared = area.prepare(COSINE, steps, spread)
-    found = area.evaluate(np.array([[0.96], [0.999]]), prepared, spread, np)
+    prepared = area.prepare(COSINE, steps, [spread])
+    found = area.evaluate([np.array([[0.96], [0.999]])], prepared, [spread], np)
     assert found.shape == (2, 3)
     np.testing.assert_allclose(found[1], schedule_inputs.annealing_area(COSINE, steps, 0.999), rtol=1e-8)
 
@@ -122,3 +124,32 @@ def test_a_text_gives_these_rates(text, rates):
 def test_logged_rates_are_joined_by_straight_lines():
     logged = (np.array([4, 6]), np.array([2.0, 1.0]))
     np.testing.assert_allclose(bl.parse_schedule("logged(warmup=3)", logged).lr, [0, 1, 2, 2, 2, 1.5, 1])
+
+
+def test_a_new_kind_is_a_dataclass_and_a_row(monkeypatch):
+    @dataclass(frozen=True)
+    class Fall:
+        peak: float
+        total: float
+        decay: str = "linear"
+        warmup: float = 0.0
+        hold: bool = False
+        from_table = ()
+
+        def odd(self):
+            return "" if self.total > 1 else "it is too short."
+
+        def rates(self):
+            return schedule_kinds.DECAYS[self.decay](self.peak, 0.0, np.linspace(0, 1, int(self.total) + 1))
+
+    monkeypatch.setitem(schedule_kinds.KINDS, "fall", Fall)
+    np.testing.assert_allclose(bl.parse_schedule("fall(total=4, peak=2, warmup=2)").lr, [0, 1, 1, 0.5, 0])
+    for text, said in {
+        "fall(total=4)": "fall needs peak=…; add it",
+        "fall(peak=1, total=4, end=0)": "unknown setting 'end'",
+        "fall(peak=1, total=2.5)": "total=2.5, expected a whole number",
+        "fall(peak=1, total=1)": "it is too short",
+        "falls(peak=1)": "did you mean 'fall'",
+    }.items():
+        with pytest.raises(bl.InputError, match=said):
+            bl.parse_schedule(text)

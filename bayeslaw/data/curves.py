@@ -32,7 +32,7 @@ LR_TOLERANCE = 0.005
 
 def needs_schedule(spec: Spec) -> bool:
     """Return whether a law's inputs come from a learning-rate schedule."""
-    return any(i.function == "annealing_area" or i.column == "lr_area" for i in spec.inputs.values())
+    return any(i.function is not None or i.column == "lr_area" for i in spec.inputs.values())
 
 
 def schedule_inputs(spec: Spec, schedule: Schedule, steps: np.ndarray) -> dict[str, np.ndarray]:
@@ -53,7 +53,7 @@ def schedule_inputs(spec: Spec, schedule: Schedule, steps: np.ndarray) -> dict[s
     inputs = {"lr_area": schedule.area(steps), "lr": schedule.lr[steps], "step": steps.astype(float)}
     for entry in spec.inputs.values():
         if entry.function is not None:
-            inputs[entry.function] = FUNCTIONS[entry.function].prepare(schedule, steps, entry.range)
+            inputs[entry.function] = FUNCTIONS[entry.function].prepare(schedule, steps, entry.ranges)
     return inputs
 
 
@@ -123,8 +123,11 @@ def read_curves(
     check_sizes(spec, rows, rows.index + 1, "table of curves")
     attrs = {"schedules": json.dumps(texts), "branches": json.dumps(branches), **opened.attrs}
     data = to_dataset(rows, spec, [], **attrs)
-    for name in {i.function for i in spec.inputs.values()} - {None}:
-        data[name] = (("obs", "node"), np.concatenate([inputs[name] for _, inputs in parts]))
+    for name in dict.fromkeys(i.function for i in spec.inputs.values() if i.function is not None):
+        prepared = np.concatenate([inputs[name] for _, inputs in parts])
+        size = prepared.shape[1]
+        node = "node" if data.sizes.get("node", size) == size else f"{name}_node"
+        data[name] = (("obs", node), prepared)
     told = [*excluded.checks("note"), *checks, *odd_data(spec, rows, data)]
     return data.set_coords("step").assign_attrs(checks=to_json(told))
 

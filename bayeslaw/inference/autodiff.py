@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bayeslaw.law import expression
+from bayeslaw.law.functions import FUNCTIONS, MORE, Function, call
 
 Rule = Callable[[np.ndarray], np.ndarray]
 
@@ -128,51 +128,22 @@ def _divide(a: Any, b: Any) -> Traced:
     return _traced(ratio, (a, lambda g: g / y), (b, lambda g: -g * ratio / y))
 
 
-def _elementwise(function: Callable, slope: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable:
-    """Make a function of one argument from NumPy's and its slope, given (argument, result)."""
+def _known(name: str, function: Function) -> Callable[..., Any]:
+    """Make a function of the table one of traced values: its value is NumPy's, its derivatives are the table's."""
 
-    def apply(x: Any) -> Any:
-        if not isinstance(x, Traced):
-            return function(x)
-        value = function(x.value)
-        return Traced(value, [(x, lambda g: g * slope(x.value, value))])
-
-    return apply
-
-
-def _pick(function: Callable, chooses: Callable) -> Callable:
-    """Make maximum or minimum: the gradient goes to the one that was chosen."""
-
-    def apply(a: Any, b: Any) -> Any:
-        if not isinstance(a, Traced) and not isinstance(b, Traced):
-            return function(a, b)
-        first = chooses(_value(a), _value(b))
-        return _traced(function(_value(a), _value(b)), (a, lambda g: g * first), (b, lambda g: g * ~first))
+    def apply(*arguments: Any) -> Any:
+        plain = [_value(a) for a in arguments]
+        value = call(name, plain, np)
+        if not any(isinstance(a, Traced) for a in arguments):
+            return value
+        slopes = function.slopes(*plain, value, np)
+        return _traced(value, *((a, lambda g, s=s: g * s) for a, s in zip(arguments, slopes, strict=True)))
 
     return apply
 
 
 class TracedOps:
     """The namespace in which `expression.evaluate` and `bayeslaw.law.schedule_inputs` run on traced values."""
-
-    exp = staticmethod(_elementwise(np.exp, lambda x, y: y))
-    expm1 = staticmethod(_elementwise(np.expm1, lambda x, y: y + 1))
-    log = staticmethod(_elementwise(np.log, lambda x, y: 1 / x))
-    log1p = staticmethod(_elementwise(np.log1p, lambda x, y: 1 / (1 + x)))
-    sqrt = staticmethod(_elementwise(np.sqrt, lambda x, y: 0.5 / y))
-    tanh = staticmethod(_elementwise(np.tanh, lambda x, y: 1 - y**2))
-    cos = staticmethod(_elementwise(np.cos, lambda x, y: -np.sin(x)))
-    arccos = staticmethod(_elementwise(np.arccos, lambda x, y: -1 / np.sqrt(1 - x**2)))
-    maximum = staticmethod(_pick(np.maximum, np.greater_equal))
-    minimum = staticmethod(_pick(np.minimum, np.less))
-
-    @staticmethod
-    def sigmoid_root(log_t: Any, a: Any) -> Any:
-        """Root of an equation; its slopes are known at the root, however it was found."""
-        t, power = _value(log_t), _value(a)
-        root = expression.sigmoid_root(t, power, np)
-        by_t, by_a = expression.sigmoid_root_slopes(root, power, np)
-        return _traced(root, (log_t, lambda g: g * by_t), (a, lambda g: g * by_a))
 
     @staticmethod
     def dot(a: Any, b: np.ndarray) -> Any:
@@ -193,6 +164,10 @@ class TracedOps:
         return _traced(
             value, (base, lambda g: g * e * np.power(b, e - 1)), (exponent, lambda g: g * value * np.log(b))
         )
+
+
+for _name, _function in {**FUNCTIONS, **MORE}.items():
+    setattr(TracedOps, _name, staticmethod(_known(_name, _function)))
 
 
 def _power_slope(gradient: np.ndarray, value: np.ndarray, log_base: Any, mine: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from bayeslaw.inference.pymc_priors import pymc_priors
 from bayeslaw.law.evaluate import evaluate_law, fixed_values, references, to_scale
-from bayeslaw.law.expression import FUNCTIONS, sigmoid_root, sigmoid_root_slopes
+from bayeslaw.law.functions import FUNCTIONS, MORE, Function
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import (
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     import pymc as pm
 
 _LIKELIHOOD = "likelihood"
-_MORE = ("cos", "arccos", "erfc", "gammaln")
-"""Functions beyond those of formulas that laws' inputs and observation models use."""
+_DENSITIES = ("erfc", "gammaln")
+"""Functions that observation models use, beside those of formulas and of schedules."""
 
 
 def model_data(bound: BoundLaw) -> dict[str, np.ndarray]:
@@ -159,20 +160,24 @@ def _tensor_ops() -> SimpleNamespace:
     def dot(a, b):  # a sum compiles in a third of the time of a matrix product, and runs as fast
         return (a[:, None] * b).sum(axis=0)
 
-    functions = {name: getattr(pt, name) for name in (*FUNCTIONS, *_MORE)}
-    return SimpleNamespace(
-        **functions, power=power, dot=dot, sloped=sloped_log_density, sigmoid_root=_sigmoid_root
-    )
+    table = {
+        n: getattr(pt, n) if hasattr(pt, n) else _one_operation(f) for n, f in {**FUNCTIONS, **MORE}.items()
+    }
+    densities = {n: getattr(pt, n) for n in _DENSITIES}
+    return SimpleNamespace(**table, **densities, power=power, dot=dot, sloped=sloped_log_density)
 
 
-def _sigmoid_root(log_t: Any, a: Any) -> Any:
-    """State `sigmoid_root` as one operation that knows its slopes: unrolled it compiles for a minute."""
+def _one_operation(function: Function) -> Callable[..., Any]:
+    """State a function as one operation that knows its derivatives: unrolled, a root compiles for a minute."""
     import pytensor.tensor as pt
     from pytensor.compile.builders import OpFromGraph
 
     def pull_back(inputs: Any, outputs: Any, gradients: Any) -> list[Any]:
-        return [gradients[0] * slope for slope in sigmoid_root_slopes(outputs[0], inputs[1], pt)]
+        return [gradients[0] * slope for slope in function.slopes(*inputs, outputs[0], pt)]
 
-    log_t, a = pt.broadcast_arrays(log_t, a)
-    inputs = [log_t.type(), a.type()]
-    return OpFromGraph(inputs, [sigmoid_root(*inputs, pt)], pullback=pull_back)(log_t, a)
+    def apply(*arguments: Any) -> Any:
+        arguments = pt.broadcast_arrays(*arguments)
+        inputs = [a.type() for a in arguments]
+        return OpFromGraph(inputs, [function.form(*inputs, pt)], pullback=pull_back)(*arguments)
+
+    return apply

@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable
 
 from bayeslaw.core.errors import InputError, did_you_mean
-from bayeslaw.law.expression import FUNCTIONS
-from bayeslaw.law.spec import TEXT, Derived, Spec
+from bayeslaw.law.expression import Expression
+from bayeslaw.law.functions import FUNCTIONS
+from bayeslaw.law.spec import TEXT, Derived, Input, Spec
 
 RANGES = {"real": (-math.inf, math.inf), "positive": (0.0, math.inf), "unit": (0.0, 1.0)}
 """Where a parameter may lie, by its support."""
@@ -105,12 +106,12 @@ def _check_symbols(spec: Spec, refuse: Callable[[str, str], InputError]) -> None
         _refuse_odd(formula.symbols - allowed, allowed, where, refuse)
     for where, formula in {f"[inverse] {n}": f for n, f in spec.inverse.items()}.items():
         _refuse_odd(formula.symbols - (allowed - plain), allowed - plain, where, refuse)
-        for name, _ in sorted(formula.calls):
-            raise refuse(where, f"unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
+        _refuse_calls(formula, where, refuse)
     steady = {n for p in spec.parameters.values() if p.ridge is None for n in (p.names or (p.name,))}
     for p in spec.parameters.values():
         if p.ridge is not None:
             _refuse_odd(p.ridge.symbols - steady, steady, f"[parameters] {p.name} ridge", refuse)
+            _refuse_calls(p.ridge, f"[parameters] {p.name} ridge", refuse)
     odd = set(spec.inverse) - scalars
     _refuse_odd(odd, scalars, "[inverse]", refuse)
     used: set[str] = set(spec.law.symbols)
@@ -136,28 +137,47 @@ def _refuse_odd(
                                    "ref_<input> exists for an input that has a 'reference'.")  # fmt: skip
 
 
+def _refuse_calls(formula: Expression, where: str, refuse: Callable[[str, str], InputError]) -> None:
+    for name, *_ in sorted(formula.calls):
+        raise refuse(where, f"unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
+
+
 def _check_functions(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
-    """Check calls of function inputs, and that their argument's prior stays in their range."""
+    """Check calls of function inputs, and that their arguments' priors stay in their ranges."""
     functions = {i.name: i for i in spec.inputs.values() if i.function}
+    prepared: dict[str | None, Input] = {}
+    for name, entry in functions.items():
+        if (first := prepared.setdefault(entry.function, entry)).ranges != entry.ranges:
+            raise refuse(f"[inputs] {name}", f"{entry.function} has other ranges than in {first.name}; give both the same.")  # fmt: skip
     called = set(spec.law.calls).union(*(d.formula.calls for d in spec.derived.values()))
-    for name, argument in sorted(called):
+    for name, *arguments in sorted(called):
         if name not in functions:
             raise refuse("law", f"unknown function {name!r}{did_you_mean(name, {*FUNCTIONS, *functions})}")
-        if argument != functions[name].argument:
-            raise refuse("law", f"{name}({argument}): its argument is {functions[name].argument!r}.")
+        wanted = functions[name].arguments
+        if tuple(arguments) != wanted:
+            own = "its argument is" if len(wanted) == 1 else "its arguments are"
+            raise refuse("law", f"{name}({', '.join(arguments)}): {own} {', '.join(map(repr, wanted))}.")
     for name, entry in functions.items():
         where = f"[inputs] {name}"
-        if (name, entry.argument) not in called:
-            raise refuse(where, f"is never called; write {name}({entry.argument}) in the law.")
-        parameter = spec.parameters.get(entry.argument)
-        if parameter is None:
-            raise refuse(where, f"its argument {entry.argument!r} is no parameter; it must be one.")
-        low, high = entry.range
-        fixed = parameter.fixed
-        reach = (fixed, fixed) if fixed is not None else parameter.bounds
-        if reach is None or reach[0] < low or reach[1] > high:
-            raise refuse(where, f"the prior of {entry.argument!r} leaves the range [{low:g}, {high:g}]; "
-                                       "give it bounds = [low, high] inside.")  # fmt: skip
+        if (name, *entry.arguments) not in called:
+            raise refuse(where, f"is never called; write {name}({', '.join(entry.arguments)}) in the law.")
+        for argument, ends in zip(entry.arguments, entry.ranges, strict=True):
+            _check_argument(spec, argument, ends, where, refuse)
+
+
+def _check_argument(
+    spec: Spec, argument: str, ends: tuple[float, float], where: str, refuse: Callable[[str, str], InputError]
+) -> None:
+    """Refuse a function's argument that is no parameter, or may leave the range."""
+    parameter = spec.parameters.get(argument)
+    if parameter is None:
+        raise refuse(where, f"its argument {argument!r} is no parameter; it must be one.")
+    low, high = ends
+    fixed = parameter.fixed
+    reach = (fixed, fixed) if fixed is not None else parameter.bounds
+    if reach is None or reach[0] < low or reach[1] > high:
+        raise refuse(where, f"the prior of {argument!r} leaves the range [{low:g}, {high:g}]; "
+                                   "give it bounds = [low, high] inside.")  # fmt: skip
 
 
 def _check_discrepancy(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:

@@ -175,8 +175,8 @@ def evaluate_law(
     functions = {i.name: i for i in spec.inputs.values() if i.function}
     known = {**constants, **{n: v for n, v in inputs.items() if n not in functions}, **values}
     calls = {
-        name: lambda argument, entry=entry: FUNCTIONS[entry.function].evaluate(
-            argument, inputs[entry.name], entry.range, ops
+        name: lambda *arguments, entry=entry: FUNCTIONS[entry.function].evaluate(
+            arguments, inputs[entry.name], entry.ranges, ops
         )
         for name, entry in functions.items()
     }

@@ -1,26 +1,22 @@
-"""Formulas: parsed once against a closed table, evaluated on NumPy, xarray, PyTensor or autograd.
+"""Formulas: parsed once against a closed table, evaluated on NumPy, xarray, PyTensor or traced values.
 
 A formula comes from a file that anybody may have written, so nothing of it is ever executed: it is
-parsed into a tree, the tree is checked node by node against the tables below, and the evaluation
-walks that tree. There are no attributes, no subscripts, no keywords and no names but the given ones.
+parsed into a tree, the tree is checked node by node against closed tables, and the evaluation walks
+that tree. There are no attributes, no subscripts, no keywords and no names but the given ones.
 """
 
 from __future__ import annotations
 
 import ast
 import keyword
-import math
 import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 
 from bayeslaw.core.errors import InputError, did_you_mean
-
-FUNCTIONS = ("exp", "expm1", "log", "log1p", "maximum", "minimum", "sqrt", "tanh")
-"""Functions a formula may call; each namespace that evaluates one has them under these names."""
+from bayeslaw.law.functions import FUNCTIONS, PLAIN, call
 
 _BINARY = {
     ast.Add: operator.add,
@@ -29,63 +25,8 @@ _BINARY = {
     ast.Div: operator.truediv,
 }
 _UNARY = {ast.USub: operator.neg, ast.UAdd: lambda x: x}  # PyTensor variables have no unary plus
-_TWO_ARGUMENTS = {"maximum", "minimum", "sigmoid_root"}
-_PLAIN = SimpleNamespace(
-    exp=math.exp, expm1=math.expm1, log=math.log, log1p=math.log1p, maximum=max, minimum=min,
-    power=math.pow, sqrt=math.sqrt, tanh=math.tanh,
-)  # fmt: skip
-"""The functions on single numbers, where an overflow is an error."""
 MAX_LENGTH = 1000
 MAX_DEPTH = 40
-_HALLEY_STEPS = 4
-_BELOW_ONE = 1 - 2.0**-53
-_FAR = 300.0
-"""Logits beyond this are as good as infinite; squares of their exponentials still are numbers."""
-
-
-def sigmoid_root(log_t: Any, a: Any, ops: Any) -> Any:
-    """Solve s / (1 - s)**a = t for s in (0, 1).
-
-    Parameters
-    ----------
-    log_t : array
-        The logarithm of t.
-    a : array
-        Positive.
-    ops : namespace
-        See `evaluate`.
-
-    Returns
-    -------
-    array
-        Relative error below 1e-13 for a in [0.01, 100].
-
-    Notes
-    -----
-    With s = 1 / (1 + exp(-u)) the equation is u + (a - 1) log(1 + exp(u)) = log t: the left side rises,
-    is convex or concave throughout, and has the asymptotes u and a u, whose inverse is the start; from
-    there four of Halley's third-order steps are enough.
-    """
-    log_t = ops.maximum(ops.minimum(log_t, _FAR * a), -_FAR)
-    u = ops.minimum(log_t, 0.0) + ops.maximum(log_t, 0.0) / a
-    for _ in range(_HALLEY_STEPS):
-        s = 1 / (1 + ops.exp(-u))
-        miss = u + (a - 1) * ops.log1p(ops.exp(u)) - log_t
-        slope = 1 + (a - 1) * s
-        u = u - miss / (slope - 0.5 * miss * (a - 1) * s * (1 - s) / slope)
-    return 1 / (1 + ops.exp(-u))
-
-
-def sigmoid_root_slopes(s: Any, a: Any, ops: Any) -> tuple[Any, Any]:
-    """Return the slopes of s = sigmoid_root(log_t, a) in log_t and in a."""
-    slope = s * (1 - s) / (1 + (a - 1) * s)
-    return slope, slope * ops.log1p(-ops.minimum(s, _BELOW_ONE))
-
-
-COMPOSED = {"sigmoid_root": sigmoid_root}
-"""Functions that a formula may call and that are written in those of `FUNCTIONS`: (arguments, ops) -> value.
-
-A namespace may have its own under the same name, so as not to differentiate step by step."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +39,13 @@ class Expression:
         The formula as written.
     symbols : frozenset of str
         Names of values it uses, arguments of calls included.
-    calls : frozenset of (str, str)
-        Calls of functions that are in neither `FUNCTIONS` nor `COMPOSED`: (name, name of the single argument).
+    calls : frozenset of tuple of str
+        Calls of functions that are not in `FUNCTIONS`: (name, names of the arguments …).
     """
 
     text: str
     symbols: frozenset[str]
-    calls: frozenset[tuple[str, str]]
+    calls: frozenset[tuple[str, ...]]
     tree: ast.expr = field(repr=False, compare=False)
 
 
@@ -138,7 +79,7 @@ def parse(text: str, where: str = "formula") -> Expression:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"{where}: {text!r} is not a formula ({error}); {_advice(text)}") from None
     symbols: set[str] = set()
-    calls: set[tuple[str, str]] = set()
+    calls: set[tuple[str, ...]] = set()
     _check(tree, text, where, symbols, calls, depth=0)
     _check_constants(tree, text, where)
     return Expression(text, frozenset(symbols), frozenset(calls), tree)
@@ -158,7 +99,7 @@ def _check_constants(tree: ast.expr, text: str, where: str) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp | ast.Call):
             try:
-                _walk(node, {}, _PLAIN, {})
+                _walk(node, {}, PLAIN, {})
             except KeyError:  # it has names
                 continue
             except (OverflowError, ZeroDivisionError, ValueError) as error:
@@ -194,19 +135,21 @@ def _check(node: ast.AST, text: str, where: str, symbols: set, calls: set, depth
             found = (ast.get_source_segment(text, node) or text)[:60]
             raise InputError(
                 f"{where}: {found!r} is not allowed. A formula has numbers, names, + - * / **, "
-                f"parentheses and {', '.join((*FUNCTIONS, *COMPOSED))}."
+                f"parentheses and {', '.join(FUNCTIONS)}."
             )
 
 
 def _check_call(name: str, arguments: list[ast.expr], where: str, calls: set) -> None:
-    if name in FUNCTIONS or name in COMPOSED:
-        wanted = 2 if name in _TWO_ARGUMENTS else 1
+    """Refuse calls that no function has; those of inputs take different names, and are looked at with the inputs."""
+    names = [a.id for a in arguments if isinstance(a, ast.Name)]
+    if name in FUNCTIONS:
+        wanted = FUNCTIONS[name].arity
         if len(arguments) != wanted:
             raise InputError(f"{where}: {name}() takes {wanted} argument(s), found {len(arguments)}.")
-    elif len(arguments) == 1 and isinstance(arguments[0], ast.Name):
-        calls.add((name, arguments[0].id))
+    elif arguments and len(set(names)) == len(arguments):
+        calls.add((name, *names))
     else:
-        raise InputError(f"{where}: unknown function {name!r}{did_you_mean(name, (*FUNCTIONS, *COMPOSED))}")
+        raise InputError(f"{where}: unknown function {name!r}{did_you_mean(name, FUNCTIONS)}")
 
 
 def evaluate(
@@ -224,10 +167,10 @@ def evaluate(
         A value for each of ``expression.symbols``: floats, NumPy arrays, xarray objects, PyTensor
         variables, anything with arithmetic that `ops` knows.
     ops : namespace
-        Holds `FUNCTIONS` and ``power``: the module ``numpy`` (also for xarray), ``pytensor.tensor``.
-        It is passed on purpose: NumPy's ufuncs fail on PyTensor variables.
+        Holds ``power`` and those of `FUNCTIONS` that have no form of their own: the module ``numpy`` (also
+        for xarray), ``pytensor.tensor``. It is passed on purpose: NumPy's ufuncs fail on PyTensor variables.
     calls : mapping of str to callable, optional
-        The functions of one argument that the formula calls beside `FUNCTIONS` and `COMPOSED`.
+        The functions that the formula calls beside `FUNCTIONS`.
 
     Returns
     -------
@@ -258,9 +201,5 @@ def _walk(node: ast.AST, values: Mapping, ops: Any, calls: Mapping) -> Any:
             return ops.power(a, b) if isinstance(op, ast.Pow) else _BINARY[type(op)](a, b)
         case ast.Call(func=ast.Name(id=name), args=arguments):
             given = [_walk(argument, values, ops, calls) for argument in arguments]
-            if name in COMPOSED and not hasattr(ops, name):
-                return COMPOSED[name](*given, ops)
-            # Never getattr(ops, name) for any other name: a formula reaches what the table lists.
-            known = name in FUNCTIONS or name in COMPOSED
-            return (getattr(ops, name) if known else calls[name])(*given)
+            return call(name, given, ops) if name in FUNCTIONS else calls[name](*given)
     raise AssertionError(f"unchecked node {node!r}")

@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bayeslaw.core.errors import InputError, did_you_mean
+from bayeslaw.core.errors import InputError, did_you_mean, shown
 from bayeslaw.law import expression
 from bayeslaw.law.coherence import RANGES, holds_together, in_order
 from bayeslaw.law.expression import Expression
 from bayeslaw.law.families import FAMILIES, KERNELS
+from bayeslaw.law.schedule_inputs import FUNCTIONS
 from bayeslaw.law.spec import (
-    INPUT_FUNCTIONS,
     JOINT,
     LARGEST,
     OUTLIERS,
@@ -192,13 +192,7 @@ class _Reader:
 
     def input(self, name: str, value: Any, where: str) -> Input:
         if isinstance(value, Mapping) and "function" in value:
-            entry = self.table(value, where, ("function", "argument", "range"), ("meaning", "unit"))
-            self.choice(entry["function"], INPUT_FUNCTIONS, f"{where} function")
-            return Input(
-                name, entry["function"], self.text(entry.get("meaning", ""), where),
-                self.text(entry.get("unit", ""), where), None, entry["function"],
-                self.text(entry["argument"], where), self.interval(entry["range"], f"{where} range", "unit"),
-            )  # fmt: skip
+            return self.function_input(name, value, where)
         entry = self.table(value, where, ("column",), ("meaning", "unit", "reference"))
         reference = entry.get("reference")
         if isinstance(reference, str):
@@ -207,6 +201,25 @@ class _Reader:
             reference = self.number(reference, f"{where} reference")
         meaning, unit = (self.text(entry.get(k, ""), where) for k in ("meaning", "unit"))
         return Input(name, self.text(entry["column"], where), meaning, unit, reference)
+
+    def function_input(self, name: str, value: Mapping, where: str) -> Input:
+        """Read a function of one parameter, or of several: ``arguments`` and ``ranges`` in one order."""
+        several = "arguments" in value
+        keys = ("arguments", "ranges") if several else ("argument", "range")
+        entry = self.table(value, where, ("function", *keys), ("meaning", "unit"))
+        function = self.choice(entry["function"], FUNCTIONS, f"{where} function")
+        meaning, unit = (self.text(entry.get(k, ""), where) for k in ("meaning", "unit"))
+        names, ranges = (entry[key] if several else [entry[key]] for key in keys)
+        supports = FUNCTIONS[function].supports
+        for key, given in zip(keys, (names, ranges), strict=True):
+            if not isinstance(given, list | tuple) or len(given) != len(supports):
+                raise self.refuse(f"{where} {key}", f"{function} takes {len(supports)} parameter(s), found {shown(given)}; "
+                                                    "give it as many arguments and ranges, in one order.")  # fmt: skip
+        names = tuple(self.text(n, where) for n in names)
+        if len(set(names)) < len(names):
+            raise self.refuse(f"{where} {keys[0]}", f"expected different parameters, found {shown(names)}.")
+        ranges = tuple(self.interval(ends, f"{where} {keys[1]}", s) for ends, s in zip(ranges, supports, strict=True))  # fmt: skip
+        return Input(name, function, meaning, unit, None, function, names, ranges)
 
     def output(self, value: Any) -> Output:
         entry = self.table(value, "[output]", ("name", "unit"), ("scale",))

@@ -1,39 +1,46 @@
-"""Inputs that are functions of a parameter, such as the annealing area S2(lam).
+"""Inputs that are functions of a schedule and of parameters, such as the annealing area S2(lam).
 
-Each is a row of `FUNCTIONS`: what it prepares from a schedule once, and how it is evaluated at a
-parameter's value with the prepared numbers, on any array library.
+Each is a row of `FUNCTIONS`: which parameters it takes, what it prepares from a schedule once, and how it is
+evaluated at the parameters' values with the prepared numbers, on any array library.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayeslaw.law.schedules import Schedule
+if TYPE_CHECKING:
+    from bayeslaw.law.schedules import Schedule
 
+Ranges = Sequence[tuple[float, float]]
+"""Where each parameter of a function may lie, in their order."""
 NODES = 33
 """Chebyshev nodes; on lam in [0.95, 0.9998], 33 reproduce the exact recursion to 2e-9 relative on cosine
 schedules and to 5e-8 of its largest value behind an abrupt step."""
 
 
 @dataclass(frozen=True)
-class InputFunction:
-    """A function of one parameter that a table supplies for each row.
+class ScheduleFunction:
+    """A function of parameters that a schedule supplies for each row.
 
     Attributes
     ----------
+    supports : tuple of str
+        The support of each parameter that it takes: real, positive or unit.
     prepare : callable
-        (schedule, steps, range) -> array of shape (steps, nodes), stored in the dataset.
+        (schedule, steps, ranges) -> array of shape (steps, nodes): all that it needs of a schedule, stored in the
+        dataset.
     evaluate : callable
-        (argument, prepared, range, ops) -> value for each row. The argument is a scalar or has a
-        last axis of length one; the result has the rows on its last axis.
+        (arguments, prepared, ranges, ops) -> value for each row. There is an argument for each parameter, a
+        scalar or with a last axis of length one; the result has the rows on its last axis.
     """
 
-    prepare: Callable[[Schedule, np.ndarray, tuple[float, float]], np.ndarray]
-    evaluate: Callable[[Any, Any, tuple[float, float], Any], Any]
+    supports: tuple[str, ...]
+    prepare: Callable[[Schedule, np.ndarray, Ranges], np.ndarray]
+    evaluate: Callable[[Sequence[Any], Any, Ranges, Any], Any]
 
 
 def annealing_area(schedule: Schedule, steps: np.ndarray, lam: float) -> np.ndarray:
@@ -55,18 +62,16 @@ def annealing_area(schedule: Schedule, steps: np.ndarray, lam: float) -> np.ndar
     ----------
     arXiv:2408.11029: m_i = lam·m_{i−1} + (lr_{i−1} − lr_i), S2(s) = Σ_{i≤s} m_i.
     """
-    from scipy.signal import lfilter
-
-    return np.cumsum(lfilter([1.0], [1.0, -lam], schedule.drops()))[steps]
+    return np.cumsum(schedule.momentum(lam))[steps]
 
 
 def _ends(lam_range: tuple[float, float]) -> tuple[float, float]:
     return float(np.log1p(-lam_range[1])), float(np.log1p(-lam_range[0]))
 
 
-def _prepare_area(schedule: Schedule, steps: np.ndarray, lam_range: tuple[float, float]) -> np.ndarray:
+def _prepare_area(schedule: Schedule, steps: np.ndarray, ranges: Ranges) -> np.ndarray:
     """Interpolate S2 in log(1 − lam), where it is smooth: coefficients of Chebyshev polynomials."""
-    low, high = _ends(lam_range)
+    low, high = _ends(ranges[0])
     angle = np.pi * (np.arange(NODES) + 0.5) / NODES
     lams = -np.expm1(low + (np.cos(angle) + 1) / 2 * (high - low))
     areas = np.stack([annealing_area(schedule, steps, lam) for lam in lams], axis=1)
@@ -75,12 +80,15 @@ def _prepare_area(schedule: Schedule, steps: np.ndarray, lam_range: tuple[float,
     return coefficients
 
 
-def _evaluate_area(lam: Any, prepared: Any, lam_range: tuple[float, float], ops: Any) -> Any:
-    low, high = _ends(lam_range)
-    unit = 2 * (ops.log1p(-lam) - low) / (high - low) - 1
+def _evaluate_area(arguments: Sequence[Any], prepared: Any, ranges: Ranges, ops: Any) -> Any:
+    low, high = _ends(ranges[0])
+    unit = 2 * (ops.log1p(-arguments[0]) - low) / (high - low) - 1
     # At the ends of the range rounding can leave [-1, 1], where arccos is undefined.
     unit = ops.minimum(ops.maximum(unit, -1 + 1e-15), 1 - 1e-15)
     return ops.dot(ops.cos(np.arange(NODES) * ops.arccos(unit)), prepared.T)
 
 
-FUNCTIONS = {"annealing_area": InputFunction(_prepare_area, _evaluate_area)}
+FUNCTIONS: dict[str, ScheduleFunction] = {
+    "annealing_area": ScheduleFunction(("unit",), _prepare_area, _evaluate_area),
+}
+"""Functions of a schedule that an input may name, by name."""

@@ -25,8 +25,6 @@ SMALLEST, LARGEST = 1e-100, 1e100
 """Sizes that numbers of a law and its data may have, zero aside; `bayeslaw.data.sizes` says why."""
 TEXT = ("model", "run", "benchmark", "problem", "difficulty")
 """The known columns that hold names."""
-INPUT_FUNCTIONS = ("annealing_area",)
-"""Inputs that are functions of a parameter; `bayeslaw.law.schedule_inputs` has their formulas."""
 JOINT = "\x1f"
 """Stands between the columns over which a parameter is pooled, and between their labels. ASCII's own separator
 of units: neither a column nor a label may hold it, so that joined ones cannot be mistaken."""
@@ -34,7 +32,21 @@ of units: neither a column nor a label may hold it, so that joined ones cannot b
 
 @dataclass(frozen=True)
 class Input:
-    """A quantity that the table supplies, one value a row or one function a row."""
+    """A quantity that the table supplies, one value a row or one function a row.
+
+    Attributes
+    ----------
+    column : str
+        The table's column; of a function its name.
+    reference : str, float or None
+        The statistic of the column that is frozen as ``ref_<input>``, or its value.
+    function : str or None
+        A name of `bayeslaw.law.schedule_inputs.FUNCTIONS`.
+    arguments : tuple of str
+        The parameters that the function takes.
+    ranges : tuple of (float, float)
+        Where each of them may lie.
+    """
 
     name: str
     column: str
@@ -42,8 +54,8 @@ class Input:
     unit: str
     reference: str | float | None = None
     function: str | None = None
-    argument: str | None = None
-    range: tuple[float, float] | None = None
+    arguments: tuple[str, ...] = ()
+    ranges: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
