@@ -13,8 +13,10 @@ from bayeslaw.core.version import VERSION
 
 if TYPE_CHECKING:
     from bayeslaw import plots as plots
-    from bayeslaw.assess.checks import checks, log_likelihood, summary
+    from bayeslaw.assess.checks import checks
     from bayeslaw.assess.groups import groups
+    from bayeslaw.assess.likelihood import log_likelihood
+    from bayeslaw.assess.summary import summary
     from bayeslaw.core.check import Check
     from bayeslaw.core.errors import InputError
     from bayeslaw.data.curves import read_curves
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
     from bayeslaw.forecasts.contrast import contrast
     from bayeslaw.forecasts.forecast import forecast
     from bayeslaw.forecasts.mixture import Mixture
-    from bayeslaw.inference.fit import Fit, load_fit
+    from bayeslaw.inference.fit import Fit
     from bayeslaw.inference.fitting import compile, fit
+    from bayeslaw.inference.loading import load_fit
     from bayeslaw.law.catalogue import change, load_model, models, resolve
     from bayeslaw.law.evaluate import to_sampling
     from bayeslaw.law.schedules import Schedule, parse_schedule
@@ -39,10 +42,10 @@ if TYPE_CHECKING:
 _HOME = {
     "Check": "core.check", "Fit": "inference.fit", "InputError": "core.errors", "Mixture": "forecasts.mixture", "Schedule": "law.schedules", "Spec": "law.spec",
     "backtest": "studies.backtest", "contrast": "forecasts.contrast", "groups": "assess.groups", "change": "law.catalogue", "checks": "assess.checks", "compare": "studies.compare", "compile": "inference.fitting", "fit": "inference.fitting",
-    "forecast": "forecasts.forecast", "load_fit": "inference.fit", "load_model": "law.catalogue",
-    "log_likelihood": "assess.checks", "models": "law.catalogue", "parse_schedule": "law.schedules",
+    "forecast": "forecasts.forecast", "load_fit": "inference.loading", "load_model": "law.catalogue",
+    "log_likelihood": "assess.likelihood", "models": "law.catalogue", "parse_schedule": "law.schedules",
     "pass_at_k": "data.pass_at_k", "read_curves": "data.curves", "read_table": "data.tables", "report": "reports.build", "resolve": "law.catalogue",
-    "stability": "studies.stability.study", "stability_by_k": "studies.stability.over_k", "stable_spans": "studies.stability.study", "stack": "studies.stacking", "summary": "assess.checks", "to_sampling": "law.evaluate",
+    "stability": "studies.stability.study", "stability_by_k": "studies.stability.over_k", "stable_spans": "studies.stability.study", "stack": "studies.stacking", "summary": "assess.summary", "to_sampling": "law.evaluate",
 }  # fmt: skip
 
 __version__ = VERSION

@@ -462,7 +462,7 @@ def early(*arguments):
     """Run a command that must end before a model or a fit is read."""
 
     def call(g):
-        for name in ("bayeslaw.law.catalogue.load_model", "bayeslaw.inference.fit.load_fit"):
+        for name in ("bayeslaw.law.catalogue.load_model", "bayeslaw.inference.loading.load_fit"):
             g.patch.setattr(name, g.never)
         return command(*arguments)(g)
 

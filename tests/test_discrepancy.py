@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import bayeslaw as bl
-from bayeslaw.assess.checks import _residuals
 from bayeslaw.assess.discrepancy_checks import discrepancy_checks
+from bayeslaw.assess.residual_checks import residual_correlation
 from bayeslaw.law.parse import parse_spec
 from bayeslaw.observation.shifts import COLUMN
 
@@ -133,8 +133,8 @@ def test_without_a_discrepancy_there_is_nothing_to_check(annealing_fit):
 def test_correlated_residuals_are_judged_by_what_the_fit_believes(monkeypatch, method, spec, said, not_said):
     data = xr.Dataset({"compute": ("obs", np.geomspace(1e18, 1e22, 40))})
     fit = SimpleNamespace(method=method, spec=spec, data=data)
-    monkeypatch.setattr("bayeslaw.assess.checks.residuals", lambda fit: np.sin(np.arange(40) / 6))
-    (check,) = _residuals(fit)
+    monkeypatch.setattr("bayeslaw.assess.residual_checks.residuals", lambda fit: np.sin(np.arange(40) / 6))
+    (check,) = residual_correlation(fit)
     assert check.level == "warn"
     assert said in check.message
     assert not_said not in check.message

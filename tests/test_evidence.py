@@ -15,6 +15,7 @@ from malformed_inputs import line
 
 import bayeslaw as bl
 from bayeslaw import plots
+from bayeslaw.assess.few_inputs import distinct_inputs, few_inputs, free_parameters, told_parameters
 from bayeslaw.cli.main import main
 from bayeslaw.core.check import from_json
 from bayeslaw.data.direction import directions
@@ -22,16 +23,8 @@ from bayeslaw.data.sizes import check_sizes
 from bayeslaw.forecasts.heldout import log_mean
 from bayeslaw.forecasts.intervals import finite_checks, over_draws
 from bayeslaw.inference import fitting
-from bayeslaw.inference.evidence import (
-    CONFLICT,
-    distinct_inputs,
-    few_inputs,
-    free_parameters,
-    prior_conflict,
-    refuse_out_of_reach,
-    told_parameters,
-)
 from bayeslaw.inference.point_fit import point_spec
+from bayeslaw.inference.prior_reach import CONFLICT, prior_conflict, refuse_out_of_reach
 from bayeslaw.law.catalogue import parse_toml
 from bayeslaw.observation.bound import bind
 

@@ -14,10 +14,11 @@ from malformed_inputs import graded as counts
 
 import bayeslaw as bl
 from bayeslaw.core.check import from_json
+from bayeslaw.data.row_names import row_names
 from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.forecasts.membership import seen_groups
 from bayeslaw.forecasts.variance import split
-from bayeslaw.inference.fit import make_fit, row_names
+from bayeslaw.inference.fit import make_fit
 from bayeslaw.inference.fitting import _prior, _replicated
 from bayeslaw.inference.pymc_model import model_data
 from bayeslaw.law.evaluate import derive

@@ -8,10 +8,9 @@ from conftest import TRAINING_SCHEDULES, TRUTHS, noiseless, shared
 
 import bayeslaw as bl
 from bayeslaw.inference import nuts
-from bayeslaw.inference.fit import law_on_scale
 from bayeslaw.inference.pymc_model import build_model
 from bayeslaw.law import priors
-from bayeslaw.law.evaluate import derive, law_inputs
+from bayeslaw.law.evaluate import derive, law_inputs, law_on_scale
 from bayeslaw.law.expression import evaluate
 from bayeslaw.law.families import FAMILIES
 from bayeslaw.observation.base import NUMPY, make_rows

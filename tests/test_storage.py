@@ -16,7 +16,7 @@ import bayeslaw as bl
 from bayeslaw.core.files import write_study
 from bayeslaw.core.labels import MISSING, as_text
 from bayeslaw.core.storage import storable
-from bayeslaw.inference.fit import content_hash, data_hash
+from bayeslaw.inference.saving import content_hash, data_hash
 from bayeslaw.law.catalogue import parse_toml
 from bayeslaw.reports.studies import read_study
 

@@ -22,7 +22,7 @@ from bayeslaw.core.errors import did_you_mean
 from bayeslaw.data.filters import keep
 from bayeslaw.data.loading import load_frame
 from bayeslaw.data.repeats import near_steps
-from bayeslaw.inference.fit import row_names
+from bayeslaw.data.row_names import row_names
 
 COMPUTE, CHINCHILLA, ANNEALING, GOLD, POWER = (
     bl.load_model(n) for n in ("compute", "chinchilla", "annealing", "gold-likelihood", "power")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from bayeslaw.core.check import Check
-from bayeslaw.inference.fit import Fit, fit_values, fitted_mean, given_rows, row_names
+from bayeslaw.data.row_names import row_names
+from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.fitted import fitted_mean, given_rows
+from bayeslaw.inference.values import fit_values
 from bayeslaw.law.priors import prior_sd, sampled
 from bayeslaw.observation.discrepancy_bases import discrepancy_scale
 from bayeslaw.observation.shifts import BENT, COLUMN

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.core.errors import InputError, check_probability, check_type, did_you_mean
-from bayeslaw.inference.fit import Fit, check_fit, fit_values
+from bayeslaw.inference.fit import Fit, check_fit
+from bayeslaw.inference.values import fit_values
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.pooling import by_row, row_scores

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.assess.checks import log_likelihood
+from bayeslaw.assess.likelihood import log_likelihood
 from bayeslaw.core.check import Check
 from bayeslaw.core.errors import InputError
-from bayeslaw.inference.fit import Fit, row_names
+from bayeslaw.data.row_names import row_names
+from bayeslaw.inference.fit import Fit
 from bayeslaw.observation.shifts import COLUMN
 
 if TYPE_CHECKING:

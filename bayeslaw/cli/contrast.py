@@ -56,7 +56,7 @@ def contrast(
         from bayeslaw.core.check import from_json
         from bayeslaw.core.files import write_text
         from bayeslaw.forecasts.contrast import contrast as run
-        from bayeslaw.inference.fit import load_fit
+        from bayeslaw.inference.loading import load_fit
         from bayeslaw.reports.terminal.contrasts import contrast_text
         from bayeslaw.reports.terminal.fits import checks_text
     with stage(f"reading {fitted}"):

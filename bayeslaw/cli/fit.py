@@ -56,7 +56,8 @@ def _figures_of_a_fit(folder: Path | None) -> list[tuple[str, Path | None]]:
 
 def _finish(fitted: Fit, output: Path, folder: Path | None) -> None:
     """Print summary and checks, draw the figures, and exit by the checks."""
-    from bayeslaw.assess.checks import checks, summary, worst_level
+    from bayeslaw.assess.checks import checks, worst_level
+    from bayeslaw.assess.summary import summary
     from bayeslaw.reports.terminal.fits import checks_text, summary_text
 
     with stage("checking the fit"):

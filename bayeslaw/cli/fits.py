@@ -23,7 +23,7 @@ def by_stem(paths: Sequence[Path], fits: Sequence[Fit]) -> dict[str, Fit]:
 
 def load_fits(paths: Sequence[Path]) -> list[Fit]:
     """Read fits from their files, one after the other."""
-    from bayeslaw.inference.fit import load_fit
+    from bayeslaw.inference.loading import load_fit
 
     loaded = []
     for path in paths:

@@ -37,7 +37,7 @@ def forecast(
     with stage("loading"):
         from bayeslaw.assess.checks import checks, worst_level
         from bayeslaw.forecasts.forecast import forecast as run
-        from bayeslaw.inference.fit import load_fit
+        from bayeslaw.inference.loading import load_fit
     with stage(f"reading {fitted}"):
         loaded = load_fit(fitted)
     with stage("forecasting"):

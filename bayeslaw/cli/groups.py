@@ -24,7 +24,7 @@ def groups(fitted: Path, parameter: str, prob: float, output: Path | None) -> No
     with stage("loading"):
         from bayeslaw.assess.groups import groups as run
         from bayeslaw.core.files import write_text
-        from bayeslaw.inference.fit import load_fit
+        from bayeslaw.inference.loading import load_fit
         from bayeslaw.reports.terminal.contrasts import groups_text
     with stage(f"reading {fitted}"):
         loaded = load_fit(fitted)

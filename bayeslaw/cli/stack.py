@@ -43,7 +43,7 @@ def stack(fits: Sequence[Path], output: Path | None, plot: Path | None, **option
     with stage("loading"):
         from bayeslaw.assess.checks import checks, worst_level
         from bayeslaw.forecasts.forecast import forecast as run
-        from bayeslaw.inference.fit import load_fit
+        from bayeslaw.inference.loading import load_fit
         from bayeslaw.reports.terminal.fits import checks_text, mixture_text
         from bayeslaw.studies.stacking import stack as weigh
     with stage("reading fits"):

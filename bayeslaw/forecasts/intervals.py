@@ -1,4 +1,4 @@
-"""Draws of a forecast boiled down: mean, median and interval, and where there is none."""
+"""Summaries of a forecast's draws: mean, median and interval, and where there is none."""
 
 from __future__ import annotations
 

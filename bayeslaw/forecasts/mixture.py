@@ -229,7 +229,7 @@ def weight_checks(mixture: Mixture) -> list[Check]:
     used = int(score.notnull().all("law").sum()) if score.size else 0
     told = ", ".join(f"{n} {w:.2f}" for n, w in mixture.weights.items())
     message = (
-        f"The laws weigh {told}, by how each foretold {used} block(s) of rows ahead: so few trials cannot tell "
+        f"The laws weigh {told}, by how each predicted {used} block(s) of rows ahead: so few trials cannot tell "
         "more, and they lie nearer than the targets. law_share says what of the variance is the choice of law."
     )
     failed = mixture.scores.get("failed")

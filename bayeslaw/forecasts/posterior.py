@@ -14,7 +14,9 @@ from scipy.special import logsumexp
 
 from bayeslaw.core.draws import over_draws
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
-from bayeslaw.inference.fit import Fit, fit_values, given_rows
+from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.fitted import given_rows
+from bayeslaw.inference.values import fit_values
 from bayeslaw.law.evaluate import law_on_scale, log_slope
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import Rows, error_on_scale, to_output

@@ -98,7 +98,7 @@ def _fair_crps(draws: np.ndarray, observed: np.ndarray) -> np.ndarray:
 
 
 def interval_score(observed: np.ndarray, lower: np.ndarray, upper: np.ndarray, prob: float) -> np.ndarray:
-    """Return the score of central intervals: width, and a fine for what lies outside; lower is better.
+    """Return the interval score: the width, and a penalty for what lies outside; lower is better.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def own_coverage_range(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the coverage that a forecast itself expects of its intervals, were it right.
 
-    Rows are foretold together: one wrong exponent moves all of them, so that the share of rows inside
+    Rows are predicted together: one wrong exponent moves all of them, so that the share of rows inside
     their intervals scatters far more than that of independent rows. Each joint draw is taken for the
     truth once.
 
@@ -193,7 +193,7 @@ def own_pit_range(
 ) -> np.ndarray:
     """Return the mean PIT over rows that a forecast itself expects, were it right.
 
-    As `own_coverage_range`: rows are foretold together, so that a right forecast, too, finds most rows
+    As `own_coverage_range`: rows are predicted together, so that a right forecast, too, finds most rows
     on one side now and then. Each joint draw is taken for the truth once.
 
     Parameters

@@ -11,9 +11,10 @@ import xarray as xr
 from bayeslaw.core.errors import SEEDS, InputError, check_choice, check_probability, check_whole, shown
 from bayeslaw.core.progress import work
 from bayeslaw.data.sizes import check_sizes
-from bayeslaw.inference.evidence import refuse_out_of_reach
-from bayeslaw.inference.fit import Fit, flat_values, make_fit, noise_values
+from bayeslaw.inference.fit import Fit, make_fit
 from bayeslaw.inference.methods import METHODS
+from bayeslaw.inference.prior_reach import refuse_out_of_reach
+from bayeslaw.inference.values import flat_values, noise_values
 from bayeslaw.law.catalogue import change
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import draw_priors

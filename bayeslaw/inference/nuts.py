@@ -19,8 +19,8 @@ import xarray as xr
 
 from bayeslaw.core.errors import InputError
 from bayeslaw.core.progress import shows, work
-from bayeslaw.inference.fit import noise_values
 from bayeslaw.inference.pymc_model import build_model, latent_sizes, model_data, walks
+from bayeslaw.inference.values import noise_values
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import sampled, scalar_names, walked
 from bayeslaw.law.spec import Spec

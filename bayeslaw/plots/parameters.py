@@ -10,7 +10,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from bayeslaw.core.errors import check_choice, check_number, check_probability, check_type, listed
-from bayeslaw.inference.fit import Fit, check_fit, natural_names
+from bayeslaw.inference.fit import Fit, check_fit
+from bayeslaw.inference.values import natural_names
 from bayeslaw.plots.panels.densities import draw_densities, draw_posterior
 from bayeslaw.plots.panels.pairs import dress_pairs, pair_name
 from bayeslaw.plots.style.layout import panel_grid

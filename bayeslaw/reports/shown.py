@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from bayeslaw.assess.checks import summary
+from bayeslaw.assess.summary import summary
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.inference.fit import Fit
 from bayeslaw.reports.elements import Section, Table

@@ -11,8 +11,9 @@ from bayeslaw.assess.convergence import sampler_checks
 from bayeslaw.core.check import LEVELS, Check, from_json
 from bayeslaw.core.numbers import show
 from bayeslaw.forecasts.mixture import Mixture, members, weight_checks
-from bayeslaw.inference.fit import Fit, natural_names
+from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.methods import METHODS
+from bayeslaw.inference.values import natural_names
 
 PROB = 0.9
 """Probability of the intervals that are shown."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from bayeslaw.data.curves import needs_schedule
 from bayeslaw.forecasts.mixture import Mixture, members
-from bayeslaw.inference.fit import Fit, fitted_mean
+from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.fitted import fitted_mean
 from bayeslaw.law.evaluate import used_inputs
 from bayeslaw.observation.base import to_output
 from bayeslaw.reports.elements import Picture

@@ -26,6 +26,7 @@ from bayeslaw.core.errors import (
 )
 from bayeslaw.core.files import write_study
 from bayeslaw.core.progress import work
+from bayeslaw.data.row_names import row_names
 from bayeslaw.data.windows import Window, growing_windows, left_out_groups, refuse_many, window_ends
 from bayeslaw.forecasts.heldout import HeldOut, held_out
 from bayeslaw.forecasts.intervals import VALUELESS
@@ -39,9 +40,10 @@ from bayeslaw.forecasts.scores import (
     own_pit_range,
     pit,
 )
-from bayeslaw.inference.fit import Fit, data_hash, row_names
+from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.fitting import check_law_and_data, check_settings, check_size, fit
 from bayeslaw.inference.methods import METHODS as METHODS_OF_FITS
+from bayeslaw.inference.saving import data_hash
 from bayeslaw.law.catalogue import change
 from bayeslaw.law.spec import Spec
 

@@ -13,7 +13,8 @@ from bayeslaw.assess.loo import leave_one_out, loo_checks, loo_table
 from bayeslaw.core.check import Check
 from bayeslaw.core.errors import InputError, check_flag, check_type, did_you_mean, shown
 from bayeslaw.forecasts.mixture import check_same_rows
-from bayeslaw.inference.fit import Fit, residuals
+from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.fitted import residuals
 from bayeslaw.inference.fitting import fit
 from bayeslaw.observation.base import to_output
 from bayeslaw.studies.stacking import ahead_scores, ahead_weights, whole_blocks

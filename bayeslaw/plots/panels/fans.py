@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from bayeslaw.core.draws import over_draws
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
 from bayeslaw.forecasts.posterior import PointPosterior, posterior_of
-from bayeslaw.inference.fit import Fit, fit_values, law_on_scale
+from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.values import fit_values
+from bayeslaw.law.evaluate import law_on_scale
 from bayeslaw.law.spec import LARGEST
 from bayeslaw.observation.base import to_output
 from bayeslaw.plots.panels.rows import LONGEST_NAME

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.core.check import from_json
-from bayeslaw.inference.fit import Fit, data_hash
+from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.saving import data_hash
 from bayeslaw.reports.cases import Case
 from bayeslaw.reports.content import Content
 from bayeslaw.reports.elements import Section, Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bayeslaw.assess.checks import summary
+from bayeslaw.assess.summary import summary
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.methods import METHODS

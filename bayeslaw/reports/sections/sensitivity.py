@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from bayeslaw.assess.checks import SENSITIVE, prior_sensitivity, width_shares
+from bayeslaw.assess.prior_checks import SENSITIVE, prior_sensitivity, width_shares
 from bayeslaw.inference.fit import Fit
 from bayeslaw.reports.content import Content
 from bayeslaw.reports.elements import Section, Table

@@ -9,13 +9,14 @@ import numpy as np
 import xarray as xr
 from scipy.stats import wasserstein_distance
 
-from bayeslaw.assess.checks import prior_sensitivity
 from bayeslaw.assess.convergence import sampler_checks
+from bayeslaw.assess.few_inputs import few_inputs
+from bayeslaw.assess.prior_checks import prior_sensitivity
 from bayeslaw.core.draws import over_draws
 from bayeslaw.data.windows import Window
 from bayeslaw.forecasts.heldout import held_out
-from bayeslaw.inference.evidence import few_inputs
-from bayeslaw.inference.fit import Fit, fitted_mean
+from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.fitted import fitted_mean
 from bayeslaw.inference.fitting import fit
 from bayeslaw.law.catalogue import change
 from bayeslaw.law.spec import Spec

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from bayeslaw.inference.fit import Fit, fit_values, flat_values, natural_names, noise_values
+from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.values import fit_values, flat_values, natural_names, noise_values
 from bayeslaw.law.evaluate import evaluate_law
 from bayeslaw.law.spec import Spec
 
