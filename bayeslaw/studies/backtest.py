@@ -41,9 +41,10 @@ from bayeslaw.forecasts.scores import (
     pit,
 )
 from bayeslaw.inference.fit import Fit
-from bayeslaw.inference.fitting import check_law_and_data, check_settings, check_size, fit
+from bayeslaw.inference.fitting import fit
 from bayeslaw.inference.methods import METHODS as METHODS_OF_FITS
 from bayeslaw.inference.saving import data_hash
+from bayeslaw.inference.settings import check_law_and_data, check_settings, check_size
 from bayeslaw.law.catalogue import change
 from bayeslaw.law.spec import Spec
 

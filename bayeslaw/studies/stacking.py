@@ -17,7 +17,8 @@ from bayeslaw.data.windows import Window, growing_windows, window_ends
 from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.forecasts.mixture import Mixture, check_alike
 from bayeslaw.inference.fit import Fit
-from bayeslaw.inference.fitting import check_settings, check_size, fit
+from bayeslaw.inference.fitting import fit
+from bayeslaw.inference.settings import check_settings, check_size
 from bayeslaw.law.catalogue import resolve
 from bayeslaw.law.parse import parse_spec
 from bayeslaw.law.spec import REFERENCES, Spec

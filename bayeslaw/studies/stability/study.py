@@ -22,8 +22,8 @@ from bayeslaw.core.errors import (
 from bayeslaw.core.files import write_study
 from bayeslaw.core.progress import work
 from bayeslaw.data.windows import Window, growing_windows, trailing_windows
-from bayeslaw.inference.fitting import check_law_and_data, check_settings, check_size
 from bayeslaw.inference.saving import data_hash
+from bayeslaw.inference.settings import check_law_and_data, check_settings, check_size
 from bayeslaw.law.catalogue import resolve
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import bind
