@@ -188,7 +188,7 @@ def test_the_sampler_has_the_roots_slopes():
         return pt.grad(root.sum(), given)
 
     s = functions.sigmoid_root(log_t, a, np)
-    by_t, by_a = functions.FUNCTIONS["sigmoid_root"].slopes(log_t, a, s, np)
+    by_t, by_a = functions.FUNCTIONS["sigmoid_root"].derivatives(log_t, a, s, np)
     found = on_pytensor(slopes)
     np.testing.assert_allclose(found[0], by_t, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(found[1], by_a.sum(), rtol=1e-9)
@@ -199,7 +199,7 @@ EVERY_ROW = {**functions.FUNCTIONS, **functions.MORE}
 
 @pytest.mark.parametrize("name", EVERY_ROW)
 def test_a_row_of_the_table_holds_on_every_library(name):
-    """Its value on single numbers, xarray, PyTensor and traced values is NumPy's, its slopes are those of differences."""
+    """Its value on single numbers, xarray, PyTensor and traced values is NumPy's, its derivatives are those of differences."""
     import pytensor.tensor as pt
 
     row = EVERY_ROW[name]
@@ -220,7 +220,7 @@ def test_a_row_of_the_table_holds_on_every_library(name):
     result = getattr(TracedOps, name)(*traced)
     np.testing.assert_array_equal(result.value[:, 0], value)
     exact = pull_back(result, np.ones((3, 1)), traced)
-    given = on_pytensor(lambda symbol: slopes_on_pytensor(name, [symbol(v) for v in x]))
+    given = on_pytensor(lambda symbol: gradients_on_pytensor(name, [symbol(v) for v in x]))
     for i, (found, tensor) in enumerate(zip(exact, np.atleast_2d(given), strict=True)):
         up, down = ([v + s * 1e-6 * (i == j) for j, v in enumerate(x)] for s in (1, -1))
         expected = (functions.call(name, up, np) - functions.call(name, down, np)) / 2e-6
@@ -228,7 +228,7 @@ def test_a_row_of_the_table_holds_on_every_library(name):
         np.testing.assert_allclose(tensor, expected, rtol=1e-6, atol=1e-9)
 
 
-def slopes_on_pytensor(name, given):
+def gradients_on_pytensor(name, given):
     import pytensor.tensor as pt
 
     return pt.stack(pt.grad(getattr(tensor_ops(), name)(*given).sum(), given))

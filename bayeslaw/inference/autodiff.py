@@ -136,8 +136,10 @@ def _known(name: str, function: Function) -> Callable[..., Any]:
         value = call(name, plain, np)
         if not any(isinstance(a, Traced) for a in arguments):
             return value
-        slopes = function.slopes(*plain, value, np)
-        return _traced(value, *((a, lambda g, s=s: g * s) for a, s in zip(arguments, slopes, strict=True)))
+        derivatives = function.derivatives(*plain, value, np)
+        return _traced(
+            value, *((a, lambda g, d=d: g * d) for a, d in zip(arguments, derivatives, strict=True))
+        )
 
     return apply
 

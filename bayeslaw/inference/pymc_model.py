@@ -166,7 +166,7 @@ def _one_operation(function: Function) -> Callable[..., Any]:
     from pytensor.compile.builders import OpFromGraph
 
     def pull_back(inputs: Any, outputs: Any, gradients: Any) -> list[Any]:
-        return [gradients[0] * derivative for derivative in function.slopes(*inputs, outputs[0], pt)]
+        return [gradients[0] * d for d in function.derivatives(*inputs, outputs[0], pt)]
 
     def apply(*arguments: Any) -> Any:
         arguments = pt.broadcast_arrays(*arguments)

@@ -1,10 +1,10 @@
-"""Where laws come from: the shipped model files and the user's own."""
+"""Reads laws, shipped ones and the user's own, and makes changed ones of them."""
 
 from __future__ import annotations
 
 import copy
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
@@ -118,8 +118,8 @@ def change(
     *,
     fix: Mapping[str, float] | None = None,
     prior: Mapping[str, tuple[float, float]] | None = None,
-    likelihood: Mapping[str, Any] | str | None = None,
-    discrepancy: Mapping[str, Any] | EllipsisType | None = ...,
+    likelihood: Mapping[str, object] | str | None = None,
+    discrepancy: Mapping[str, object] | EllipsisType | None = ...,
     pool: Mapping[str, str | Sequence[str] | None] | None = None,
     scale: str | None = None,
 ) -> Spec:
@@ -158,14 +158,14 @@ def change(
     """
     check_spec("change(spec, …)", spec)
     tables = {"fix": fix, "prior": prior, "pool": pool}
-    for name, value in tables.items():
-        check_type(name, value, Mapping | None, f"a mapping such as {_EXAMPLES[name]}")
+    for name, table in tables.items():
+        check_type(name, table, Mapping | None, f"a mapping such as {_EXAMPLES[name]}")
     held = [name for name, value in (fix or {}).items() if value is not None and name in (prior or {})]
     if held:
         raise InputError(
             f"change: {held[0]!r} is held by fix, and prior would free it again; give one of them (--fix or --prior)."
         )
-    document = copy.deepcopy(dict(spec.document))
+    document: dict[str, Any] = copy.deepcopy(dict(spec.document))
     if discrepancy is not ...:
         _change_discrepancy(document, discrepancy)
     for name, value in (fix or {}).items():
@@ -186,8 +186,8 @@ def change(
             entry["pool"] = list(column) if isinstance(column, tuple) else column
         else:
             entry.pop("spread", None)
-    for key, value in _likelihood(likelihood).items():
-        _change_likelihood(document["likelihood"], key, value)
+    for key, new in _likelihood(likelihood).items():
+        _change_likelihood(document["likelihood"], key, new)
     if scale is not None:
         check_choice("scale", scale, SCALES)
         document["output"]["scale"] = scale
@@ -210,16 +210,15 @@ def _likelihood(given: Any) -> dict[str, Any]:
     return dict(entries)
 
 
-def _change_likelihood(entries: dict, key: str, value: Any) -> None:
+def _change_likelihood(entries: dict[str, Any], key: str, value: Any) -> None:
     old = entries.get(key)
     if key == "family" and value in FAMILIES:
         for name in set(FAMILIES[old].noise if old in FAMILIES else ()) - set(FAMILIES[value].noise):
             entries.pop(name, None)
-    merge = isinstance(old, dict) and isinstance(value, Mapping)
-    entries[key] = {**old, **value} if merge else value
+    entries[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
 
 
-def _change_discrepancy(document: dict, value: Mapping[str, Any] | None) -> None:
+def _change_discrepancy(document: dict[str, Any], value: object) -> None:
     if value is None:
         document.pop("discrepancy", None)
         return
@@ -229,7 +228,7 @@ def _change_discrepancy(document: dict, value: Mapping[str, Any] | None) -> None
     document["discrepancy"] = {k: v for k, v in entries.items() if v is not None}
 
 
-def _parameter_entry(spec: Spec, document: dict, name: str) -> dict:
+def _parameter_entry(spec: Spec, document: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the table of a parameter in the document, or refuse with the way to go."""
     check_type("change", name, str, "names of parameters")
     if name == "sigma" and name in document.get("discrepancy", {}):
@@ -279,17 +278,17 @@ def resolve(spec: Spec, data: xr.Dataset) -> Spec:
 
     check_spec("resolve(spec, data)", spec)
     check_type("resolve(spec, data)", data, xr.Dataset, "a dataset from read_table or read_curves")
-    statistics = {
+    statistics: dict[str, Callable[[np.ndarray], float]] = {
         "geometric-mean": lambda v: np.exp(np.mean(np.log(v))),
         "mean": np.mean, "median": np.median, "minimum": np.min, "maximum": np.max,
     }  # fmt: skip
-    document = copy.deepcopy(dict(spec.document))
+    document: dict[str, Any] = copy.deepcopy(dict(spec.document))
     for entry in spec.inputs.values():
         if not isinstance(entry.reference, str):
             continue
         if entry.column not in data:
             raise InputError(
-                f"model '{spec.name}': the data have no column {entry.column!r}{did_you_mean(entry.column, data.data_vars, 'The data have')}"
+                f"model '{spec.name}': the data have no column {entry.column!r}{did_you_mean(entry.column, map(str, data.data_vars), 'The data have')}"
             )
         values = np.asarray(data[entry.column].values, dtype=float)
         if values.size == 0 or (entry.reference == "geometric-mean" and not (values > 0).all()):

@@ -1,10 +1,11 @@
-"""Whether the parts of a law go together: every name has one meaning, every symbol stands for something."""
+"""Checks that the parts of a law go together: every name has one meaning, every symbol stands for something."""
 
 from __future__ import annotations
 
 import keyword
 import math
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 from bayeslaw.core.errors import InputError, did_you_mean
 from bayeslaw.law.expression import Expression
@@ -36,7 +37,7 @@ def in_order(derived: dict[str, Derived], refuse: Callable[[str, str], InputErro
 
 
 def holds_together(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
-    """Hold the parts of a spec against one another: names, symbols, functions, discrepancy, point fit.
+    """Check that the parts of a spec go together: names, symbols, functions, discrepancy, point fit.
 
     Parameters
     ----------
@@ -80,10 +81,10 @@ def _check_names(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
 
 
 def _refuse_circles(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
-    """Refuse a law that foretells a column from the same column."""
+    """Refuse a law that predicts a column from the same column."""
     curves = (*spec.discrepancy.over, spec.discrepancy.within) if spec.discrepancy else ()
     places = [(f"[inputs] {i.name}", i.column) for i in spec.inputs.values()]
-    places += [("[discrepancy]", name) for name in curves if name not in spec.inputs]
+    places += [("[discrepancy]", name) for name in curves if name is not None and name not in spec.inputs]
     places += [(f"[parameters] {n} pool", c) for n, pool in spec.pooled.items() for c in ([pool] if isinstance(pool, str) else pool)]  # fmt: skip
     names = [(f"[inputs] {i.name}", i.column) for i in spec.inputs.values() if i.function is None]
     for where, column in [*names, ("[output] name", spec.output.name)]:
@@ -96,7 +97,7 @@ def _refuse_circles(spec: Spec, refuse: Callable[[str, str], InputError]) -> Non
 
 
 def _check_symbols(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
-    """Hold every formula's symbols against what exists, and every parameter against the formulas."""
+    """Check that every symbol of a formula exists, and that formulas use every parameter."""
     scalars = set(spec.scalar_names)
     references = {f"ref_{i.name}" for i in spec.inputs.values() if i.reference is not None}
     plain = {i.name for i in spec.inputs.values() if i.function is None}
@@ -115,7 +116,7 @@ def _check_symbols(spec: Spec, refuse: Callable[[str, str], InputError]) -> None
     odd = set(spec.inverse) - scalars
     _refuse_odd(odd, scalars, "[inverse]", refuse)
     used: set[str] = set(spec.law.symbols)
-    for derived in reversed(spec.derived.values()):
+    for derived in reversed(list(spec.derived.values())):
         if derived.name in used:
             used |= derived.formula.symbols
     unused = [n for n in (*spec.scalar_names, *spec.derived) if n not in used]
@@ -129,7 +130,7 @@ def _check_symbols(spec: Spec, refuse: Callable[[str, str], InputError]) -> None
 
 
 def _refuse_odd(
-    odd: set[str], allowed: set[str], where: str, refuse: Callable[[str, str], InputError]
+    odd: AbstractSet[str], allowed: AbstractSet[str], where: str, refuse: Callable[[str, str], InputError]
 ) -> None:
     if odd:
         name = sorted(odd)[0]

@@ -1,9 +1,10 @@
-"""A law evaluated: the formula of a spec on the rows of a dataset, on any array library."""
+"""Evaluates a law: the formula of a spec on the rows of a dataset, on any array library."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -12,11 +13,32 @@ from bayeslaw.core.errors import InputError, check_type, did_you_mean, shown
 from bayeslaw.law import expression
 from bayeslaw.law.schedule_inputs import FUNCTIONS
 from bayeslaw.law.spec import Spec, check_spec
+from bayeslaw.law.types import Array, ArrayOps, Ops, Value, Values
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A scale on which errors are judged.
+
+    Attributes
+    ----------
+    to : callable
+        (output, ops) -> value on the scale, on any array library.
+    back : callable
+        Value on the scale -> output.
+    log_slope : callable
+        Output -> log |d to(output) / d output|.
+    """
+
+    to: Callable[[Value, Ops], Value]
+    back: Callable[[Array], Array]
+    log_slope: Callable[[Array], Array]
+
 
 _SCALES = {
-    "identity": (lambda y, ops: y, lambda z: z, lambda y: np.zeros_like(y)),
-    "log": (lambda y, ops: ops.log(y), np.exp, lambda y: -np.log(y)),
-    "logit": (
+    "identity": Scale(lambda y, ops: y, lambda z: z, lambda y: np.zeros_like(y)),
+    "log": Scale(lambda y, ops: ops.log(y), np.exp, lambda y: -np.log(y)),
+    "logit": Scale(
         lambda y, ops: ops.log(y) - ops.log1p(-y),
         lambda z: 1 / (1 + np.exp(-z)),
         lambda y: -np.log(y) - np.log1p(-y),
@@ -24,29 +46,32 @@ _SCALES = {
 }
 
 
-def to_scale(y: Any, scale: str, ops: Any = np) -> Any:
+def to_scale[V: Value](y: V, scale: str, ops: Ops = np) -> V:
     """Map the output to the scale of errors, on any array library."""
-    return _SCALES[scale][0](y, ops)
+    return cast(V, _SCALES[scale].to(y, ops))
 
 
-def from_scale(z: np.ndarray, scale: str) -> np.ndarray:
+def from_scale(z: Array, scale: str) -> Array:
     """Map the scale of errors back to the output's unit."""
-    return _SCALES[scale][1](z)
+    return _SCALES[scale].back(z)
 
 
-def log_slope(y: np.ndarray, scale: str) -> np.ndarray:
+def log_slope(y: Array, scale: str) -> Array:
     """Return log |d scale(y) / dy|: what turns a density on the scale into one of the output."""
-    return _SCALES[scale][2](y)
+    return _SCALES[scale].log_slope(y)
 
 
 def references(spec: Spec) -> dict[str, float]:
     """Return ``ref_<input>`` for each input of a resolved spec."""
-    found = {f"ref_{i.name}": i.reference for i in spec.inputs.values() if i.reference is not None}
-    for name, value in found.items():
+    found: dict[str, float] = {}
+    for entry in spec.inputs.values():
+        name, value = f"ref_{entry.name}", entry.reference
         if isinstance(value, str):
             raise InputError(
                 f"model '{spec.name}': {name} is still {value!r}; call resolve(spec, data) first."
             )
+        if value is not None:
+            found[name] = value
     return found
 
 
@@ -61,7 +86,7 @@ def used_inputs(spec: Spec) -> list[str]:
     return [i.name for i in spec.inputs.values() if i.function or i.name in used]
 
 
-def law_inputs(spec: Spec, data: xr.Dataset | Mapping[str, Any]) -> dict[str, np.ndarray]:
+def law_inputs(spec: Spec, data: xr.Dataset | Mapping[str, object]) -> dict[str, Array]:
     """Take a law's inputs from a dataset or a mapping of columns.
 
     Parameters
@@ -87,7 +112,7 @@ def law_inputs(spec: Spec, data: xr.Dataset | Mapping[str, Any]) -> dict[str, np
         key = column if column in data else name
         if key not in data:
             raise InputError(
-                f"model '{spec.name}' needs {name} (column {column!r}, {spec.inputs[name].meaning}){did_you_mean(column, data, 'The data have')}"
+                f"model '{spec.name}' needs {name} (column {column!r}, {spec.inputs[name].meaning}){did_you_mean(column, map(str, data), 'The data have')}"
             )
         values = np.asarray(data[key], dtype=float)
         if not np.isfinite(values).all():
@@ -96,8 +121,8 @@ def law_inputs(spec: Spec, data: xr.Dataset | Mapping[str, Any]) -> dict[str, np
     return out
 
 
-def row_columns(spec: Spec, data: xr.Dataset | Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Take from a dataset or a mapping of columns all that a law and its observation model may use.
+def row_columns(spec: Spec, data: xr.Dataset | Mapping[str, object]) -> dict[str, Array]:
+    """Take all that a law and its observation model may use from a dataset or a mapping of columns.
 
     Parameters
     ----------
@@ -124,7 +149,7 @@ def row_columns(spec: Spec, data: xr.Dataset | Mapping[str, Any]) -> dict[str, n
     return out
 
 
-def derive(spec: Spec, values: Mapping[str, Any], ops: Any = np) -> dict[str, Any]:
+def derive(spec: Spec, values: Values, ops: Ops = np) -> dict[str, Value]:
     """Compute the derived quantities that are one number a law.
 
     Parameters
@@ -139,7 +164,7 @@ def derive(spec: Spec, values: Mapping[str, Any], ops: Any = np) -> dict[str, An
     -------
     dict of str to array
     """
-    known = {**references(spec), **fixed_values(spec), **values}
+    known: dict[str, Value] = {**references(spec), **fixed_values(spec), **values}
     for name in spec.constants:
         known[name] = expression.evaluate(spec.derived[name].formula, known, ops)
     return {name: known[name] for name in spec.constants}
@@ -147,11 +172,11 @@ def derive(spec: Spec, values: Mapping[str, Any], ops: Any = np) -> dict[str, An
 
 def evaluate_law(
     spec: Spec,
-    values: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    ops: Any = np,
-    constants: Mapping[str, Any] | None = None,
-) -> Any:
+    values: Values,
+    inputs: Mapping[str, Array],
+    ops: ArrayOps = np,
+    constants: Values | None = None,
+) -> Value:
     """Evaluate a law.
 
     Parameters
@@ -173,7 +198,11 @@ def evaluate_law(
     """
     constants = {**references(spec), **fixed_values(spec)} if constants is None else constants
     functions = {i.name: i for i in spec.inputs.values() if i.function}
-    known = {**constants, **{n: v for n, v in inputs.items() if n not in functions}, **values}
+    known: dict[str, Value] = {
+        **constants,
+        **{n: v for n, v in inputs.items() if n not in functions},
+        **values,
+    }
     calls = {
         name: lambda *arguments, entry=entry: FUNCTIONS[entry.function].evaluate(
             arguments, inputs[entry.name], entry.ranges, ops
@@ -185,16 +214,14 @@ def evaluate_law(
     return expression.evaluate(spec.law, known, ops, calls)
 
 
-def law_on_scale(
-    spec: Spec, values: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]
-) -> np.ndarray:
+def law_on_scale(spec: Spec, values: Mapping[str, Array], inputs: Mapping[str, Array]) -> Array:
     """Evaluate the law for many draws, on the scale of errors; shape (draws, rows)."""
     kept = {n: v for n, v in values.items() if n not in spec.derived}
     with np.errstate(all="ignore"):
-        return to_scale(evaluate_law(spec, kept, inputs), spec.output.scale)
+        return to_scale(cast(Array, evaluate_law(spec, kept, inputs)), spec.output.scale)
 
 
-def to_sampling(spec: Spec, natural: Mapping[str, Any]) -> dict[str, Any]:
+def to_sampling(spec: Spec, natural: Values) -> dict[str, Value]:
     """Compute the sampled parameters from the paper's, by the file's ``[inverse]``.
 
     Parameters
@@ -219,7 +246,7 @@ def to_sampling(spec: Spec, natural: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in natural.items():
         if np.asarray(value).dtype.kind not in "iuf":
             raise InputError(f"natural, {name}: found {shown(value)}, allowed: numbers.")
-    known = {**references(spec), **fixed_values(spec), **natural}
+    known: dict[str, Value] = {**references(spec), **fixed_values(spec), **natural}
     out = {}
     for name in spec.scalar_names:
         formula = spec.inverse.get(name)

@@ -1,4 +1,4 @@
-"""Formulas: parsed once against a closed table, evaluated on NumPy, xarray, PyTensor or traced values.
+"""Parses formulas against a closed table, and evaluates them on NumPy, xarray, PyTensor or traced values.
 
 A formula comes from a file that anybody may have written, so nothing of it is ever executed: it is
 parsed into a tree, the tree is checked node by node against closed tables, and the evaluation walks
@@ -13,18 +13,21 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from bayeslaw.core.errors import InputError, did_you_mean
 from bayeslaw.law.functions import FUNCTIONS, PLAIN, call
+from bayeslaw.law.types import Ops, Value, Values
 
-_BINARY = {
+_BINARY: dict[type[ast.operator], Callable[[Value, Value], Value]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-_UNARY = {ast.USub: operator.neg, ast.UAdd: lambda x: x}  # PyTensor variables have no unary plus
+_UNARY: dict[type[ast.unaryop], Callable[[Value], Value]] = {
+    ast.USub: operator.neg,
+    ast.UAdd: lambda x: x,
+}  # PyTensor variables have no unary plus
 MAX_LENGTH = 1000
 MAX_DEPTH = 40
 
@@ -107,7 +110,9 @@ def _check_constants(tree: ast.expr, text: str, where: str) -> None:
                 raise InputError(f"{where}: {found!r} has no finite value ({error}).") from None
 
 
-def _check(node: ast.AST, text: str, where: str, symbols: set, calls: set, depth: int) -> None:
+def _check(
+    node: ast.AST, text: str, where: str, symbols: set[str], calls: set[tuple[str, ...]], depth: int
+) -> None:
     """Refuse every node that is not in the tables, and collect the names."""
     if depth > MAX_DEPTH:
         raise InputError(f"{where}: nested deeper than {MAX_DEPTH} levels; split it into [derived].")
@@ -116,7 +121,7 @@ def _check(node: ast.AST, text: str, where: str, symbols: set, calls: set, depth
         _check(child, text, where, symbols, calls, depth + 1)
 
     match node:
-        case ast.Constant(value=value) if type(value) in (int, float):
+        case ast.Constant(value=int(value) | float(value)) if not isinstance(value, bool):
             if not abs(value) < 1e300:
                 raise InputError(f"{where}: the number {str(value)[:20]} is out of range (1e300).")
         case ast.Name(id=name):
@@ -139,7 +144,7 @@ def _check(node: ast.AST, text: str, where: str, symbols: set, calls: set, depth
             )
 
 
-def _check_call(name: str, arguments: list[ast.expr], where: str, calls: set) -> None:
+def _check_call(name: str, arguments: list[ast.expr], where: str, calls: set[tuple[str, ...]]) -> None:
     """Refuse calls that no function has; those of inputs take different names, and are looked at with the inputs."""
     names = [a.id for a in arguments if isinstance(a, ast.Name)]
     if name in FUNCTIONS:
@@ -154,10 +159,10 @@ def _check_call(name: str, arguments: list[ast.expr], where: str, calls: set) ->
 
 def evaluate(
     expression: Expression,
-    values: Mapping[str, Any],
-    ops: Any,
-    calls: Mapping[str, Callable] | None = None,
-) -> Any:
+    values: Values,
+    ops: Ops,
+    calls: Mapping[str, Callable[..., Value]] | None = None,
+) -> Value:
     """Evaluate a formula.
 
     Parameters
@@ -188,9 +193,9 @@ def evaluate(
         raise InputError(f"{expression.text!r}: its constants cannot be evaluated ({error}).") from None
 
 
-def _walk(node: ast.AST, values: Mapping, ops: Any, calls: Mapping) -> Any:
+def _walk(node: ast.AST, values: Values, ops: Ops, calls: Mapping[str, Callable[..., Value]]) -> Value:
     match node:
-        case ast.Constant(value=value):
+        case ast.Constant(value=int(value) | float(value)):
             return float(value)
         case ast.Name(id=name):
             return values[name]

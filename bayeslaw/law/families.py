@@ -1,7 +1,7 @@
-"""How rows may scatter around a law: one row of a table for each observation model, and what it can do.
+"""Lists how rows may scatter around a law: a row of a table for each observation model says what it can do.
 
 A row of `FAMILIES` is what a model file may name under ``[likelihood]``, one of `KERNELS` what it may name
-under ``[discrepancy]``. Whoever needs to know how rows scatter asks the row, never for a name.
+under ``[discrepancy]``. Code that needs to know how rows scatter reads the row; it never compares names.
 """
 
 from __future__ import annotations

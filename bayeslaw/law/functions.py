@@ -1,17 +1,19 @@
-"""Functions that a formula may call: one table for the parser and for every library that evaluates a formula.
+"""Lists the functions that a formula may call: one table for the parser and every library that evaluates a formula.
 
-A row says how many arguments a function takes, what it is on single numbers, what its derivatives are, and, where
-NumPy does not have it, what it is on arrays. The parser's list, the namespaces of NumPy, xarray and PyTensor, and
+A row says how many arguments a function takes, what its derivatives are, how it is computed on single numbers and,
+where NumPy does not have it, on arrays. The parser's list, the namespaces of NumPy, xarray and PyTensor, and
 the gradients of point fits all follow from the row.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import cast
+
+from bayeslaw.law.types import Ops, Value
 
 _HALLEY_STEPS = 4
 _BELOW_ONE = 1 - 2.0**-53
@@ -27,7 +29,7 @@ class Function:
     ----------
     arity : int
         How many arguments it takes.
-    slopes : callable
+    derivatives : callable
         (argument, …, result, ops) -> tuple of the derivatives with respect to each argument.
     plain : callable, optional
         The function on single numbers, where an overflow is an error. Without it `form` serves.
@@ -37,19 +39,19 @@ class Function:
     """
 
     arity: int
-    slopes: Callable[..., tuple[Any, ...]]
+    derivatives: Callable[..., tuple[Value, ...]]
     plain: Callable[..., float] | None = None
-    form: Callable[..., Any] | None = None
+    form: Callable[..., Value] | None = None
 
 
-def call(name: str, arguments: list[Any], ops: Any) -> Any:
+def call(name: str, arguments: Sequence[Value], ops: Ops) -> Value:
     """Call a function of the table.
 
     Parameters
     ----------
     name : str
         A key of `FUNCTIONS` or `MORE`.
-    arguments : list of array
+    arguments : sequence of array
     ops : namespace
         See `bayeslaw.law.expression.evaluate`.
 
@@ -65,7 +67,7 @@ def call(name: str, arguments: list[Any], ops: Any) -> Any:
     return getattr(ops, name)(*arguments)
 
 
-def sigmoid_root(log_t: Any, a: Any, ops: Any) -> Any:
+def sigmoid_root(log_t: Value, a: Value, ops: Ops) -> Value:
     """Solve s / (1 - s)**a = t for s in (0, 1).
 
     Parameters
@@ -93,15 +95,15 @@ def sigmoid_root(log_t: Any, a: Any, ops: Any) -> Any:
     for _ in range(_HALLEY_STEPS):
         s = 1 / (1 + ops.exp(-u))
         miss = u + (a - 1) * ops.log1p(ops.exp(u)) - log_t
-        slope = 1 + (a - 1) * s
-        u = u - miss / (slope - 0.5 * miss * (a - 1) * s * (1 - s) / slope)
+        rise = 1 + (a - 1) * s
+        u = u - miss / (rise - 0.5 * miss * (a - 1) * s * (1 - s) / rise)
     return 1 / (1 + ops.exp(-u))
 
 
-def _root_slopes(log_t: Any, a: Any, s: Any, ops: Any) -> tuple[Any, Any]:
-    """Differentiate the root where it lies, however it was found."""
-    slope = s * (1 - s) / (1 + (a - 1) * s)
-    return slope, slope * ops.log1p(-ops.minimum(s, _BELOW_ONE))
+def _root_derivatives(log_t: Value, a: Value, s: Value, ops: Ops) -> tuple[Value, Value]:
+    """Return the derivatives of the root with respect to log t and a."""
+    by_log_t = s * (1 - s) / (1 + (a - 1) * s)
+    return by_log_t, by_log_t * ops.log1p(-ops.minimum(s, _BELOW_ONE))
 
 
 FUNCTIONS: dict[str, Function] = {
@@ -114,7 +116,7 @@ FUNCTIONS: dict[str, Function] = {
     "minimum": Function(2, lambda a, b, y, ops: (a < b, 1 - (a < b)), min),
     "sqrt": Function(1, lambda x, y, ops: (0.5 / y,), math.sqrt),
     "tanh": Function(1, lambda x, y, ops: (1 - y**2,), math.tanh),
-    "sigmoid_root": Function(2, _root_slopes, form=sigmoid_root),
+    "sigmoid_root": Function(2, _root_derivatives, form=sigmoid_root),
 }
 """Functions that a formula may call, by name."""
 
@@ -124,5 +126,7 @@ MORE: dict[str, Function] = {
 }
 """Functions that functions of schedules call, beside those of formulas; no formula reaches them."""
 
-PLAIN = SimpleNamespace(power=math.pow, **{n: f.plain for n, f in FUNCTIONS.items() if f.plain is not None})
+PLAIN = cast(
+    Ops, SimpleNamespace(power=math.pow, **{n: f.plain for n, f in FUNCTIONS.items() if f.plain is not None})
+)
 """The namespace of single numbers."""

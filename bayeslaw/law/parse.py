@@ -1,4 +1,4 @@
-"""Model files read: from plain tables to a `Spec`, or one message that says where and what.
+"""Reads model files: makes a `Spec` of plain tables, or one message that says where something is wrong, and what.
 
 Nothing in a file can run code; formulas are checked against a closed table.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bayeslaw.core.errors import InputError, did_you_mean, shown
@@ -32,6 +32,7 @@ from bayeslaw.law.spec import (
     PointFit,
     Spec,
 )
+from bayeslaw.law.types import Document
 
 _SHIFT = "size of outlying rows' shifts"
 SPREAD_90 = (0.03, 0.6)
@@ -45,10 +46,14 @@ MOST_STARTS = 100_000
 _HUGE = 1e300
 _CLOSE = 1e-6
 """Ends of a prior that are no farther apart (relative; on the log or logit scale) make it a spike."""
-_LINK = {"real": float, "positive": math.log, "unit": lambda x: math.log(x) - math.log1p(-x)}
+_LINK: dict[str, Callable[[float], float]] = {
+    "real": float,
+    "positive": math.log,
+    "unit": lambda x: math.log(x) - math.log1p(-x),
+}
 
 
-def parse_spec(document: Mapping[str, Any], name: str) -> Spec:
+def parse_spec(document: Document, name: str) -> Spec:
     """Read the tables of a model file.
 
     Parameters
@@ -81,9 +86,9 @@ def parse_spec(document: Mapping[str, Any], name: str) -> Spec:
     reader.table(likelihood, "[likelihood]", FAMILIES[family].noise, ("outliers", "shift_scale"))
     outliers = reader.choice(likelihood.pop("outliers", "auto"), OUTLIERS, "[likelihood] outliers")
     shift = likelihood.pop("shift_scale", {"fixed": SHIFT_SCALE, "unit": "sigma", "meaning": _SHIFT})
-    discrepancy, wander = reader.discrepancy(sections.get("discrepancy"))
+    discrepancy, beside = reader.discrepancy(sections.get("discrepancy"))
     if discrepancy is not None and outliers is True:
-        wander = {"shift_scale": reader.noise("shift_scale", shift, "[likelihood] shift_scale"), **wander}
+        beside = {"shift_scale": reader.noise("shift_scale", shift, "[likelihood] shift_scale"), **beside}
     likelihood = reader.each(likelihood, "likelihood", reader.noise)
     # Beside a discrepancy run noise is normal, with shifts for outlying rows: it has no tails' shape.
     scatter = {n: p for n, p in likelihood.items() if discrepancy is None or n != "nu"}
@@ -102,7 +107,7 @@ def parse_spec(document: Mapping[str, Any], name: str) -> Spec:
         likelihood=likelihood,
         discrepancy=discrepancy,
         outliers=outliers,
-        noise={**scatter, **wander, **spreads},
+        noise={**scatter, **beside, **spreads},
         map=reader.point_fit(sections.get("map", {})),
         document=copy.deepcopy(dict(document)),
     )
@@ -111,7 +116,7 @@ def parse_spec(document: Mapping[str, Any], name: str) -> Spec:
 
 
 class _Reader:
-    """Reads pieces of a document; every complaint names the model and the place."""
+    """Reads pieces of a document; every message names the model and the place."""
 
     def __init__(self, model: str) -> None:
         self.model = model
@@ -124,7 +129,7 @@ class _Reader:
 
     def table(
         self, value: Any, where: str, required: Iterable[str], optional: Iterable[str] | None
-    ) -> Mapping:
+    ) -> Mapping[str, Any]:
         """Check a table's keys; ``optional=None`` allows any."""
         if not isinstance(value, Mapping):
             raise self.refuse(where, f"expected a table, found {value!r}.")
@@ -160,9 +165,9 @@ class _Reader:
             raise self.refuse(where, f"expected a list of numbers, found {value!r}.")
         return tuple(self.number(v, where) for v in value)
 
-    def choice(self, value: Any, allowed: Iterable[str], where: str) -> str:
+    def choice(self, value: Any, allowed: Iterable[str | bool], where: str) -> Any:
         if value not in tuple(allowed):
-            raise self.refuse(where, f"found {value!r}{did_you_mean(value, allowed)}")
+            raise self.refuse(where, f"found {value!r}{did_you_mean(value, map(str, allowed))}")
         return value
 
     def interval(self, value: Any, where: str, support: str) -> tuple[float, float]:
@@ -202,7 +207,7 @@ class _Reader:
         meaning, unit = (self.text(entry.get(k, ""), where) for k in ("meaning", "unit"))
         return Input(name, self.text(entry["column"], where), meaning, unit, reference)
 
-    def function_input(self, name: str, value: Mapping, where: str) -> Input:
+    def function_input(self, name: str, value: Mapping[str, Any], where: str) -> Input:
         """Read a function of one parameter, or of several: ``arguments`` and ``ranges`` in one order."""
         several = "arguments" in value
         keys = ("arguments", "ranges") if several else ("argument", "range")
@@ -285,7 +290,10 @@ class _Reader:
             )
         if ridge is not None and (support != "positive" or "bounds" in entry):
             raise self.refuse(where, "'ridge' goes with support = \"positive\" and no bounds; remove it.")
-        return Parameter(name, meaning, support, unit, **intervals, fixed=fixed, ridge=ridge, pool=pool)
+        return Parameter(
+            name, meaning, support, unit, intervals.get("prior_90"), intervals.get("bounds"),
+            fixed=fixed, ridge=ridge, pool=pool,
+        )  # fmt: skip
 
     def pool(self, value: Any, where: str) -> tuple[str, ...]:
         """Read the column of groups, or the columns whose combinations are the groups."""
@@ -297,7 +305,7 @@ class _Reader:
             raise self.refuse(where, f"{odd[0]!r} cannot be the name of a column of groups.")
         return tuple(columns)
 
-    def simplex(self, name: str, entry: Mapping, where: str) -> Parameter:
+    def simplex(self, name: str, entry: Mapping[str, Any], where: str) -> Parameter:
         for key in ("prior_90", "bounds", "fixed", "ridge", "pool", "spread"):
             if key in entry:
                 raise self.refuse(where, f"a simplex has no '{key}'; its prior is 'concentration'.")
@@ -316,7 +324,7 @@ class _Reader:
         return self.parameter(name, {**entry, "support": "positive"}, where)
 
     def discrepancy(self, value: Any) -> tuple[Discrepancy | None, dict[str, Parameter]]:
-        """Read how the curve wanders, and the parameters of that."""
+        """Read the discrepancy and the parameters that it has."""
         if value is None:
             return None, {}
         where = "[discrepancy]"

@@ -1,4 +1,4 @@
-"""Priors from central 90 % intervals: draws, quantiles and densities.
+"""Makes priors of central 90 % intervals: their draws, quantiles and densities.
 
 Every scalar prior is a normal on a link scale that its support chooses: identity for the real line,
 log for positive, logit for a share; a share without an interval is uniform. So two numbers that a
@@ -7,16 +7,22 @@ user can defend ("nine times in ten it lies between") state the prior completely
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import numpy as np
 
 from bayeslaw.law.spec import Parameter, Spec
+from bayeslaw.law.types import Array
 
 _Z95 = 1.6448536269514722
-_LINK = {"real": lambda x: x, "positive": np.log, "unit": lambda x: np.log(x) - np.log1p(-x)}
+_LINK: dict[str, Callable[[Any], Any]] = {
+    "real": lambda x: x,
+    "positive": np.log,
+    "unit": lambda x: np.log(x) - np.log1p(-x),
+}
 
-_LOG_SLOPE = {  # log |d link(x) / dx|
+_LOG_SLOPE: dict[str, Callable[[Array], Array]] = {  # log |d link(x) / dx|
     "real": np.zeros_like,
     "positive": lambda x: -np.log(x),
     "unit": lambda x: -np.log(x) - np.log1p(-x),
@@ -30,7 +36,7 @@ def sampled(spec: Spec) -> dict[str, Parameter]:
 
 
 def walked(spec: Spec) -> dict[str, Parameter]:
-    """Return the parameters that NUTS moves: those of `sampled` but what is marginalised."""
+    """Return the parameters that NUTS samples: those of `sampled` except the marginalised ones."""
     out = ("discrepancy_length", "discrepancy_scale") if spec.marginalised else ()
     return {n: p for n, p in sampled(spec).items() if n not in out}
 
@@ -42,6 +48,7 @@ def scalar_names(parameters: Mapping[str, Parameter]) -> list[str]:
 
 def link_normal(parameter: Parameter) -> tuple[float, float]:
     """Return mean and sd of the normal on the link scale that has the stated 5 % and 95 % points."""
+    assert parameter.prior_90 is not None
     low, high = (float(_LINK[parameter.support](v)) for v in parameter.prior_90)
     return (low + high) / 2, (high - low) / (2 * _Z95)
 
@@ -102,7 +109,8 @@ def prior_quantile(parameter: Parameter, probability: np.ndarray) -> np.ndarray:
         low, high = (ndtr((b - mean) / sd) for b in bounds)
         probability = low + (high - low) * probability
     link = mean + sd * ndtri(probability)
-    return {"real": lambda x: x, "positive": np.exp, "unit": expit}[parameter.support](link)
+    back: dict[str, Callable[[Array], Array]] = {"real": lambda x: x, "positive": np.exp, "unit": expit}
+    return back[parameter.support](link)
 
 
 def prior_sd(parameter: Parameter) -> float:
@@ -129,10 +137,10 @@ def log_priors(spec: Spec, values: dict[str, np.ndarray]) -> dict[str, np.ndarra
     dict of str to numpy.ndarray
         By parameter, densities in the parameter's own unit; of the values' shape.
     """
-    out = {}
+    out: dict[str, Array] = {}
     for p in sampled(spec).values():
         if p.names:
-            out[p.name] = sum((p.concentration - 1) * np.log(values[n]) for n in p.names)
+            out[p.name] = cast(Array, sum((p.concentration - 1) * np.log(values[n]) for n in p.names))
         elif p.prior_90 is None:
             out[p.name] = np.zeros_like(values[p.name])
         else:

@@ -1,4 +1,4 @@
-"""Inputs that are functions of a schedule and of parameters, such as the annealing area S2(lam).
+"""Computes inputs that are functions of a schedule and of parameters, such as the annealing area S2(lam).
 
 Each is a row of `FUNCTIONS`: which parameters it takes, what it prepares from a schedule once, and how it is
 evaluated at the parameters' values with the prepared numbers, on any array library.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from bayeslaw.law.types import Array, ArrayOps, Value
 
 if TYPE_CHECKING:
     from bayeslaw.law.schedules import Schedule
@@ -39,8 +41,8 @@ class ScheduleFunction:
     """
 
     supports: tuple[str, ...]
-    prepare: Callable[[Schedule, np.ndarray, Ranges], np.ndarray]
-    evaluate: Callable[[Sequence[Any], Any, Ranges, Any], Any]
+    prepare: Callable[[Schedule, Array, Ranges], Array]
+    evaluate: Callable[[Sequence[Value], Array, Ranges, ArrayOps], Value]
 
 
 def annealing_area(schedule: Schedule, steps: np.ndarray, lam: float) -> np.ndarray:
@@ -80,7 +82,7 @@ def _prepare_area(schedule: Schedule, steps: np.ndarray, ranges: Ranges) -> np.n
     return coefficients
 
 
-def _evaluate_area(arguments: Sequence[Any], prepared: Any, ranges: Ranges, ops: Any) -> Any:
+def _evaluate_area(arguments: Sequence[Value], prepared: Array, ranges: Ranges, ops: ArrayOps) -> Value:
     low, high = _ends(ranges[0])
     unit = 2 * (ops.log1p(-arguments[0]) - low) / (high - low) - 1
     # At the ends of the range rounding can leave [-1, 1], where arccos is undefined.

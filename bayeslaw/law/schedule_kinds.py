@@ -1,4 +1,4 @@
-"""Kinds of learning-rate schedules: a dataclass each, whose fields are the settings that a text may give.
+"""Defines the kinds of learning-rate schedules: a dataclass each, whose fields are the settings that a text may give.
 
 A new kind is a dataclass and a row of `KINDS`, a new way to fall a row of `DECAYS`.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from dataclasses import Field, dataclass
+from typing import Any, ClassVar, Protocol, TypeGuard
 
 import numpy as np
 
@@ -19,16 +19,24 @@ MAX_STEPS = 2_000_000
 """No run has more; at twenty million a forecast would not end."""
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, float | int) and not isinstance(value, bool)
 
 
-def _counts_steps(value: Any) -> bool:
+def _counts_steps(value: object) -> bool:
     return _is_number(value) and value == int(value) and 0 <= value <= MAX_STEPS
 
 
-def _is_rate(value: Any) -> bool:
+def _is_rate(value: object) -> bool:
     return _is_number(value) and value >= 0
+
+
+def _is_one_or_more(value: object) -> bool:
+    return _is_number(value) or isinstance(value, list)
+
+
+def _are_several(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 1
 
 
 def _in_order(warmup: float, stable: float, total: float) -> str:
@@ -61,6 +69,7 @@ class Kind(Protocol):
         Whether the rates are as given during warm-up, instead of a linear rise from zero.
     """
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
     from_table: ClassVar[tuple[str, ...]]
 
     @property
@@ -239,9 +248,9 @@ KINDS: dict[str, type[Kind]] = {
 """Kinds of schedules, by the name that a text calls."""
 _WHOLE = f"a whole number from 0 to {MAX_STEPS} (count optimiser steps, not tokens)", _counts_steps
 _RATE = "a number, 0 or more", _is_rate
-_ONE_OR_MORE = "a number or a list of numbers", lambda v: _is_number(v) or isinstance(v, list)
-_SEVERAL = "a list of two or more numbers", lambda v: isinstance(v, list) and len(v) > 1
-SETTINGS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+_ONE_OR_MORE = "a number or a list of numbers", _is_one_or_more
+_SEVERAL = "a list of two or more numbers", _are_several
+SETTINGS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "peak": _RATE, "end": _RATE, "total": _WHOLE, "warmup": _WHOLE, "stable": _WHOLE,
     "at": _ONE_OR_MORE, "to": _ONE_OR_MORE, "steps": _SEVERAL, "lr": _SEVERAL,
     "hold": ("true or false", lambda v: isinstance(v, bool)),

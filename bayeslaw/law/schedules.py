@@ -1,4 +1,4 @@
-"""Learning-rate schedules: from a line of text to a rate for every step, and the areas under it.
+"""Makes a learning rate for every step of a line of text, and computes the areas under the rates.
 
 Steps run from 0 to `total` inclusive, and areas count from step 0, as in arXiv:2408.11029.
 """
@@ -42,7 +42,7 @@ class Schedule:
 
     @property
     def first(self) -> int:
-        """The first step that a law speaks of: behind warm-up, with something trained."""
+        """The first step that a law describes: after warm-up, and not before the rate is above zero."""
         trained = np.flatnonzero(self.lr > 0)[0]
         return int(min(max(self.warmup, trained), self.total))
 
@@ -173,11 +173,11 @@ def _call(text: str) -> tuple[str, dict[str, Any]]:
         raise problem from None
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args):
         raise problem
-    names = [k.arg for k in node.keywords]
-    if None in names or len(set(names)) < len(names):  # **x, or one name twice
+    names = [k.arg for k in node.keywords if k.arg is not None]
+    if len(set(names)) < len(node.keywords):  # **x, or one name twice
         raise problem
     try:
-        return node.func.id, {k.arg: _value(k.value) for k in node.keywords}
+        return node.func.id, {name: _value(k.value) for name, k in zip(names, node.keywords, strict=True)}
     except (ValueError, TypeError, OverflowError, RecursionError):
         raise problem from None
 

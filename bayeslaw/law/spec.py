@@ -1,4 +1,4 @@
-"""A law as data: what a model file says, as frozen dataclasses.
+"""Holds a law as data: what a model file says, as frozen dataclasses.
 
 `bayeslaw.law.parse` makes them from the plain tables of a TOML file. Nothing here knows about priors'
 densities, PyMC or data frames.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import tomli_w
 
 from bayeslaw.core.errors import check_type
 from bayeslaw.law.expression import Expression
 from bayeslaw.law.families import FAMILIES, KERNELS, Family, Kernel
+from bayeslaw.law.types import Document
 
 SUPPORTS = ("real", "positive", "unit", "simplex")
 SCALES = ("identity", "log", "logit")
@@ -96,14 +96,14 @@ class Derived:
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """How the true curve wanders around the law.
+    """Says how the true curve may deviate from the law.
 
     Attributes
     ----------
     kernel : str
         One of `bayeslaw.law.families.KERNELS`.
     over : tuple of str
-        The inputs along which it wanders, in e-folds; for ``exponential`` one column of the curves.
+        The inputs that it runs over, in e-folds; for ``exponential`` one column of the curves.
     within : str or None
         For ``exponential``: the column that names the curves.
     relative : bool
@@ -155,7 +155,7 @@ class Spec:
     outliers: str | bool
     noise: Mapping[str, Parameter]
     map: PointFit
-    document: Mapping[str, Any] = field(repr=False, compare=False)
+    document: Document = field(repr=False, compare=False)
 
     @property
     def traits(self) -> Family:
