@@ -43,7 +43,7 @@ class Rows:
     Attributes
     ----------
     y : array, shape (rows,) or (draws, rows)
-        The output on the scale of errors; one a draw where it is itself inferred (counts).
+        The output on the scale of errors; one for each draw where it is itself inferred (counts).
     error : array, shape (rows,)
         Known sampling error of each row (a standard error) on that scale; zero where none.
     log_slope : array, shape (rows,)

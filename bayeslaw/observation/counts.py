@@ -87,8 +87,8 @@ class Counts:
         y, share = _outputs(score, mean, values, terms, ops)
         counts = _log_binomial(y, terms["samples"], terms["successes"], ops).sum() + terms["ways"]
         # The score's own standard normal density is not meant: it is taken out again.
-        slope = (ops.log(terms["width"]) + 0.5 * ops.log(share) + 0.5 * score**2).sum()
-        return counts + slope + self.inner.joint(mean, values, {**terms, "observed": y}, ops)
+        log_jacobian = (ops.log(terms["width"]) + 0.5 * ops.log(share) + 0.5 * score**2).sum()
+        return counts + log_jacobian + self.inner.joint(mean, values, {**terms, "observed": y}, ops)
 
     def unconditioned(self, values: Values) -> NewCounts:
         """Return what new counts do where none was seen."""
@@ -158,7 +158,7 @@ def _outputs(score: Any, mean: Any, values: Values, terms: Mapping[str, Any], op
     """Return the rows' outputs from their scores, and how wide each score is in units of its counts'.
 
     A score is standard normal, nearly, under counts and law together: of rows with few counts it
-    is the run noise, of rows with many what is left of their sampling error. Where the curve wanders,
+    is the run noise, of rows with many what is left of their sampling error. Where there is a discrepancy,
     neighbours do so together: then scores are of directions, not of rows.
     """
     turn = terms.get("turn")
@@ -191,9 +191,9 @@ def log_counts(centre: np.ndarray, variance: np.ndarray, n: np.ndarray, c: np.nd
     around, known = _from_counts(n, c)
     at = (centre * known**2 + around * variance) / (known**2 + variance)
     for _ in range(_NEWTON):
-        slope, bend = _slopes(at, n, c)
-        curvature = 1 / variance - np.minimum(bend, 0.0)
-        at = at + (slope - (at - centre) / variance) / curvature
+        first, second = _derivatives(at, n, c)
+        curvature = 1 / variance - np.minimum(second, 0.0)
+        at = at + (first - (at - centre) / variance) / curvature
     out = np.full(np.broadcast_shapes(at.shape, np.shape(variance)), -np.inf)
     for node, weight in zip(*np.polynomial.hermite_e.hermegauss(_NODES), strict=True):
         y = at + node / np.sqrt(curvature)
@@ -202,7 +202,7 @@ def log_counts(centre: np.ndarray, variance: np.ndarray, n: np.ndarray, c: np.nd
     return out + _log_ways(n, c)
 
 
-def _slopes(y: np.ndarray, n: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _derivatives(y: np.ndarray, n: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the first and second derivative of `_log_binomial`."""
     rate = np.exp(np.clip(y, -30.0, 6.0))  # beyond, chances are 0 and 1 to the last digit
     odds = 1 / np.expm1(rate)

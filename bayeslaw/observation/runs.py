@@ -1,6 +1,6 @@
 """Loss curves whose errors are correlated along each curve, exactly and in linear time.
 
-Each run wanders around the law on its own (an Ornstein-Uhlenbeck process along the logarithm of the
+Each run has a discrepancy from the law of its own (an Ornstein-Uhlenbeck process along the logarithm of the
 step), beside run noise; runs that branch off one another share what came before. So a new schedule's
 curve differs from the law as much as the seen ones do, and a long curve counts as few observations.
 """
@@ -16,14 +16,14 @@ import numpy as np
 
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import Array, Rows, Values, log_normal
-from bayeslaw.observation.discrepancy_bases import discrepancy_scale, wandering
+from bayeslaw.observation.discrepancy_bases import discrepancy_of, discrepancy_scale
 from bayeslaw.observation.run_tree import Forest, draw_states, leave_one_out, log_density
 
 NEW_RUN = "(a new run)"
 
 
 def observe(spec: Spec) -> Runs:
-    """Return the observation model of a law along curves that wander.
+    """Return the observation model of a law along curves that have a discrepancy each.
 
     Parameters
     ----------
@@ -39,15 +39,15 @@ def observe(spec: Spec) -> Runs:
 
 @dataclass(frozen=True)
 class Runs:
-    """Loss curves, each of which wanders around the law on its own."""
+    """Loss curves, each with a discrepancy from the law of its own."""
 
     spec: Spec
 
     def labels(self, rows: Rows) -> tuple[Array, Array]:
         """Return each row's run, and the logarithm of where it stands on it."""
-        wander = wandering(self.spec)
-        run = rows.columns.get(wander.within or "", np.full(len(rows), NEW_RUN))
-        return np.asarray(run).astype(str), np.log(np.asarray(rows.columns[wander.over[0]], dtype=float))
+        found = discrepancy_of(self.spec)
+        run = rows.columns.get(found.within or "", np.full(len(rows), NEW_RUN))
+        return np.asarray(run).astype(str), np.log(np.asarray(rows.columns[found.over[0]], dtype=float))
 
     def forest(self, rows: Rows, more: Rows | None = None) -> tuple[Forest, Array]:
         """Return the forest of rows, maybe with more behind them, and their order in it."""
@@ -78,7 +78,7 @@ class Runs:
         scale = discrepancy_scale(self.spec, values)
         varying = residual, scale, values["discrepancy_length"], values["sigma"]
         return (
-            ops.sloped("forest", *varying, *(terms[n] for n in ("error", "parent", "gap")))
+            ops.with_gradient("forest", *varying, *(terms[n] for n in ("error", "parent", "gap")))
             + terms["constant"]
         )
 
@@ -113,10 +113,10 @@ class NewRuns:
             forest, order = self.model.forest(new_rows)
             nothing = np.zeros(shape)
             states = draw_states(nothing, scale, length, nothing + 1, forest, np.zeros(shape[1], bool), rng)
-            wander = states[:, np.argsort(order)]
+            discrepancy = states[:, np.argsort(order)]
         else:
-            wander = scale * rng.standard_normal(shape)
-        return self._with_noise(new_mean + wander, new_rows, rng)
+            discrepancy = scale * rng.standard_normal(shape)
+        return self._with_noise(new_mean + discrepancy, new_rows, rng)
 
     def _with_noise(self, curve: Array, rows: Rows, rng: np.random.Generator) -> dict[str, Array]:
         noise = np.sqrt(_variance(self.values, rows)) * rng.standard_normal((len(curve), len(rows)))
@@ -177,8 +177,8 @@ class RunsGivenRows(NewRuns):
         if not self._related(new_rows):
             return super().predict(new_mean, new_rows, rng, together)
         residual, variance, forest, seen, at = self._together(new_mean, new_rows)
-        wander = draw_states(residual, *self._scale_and_length, variance, forest, seen, rng)[:, at]
-        return self._with_noise(new_mean + wander, new_rows, rng)
+        discrepancy = draw_states(residual, *self._scale_and_length, variance, forest, seen, rng)[:, at]
+        return self._with_noise(new_mean + discrepancy, new_rows, rng)
 
     def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the log density of new rows given the seen ones."""

@@ -16,10 +16,10 @@ from bayeslaw.data.windows import Window, growing_windows, window_ends
 from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.forecasts.mixture import Mixture, check_alike
 from bayeslaw.inference.fit import Fit
-from bayeslaw.inference.fitting import check_settings, check_size
-from bayeslaw.law.catalogue import resolve
+from bayeslaw.inference.settings import check_settings, check_size
 from bayeslaw.law.parse import parse_spec
 from bayeslaw.law.spec import REFERENCES, Spec
+from bayeslaw.observation.bound import bind
 from bayeslaw.observation.shifts import BENT, COLUMN
 from bayeslaw.studies.engine import Task, engine
 
@@ -281,7 +281,7 @@ def unfrozen(fitted: Fit) -> Spec:
                 document["inputs"][entry.name]["reference"] = name
                 named = parse_spec(document, spec.name)
                 try:
-                    number = resolve(named, fitted.data).inputs[entry.name].reference
+                    number = bind(named, fitted.data).spec.inputs[entry.name].reference
                 except InputError:  # a value that is not positive has no geometric mean
                     continue
                 if np.isclose(number, entry.reference, rtol=1e-12, atol=0):

@@ -11,9 +11,9 @@ import xarray as xr
 
 from bayeslaw.core.errors import InputError, check_choice, check_flag, check_number, check_whole, listed
 from bayeslaw.data.windows import Window
-from bayeslaw.inference.fitting import check_law_and_data, check_settings, check_size
 from bayeslaw.inference.methods import METHODS as METHODS_OF_FITS
 from bayeslaw.inference.saving import data_hash
+from bayeslaw.inference.settings import check_law_and_data, check_settings, check_size
 from bayeslaw.law.catalogue import change
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import bind
@@ -82,7 +82,8 @@ def backtest(
         If a setting is not allowed, no window is possible, or not one fit is.
     """
     settings = {"draws": draws, "tune": tune, "chains": chains, "bootstrap": bootstrap, "seed": seed}
-    _check_arguments(spec, data, target, leave_out, settings)
+    check_law_and_data("backtest", spec, data)
+    _check_arguments(target, leave_out, settings)
     runs = _runs(spec, methods)
     posteriors = any(METHODS_OF_FITS[how].posterior for _, how in runs.values())
     check_size(settings if posteriors else {"bootstrap": bootstrap}, data)
@@ -110,8 +111,7 @@ def backtest(
     )  # fmt: skip
 
 
-def _check_arguments(spec: Any, data: Any, target: Any, leave_out: Any, settings: Mapping[str, Any]) -> None:
-    check_law_and_data("backtest", spec, data)
+def _check_arguments(target: Any, leave_out: Any, settings: Mapping[str, Any]) -> None:
     if target is not None:
         check_number("target", target, "a finite number, a value of the column along")
     if leave_out is not None:

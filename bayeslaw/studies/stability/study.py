@@ -21,9 +21,8 @@ from bayeslaw.core.errors import (
 )
 from bayeslaw.core.files import write_study
 from bayeslaw.data.windows import Window, growing_windows, trailing_windows
-from bayeslaw.inference.fitting import check_law_and_data, check_settings, check_size
 from bayeslaw.inference.saving import data_hash
-from bayeslaw.law.catalogue import resolve
+from bayeslaw.inference.settings import check_law_and_data, check_settings, check_size
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import bind
 from bayeslaw.studies.engine import engine
@@ -131,7 +130,7 @@ def stability(
     trailing = trailing_windows(data, along, every, float(values[row]), LEAST_ROWS)
     growing = _growing(data, along, every, float(values[row]))[0 if early else -1 :]
     views = ["growing"] * len(growing) + ["trailing"] * len(trailing)
-    as_given, near = (resolve(spec, first_rows(data, view)) for view in (growing, trailing))
+    as_given, near = (bind(spec, first_rows(data, view)).spec for view in (growing, trailing))
     ends = (1 - prob) / 2, (1 + prob) / 2
     given = {"place": middle_place(bind(near, data.isel(obs=[row]))), "row": row, "ends": ends}
     fits = sum(len(window.seen) >= LEAST_ROWS for window in (*growing, *trailing))
