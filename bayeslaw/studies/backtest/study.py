@@ -135,12 +135,12 @@ def _runs(spec: Spec, methods: Sequence[str]) -> dict[str, tuple[Spec, str]]:
     return {name: every[name] for name in methods if name in every}
 
 
-def _task(spec: Spec, table: xr.Dataset, settings: Mapping[str, Any], window: Window, row: int) -> Task:
+def _task(spec: Spec, data: xr.Dataset, settings: Mapping[str, Any], window: Window, row: int) -> Task:
     """Return one window by one method: what is fitted, and what it is held against."""
     here = np.flatnonzero(window.held == row)
     given = {
-        "held": table.isel(obs=window.held), "places": window.held, "size": table.sizes["obs"],
+        "held": data.isel(obs=window.held), "places": window.held, "size": data.sizes["obs"],
         "target": int(here[0]) if len(here) else None,
         "seed": settings["seed"], "seeds": [settings["seed"], *window.seen],
     }  # fmt: skip
-    return Task(spec, table.isel(obs=window.seen), settings, window_scores, given)
+    return Task(spec, data.isel(obs=window.seen), settings, window_scores, given)
