@@ -266,7 +266,7 @@ def made(differences, errors, high=0, blocks=None) -> pd.DataFrame:
         (made([0, -3], [0, 0.1]), "Among the rows a cannot be told apart from b (3.0 nat"),  # under 4 nat
         (made([0, -9], [0, 5]), "a cannot be told apart from b (9.0 nat, standard error 5.0)"),
         (made([0, -9], [0, 4]), "a predicts rows better than b (9.0 nat"),
-        (made([0, -1, -9], [0, 1, 1]), "told apart from b (1.0 nat, standard error 1.0) and foretells"),
+        (made([0, -1, -9], [0, 1, 1]), "told apart from b (1.0 nat, standard error 1.0) and predicts"),
         (
             made([0, -9], [0, 4], high=1),
             "better than b (9.0 nat, standard error 4.0) (rows with a high Pareto k",
