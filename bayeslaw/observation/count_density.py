@@ -66,6 +66,6 @@ def log_ways(n: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 
 def log_binomial(y: Any, n: Any, c: Any, ops: Any) -> Any:
-    """Log density of counts without its constant, p = exp(−exp(y))."""
+    """Return the log density of counts without its constant, p = exp(−exp(y))."""
     rate = ops.exp(y)
     return -c * rate + (n - c) * ops.log(-ops.expm1(-rate))
