@@ -104,7 +104,7 @@ from bayeslaw.core.check import from_json
 from bayeslaw.core.files import check_place
 from bayeslaw.core.folders import check_folder, make_folder
 from bayeslaw.data.pass_at_k import MOST_K
-from bayeslaw.inference import nuts
+from bayeslaw.inference import compiled
 from bayeslaw.law import expression
 from bayeslaw.law.catalogue import MAX_BYTES
 from bayeslaw.law.schedule_kinds import MAX_STEPS
@@ -969,7 +969,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def compiled_before():
-    return nuts.compile_count
+    return compiled.compile_count
 
 
 @pytest.fixture(scope="module")
@@ -1061,4 +1061,4 @@ def test_the_table_is_whole_and_nothing_of_it_was_compiled(compiled_before):
     assert len(names) >= 300
     assert not [name for name in names if names.count(name) > 1]
     assert {case[1] for case in CASES} == {"refused", "note", "warn", "fail", "exit 1", "exit 2", "accepted"}
-    assert nuts.compile_count == compiled_before
+    assert compiled.compile_count == compiled_before

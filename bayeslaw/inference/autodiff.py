@@ -149,12 +149,12 @@ class TracedOps:
 
     @staticmethod
     def dot(a: Any, b: np.ndarray) -> Any:
-        """Matrix product with a constant."""
+        """Multiply a constant matrix and a value."""
         return Traced(a.value @ b, [(a, lambda g: g @ b.T)]) if isinstance(a, Traced) else a @ b
 
     @staticmethod
     def power(base: Any, exponent: Any) -> Any:
-        """Power; with a constant base its logarithm is taken once a row, not once a point."""
+        """Raise to a power; the logarithm of a constant base is taken once for each row, not for each point."""
         b, e = _value(base), _value(exponent)
         if not isinstance(base, Traced):
             if not isinstance(exponent, Traced):
