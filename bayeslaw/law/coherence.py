@@ -102,11 +102,15 @@ def _check_calls(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
     functions = {i.name for i in spec.inputs.values() if i.function}
     formulas = {"law": spec.law} | {f"[derived] {n}": d.formula for n, d in spec.derived.items()}
     formulas |= {f"[inverse] {n}": f for n, f in spec.inverse.items()}
-    formulas |= {f"[parameters] {n} ridge": p.ridge for n, p in spec.parameters.items() if p.ridge is not None}
+    formulas |= {
+        f"[parameters] {n} ridge": p.ridge for n, p in spec.parameters.items() if p.ridge is not None
+    }
     for where, formula in formulas.items():
         for name, *arguments in sorted(formula.calls):
             if len(arguments) > 1 and name not in functions:
-                raise refuse(where, f"unknown function {name!r}{did_you_mean(name, {*FUNCTIONS, *functions})}")
+                raise refuse(
+                    where, f"unknown function {name!r}{did_you_mean(name, {*FUNCTIONS, *functions})}"
+                )
 
 
 def _check_symbols(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
