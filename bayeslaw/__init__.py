@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bayeslaw.law.schedules import Schedule, parse_schedule
     from bayeslaw.law.spec import Spec
     from bayeslaw.reports.build import report
-    from bayeslaw.studies.backtest import backtest
+    from bayeslaw.studies.backtest.study import backtest
     from bayeslaw.studies.compare import compare
     from bayeslaw.studies.stability.over_k import stability_by_k
     from bayeslaw.studies.stability.study import stability, stable_spans
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Check": "core.check", "Fit": "inference.fit", "InputError": "core.errors", "Mixture": "forecasts.mixture", "Schedule": "law.schedules", "Spec": "law.spec",
-    "backtest": "studies.backtest", "contrast": "forecasts.contrast", "groups": "assess.groups", "change": "law.catalogue", "checks": "assess.checks", "compare": "studies.compare", "compile": "inference.fitting", "fit": "inference.fitting",
+    "backtest": "studies.backtest.study", "contrast": "forecasts.contrast", "groups": "assess.groups", "change": "law.catalogue", "checks": "assess.checks", "compare": "studies.compare", "compile": "inference.fitting", "fit": "inference.fitting",
     "forecast": "forecasts.forecast", "load_fit": "inference.loading", "load_model": "law.catalogue",
     "log_likelihood": "assess.likelihood", "models": "law.catalogue", "parse_schedule": "law.schedules",
     "pass_at_k": "data.pass_at_k", "read_curves": "data.curves", "read_table": "data.tables", "report": "reports.build", "resolve": "law.catalogue",

@@ -11,7 +11,7 @@ import xarray as xr
 
 import bayeslaw as bl
 from bayeslaw.inference.fit import make_fit
-from bayeslaw.inference.fitting import _prior, _replicated
+from bayeslaw.inference.predictive import draw_prior, draw_replicated
 from bayeslaw.law.evaluate import derive, evaluate_law, law_inputs
 from bayeslaw.law.priors import draw_priors
 from bayeslaw.observation.bound import bind
@@ -97,7 +97,7 @@ def handmade(name: str, spec=None, data=None, **values):
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}),
     }
     bound = bind(spec, data)
-    groups |= _prior(bound, rng) | _replicated(bound, groups, rng)
+    groups |= draw_prior(bound, rng) | draw_replicated(bound, groups, rng)
     return make_fit(bound, "nuts", HANDMADE, groups)
 
 

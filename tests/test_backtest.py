@@ -18,8 +18,10 @@ from bayeslaw.cli.main import main
 from bayeslaw.forecasts import scores
 from bayeslaw.forecasts.heldout import HeldOut
 from bayeslaw.reports.terminal.studies import backtest_text
-from bayeslaw.studies import backtest
-from bayeslaw.studies.backtest_words import one_sided, target_table
+from bayeslaw.studies import engine
+from bayeslaw.studies.backtest import scores as window
+from bayeslaw.studies.backtest import variables
+from bayeslaw.studies.backtest.words import one_sided, target_table
 
 FAST = {"draws": 250, "tune": 300, "chains": 2, "bootstrap": 50, "progress": False}
 POINT = {"methods": ["point"], "bootstrap": 50, "progress": False}
@@ -103,8 +105,8 @@ def test_own_range_of_the_mean_pit_knows_that_rows_move_together():
 
 def scored(draws: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
     held = HeldOut(y, draws, 0.0, np.zeros(len(y)), "1")
-    one = backtest._scores(held, np.random.default_rng(0))
-    return one | backtest._target_scores(held, 0, one["pit"])
+    one = window.row_scores(held, np.random.default_rng(0))
+    return one | window.target_scores(held, 0, one["pit"])
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
@@ -176,7 +178,7 @@ def test_a_window_sees_its_own_rows_only(spec, data):
         return seen[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backtest, "fit", spied)
+        patch.setattr(engine, "fit", spied)
         for table in (data, other):
             bl.backtest(spec, table, windows=[end], **POINT)
     reference = np.exp(np.log(data["compute"].values[~held]).mean())
@@ -200,7 +202,7 @@ def test_independent_is_the_law_without_its_discrepancy(spec, data, monkeypatch)
         fitted.append((changed.discrepancy is not None, method))
         return bl.fit(changed, rows, "map", **settings)
 
-    monkeypatch.setattr(backtest, "fit", quick)
+    monkeypatch.setattr(engine, "fit", quick)
     result = bl.backtest(wanders, data, windows=[3e20], bootstrap=30, progress=False)
     assert result["method"].values.tolist() == ["posterior", "independent", "point"]
     assert fitted == [(True, "nuts"), (False, "nuts"), (True, "map")]
@@ -215,7 +217,7 @@ def test_a_window_that_cannot_be_fitted_is_named_and_the_others_stay(spec, data,
             raise kind("too few\nrows")
         return bl.fit(changed, rows, method, **settings)
 
-    monkeypatch.setattr(backtest, "fit", fragile)
+    monkeypatch.setattr(engine, "fit", fragile)
     result = bl.backtest(spec, data, windows=[3e18, 3e20], **POINT)
     assert result["failed"].values.tolist() == [["too few rows", ""]]
     assert np.isnan(result["crps"]).values.tolist() == [[True, False]]
@@ -236,7 +238,7 @@ def test_an_interrupt_stops_it(spec, data, monkeypatch):
     def stopped(*arguments, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(backtest, "fit", stopped)
+    monkeypatch.setattr(engine, "fit", stopped)
     with pytest.raises(KeyboardInterrupt):
         bl.backtest(spec, data, windows=[3e20], **POINT)
 
@@ -269,11 +271,11 @@ def test_one_row_alone_has_one_log_score(spec, data):
 
 
 def test_targets_count_once(bt, groups):
-    pooled = backtest.pooled_coverage(groups)
+    pooled = variables.pooled_coverage(groups)
     assert pooled["targets"].values.tolist() == [4]
     np.testing.assert_allclose(pooled["high"], 1.0)
     np.testing.assert_allclose(pooled["low"].sel(level=[0.5, 0.95]), [[0, 3 / 4]])
-    assert backtest.pooled_coverage(bt)["targets"].values.tolist() == [1, 1]
+    assert variables.pooled_coverage(bt)["targets"].values.tolist() == [1, 1]
     assert "which cannot tell calibration" in backtest_text(bt)
     assert "with 4 targets" in backtest_text(groups)
 
@@ -374,10 +376,10 @@ def test_windows_on_both_sides_lean_to_none(groups):
 
 
 def test_it_is_written_and_read(bt, tmp_path):
-    read = xr.load_dataset(backtest.write_backtest(bt, tmp_path / "b.nc"), engine="h5netcdf")
+    read = xr.load_dataset(variables.write_backtest(bt, tmp_path / "b.nc"), engine="h5netcdf")
     np.testing.assert_array_equal(read["pit"], bt["pit"])
     assert backtest_text(read) == backtest_text(bt)
-    table = pd.read_csv(backtest.write_backtest(bt, tmp_path / "b.csv"))
+    table = pd.read_csv(variables.write_backtest(bt, tmp_path / "b.csv"))
     assert len(table) == 4 and {"method", "window", "end", "coverage_90", "target_lower_95"} <= set(table)
 
 
@@ -503,6 +505,6 @@ def test_a_draw_that_underflows_costs_no_score():
     draws_low = draws.copy()
     draws_low[draws[:, 0].argmin(), 0] = 0.0  # as a Student t on logarithms does, once in many draws
     low = HeldOut(sound.observed, draws_low, 0.0, np.zeros(2), "nat")
-    found = [backtest._scores(held, np.random.default_rng(0)) for held in (sound, low)]
+    found = [window.row_scores(held, np.random.default_rng(0)) for held in (sound, low)]
     for name in ("interval_score_relative", "width_relative"):
         assert found[1][name] == found[0][name] > 0

@@ -23,6 +23,7 @@ from bayeslaw.cli.main import COMMANDS, main
 from bayeslaw.core import progress
 from bayeslaw.core.files import check_place, write_study
 from bayeslaw.core.outputs import check_outputs
+from bayeslaw.studies.engine import Outcome
 
 
 def call(*arguments: object):
@@ -328,7 +329,7 @@ def test_a_forecast_takes_groups_and_thinner_steps(place, monkeypatch):
     monkeypatch.setattr("bayeslaw.forecasts.forecast.forecast", forecast)
     call("forecast", "a.nc", "--schedule", schedule, "--group", "model_size=100M", "--new-group")
     assert asked == {
-        "schedule": schedule, "prob": 0.9, "new_group": True, "targets": None, "seed": 0,
+        "schedule": schedule, "prob": 0.9, "new_group": True, "targets": None, "seed": 0, "draws": False,
         "group": {"model_size": "100M"},
     }  # fmt: skip
     asked.clear()
@@ -342,7 +343,7 @@ def test_stack_prints_weights_and_forecasts(place, monkeypatch):
     for name in ("a", "b"):
         handmade("power", bl.change(bl.load_model("power"), discrepancy=None)).save(f"{name}.nc")
     scores = iter([(-1.0, ""), (-2.0, ""), (-3.0, ""), (-2.0, "ess-bulk")] * 2)
-    monkeypatch.setattr("bayeslaw.studies.stacking._record", lambda *_: next(scores))
+    monkeypatch.setattr("bayeslaw.studies.engine.attempt", lambda *_: Outcome(next(scores)))
     result = call("stack", "a.nc", "b.nc", "--at", "x=1e7", "-o", "fc.csv", "--plot", "fc.png")
     assert result.exit_code in (0, 1), result.output
     table = result.output

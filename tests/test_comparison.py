@@ -20,6 +20,7 @@ from bayeslaw.cli.main import main
 from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.law.evaluate import evaluate_law, law_inputs
 from bayeslaw.studies.compare import UNITS, curve_error, verdict
+from bayeslaw.studies.engine import Outcome
 from bayeslaw.studies.stacking import ahead_scores, whole_blocks
 
 FAST = {"draws": 500, "tune": 500, "chains": 2, "progress": False}
@@ -220,29 +221,27 @@ def test_blocks_ahead_are_as_stack_scores_them(ahead, table, fits):
 
 
 def test_a_window_without_a_fit_costs_no_other(fits, monkeypatch):
-    from bayeslaw.studies import stacking
-
     calls = []
 
     def record(*arguments):
         calls.append(arguments)
-        return (np.nan, "too few rows") if len(calls) == 1 else (-1.0 * len(calls), "")
+        return Outcome(failed="too few rows") if len(calls) == 1 else Outcome((-1.0 * len(calls), ""))
 
-    monkeypatch.setattr(stacking, "_record", record)
+    monkeypatch.setattr("bayeslaw.studies.engine.attempt", record)
     table = bl.compare(fits, ahead=True, windows=[1e20, 1e21])
     assert (table["blocks_ahead"] == 1).all() and table.loc["compute", "log_score_ahead"] == -4
     (check,) = [c for c in table.attrs["checks"] if c.name == "ahead"]
     assert check.level == "warn" and "no-floor, compute <= 1e+20: too few rows" in check.message
-    monkeypatch.setattr(stacking, "_record", lambda *_: (np.nan, "no start"))
+    monkeypatch.setattr("bayeslaw.studies.engine.attempt", lambda *_: Outcome(failed="no start"))
     with pytest.raises(bl.InputError, match="no block has a score of every law; the first reason: no start"):
         bl.compare(fits, ahead=True, windows=[1e20, 1e21])
-    monkeypatch.setattr(stacking, "_record", lambda *_: (-np.inf, ""))
+    monkeypatch.setattr("bayeslaw.studies.engine.attempt", lambda *_: Outcome((-np.inf, "")))
     impossible = bl.compare(fits, ahead=True, windows=[1e20])
     assert (impossible["difference_ahead"] == 0).all()
 
 
 def test_scores_of_blocks_have_the_column_they_lie_along(fits, monkeypatch):
-    monkeypatch.setattr("bayeslaw.studies.stacking._record", lambda *_: (-2.0, ""))
+    monkeypatch.setattr("bayeslaw.studies.engine.attempt", lambda *_: Outcome((-2.0, "")))
     scores = ahead_scores(fits, None, [1e20], {"draws": 4, "tune": 50, "chains": 1, "seed": 0}, False)
     assert scores.attrs["along"] == "compute" and whole_blocks(scores).shape == (2, 1)
 

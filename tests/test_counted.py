@@ -103,7 +103,7 @@ def test_directions_of_a_wandering_curve_give_the_same_density():
     mean = np.log(TRUTH["E0"] + TRUTH["C0"] * data["compute"].values ** -TRUTH["alpha"])
     model, inner = observation_of(spec), observation_of(bl.change(spec, likelihood={"family": "Normal"}))
     terms = model.prepare(rows)
-    ops = SimpleNamespace(**vars(NUMPY), sloped=lambda _, *args: discrepancy_grad.evaluate(*args)[0])
+    ops = SimpleNamespace(**vars(NUMPY), with_gradient=lambda _, *args: discrepancy_grad.evaluate(*args)[0])
 
     turn, gain, width = terms["turn"], terms["gain"], terms["width"]
     usual = (turn * gain) @ turn.T * np.outer(width, width)

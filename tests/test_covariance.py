@@ -19,8 +19,9 @@ from bayeslaw.law.priors import link_normal
 from bayeslaw.observation import discrepancy_grad
 from bayeslaw.observation.base import NUMPY, Rows, observed_rows
 from bayeslaw.observation.bound import bind
-from bayeslaw.observation.discrepancy import _TERMS, observe
+from bayeslaw.observation.discrepancy import observe
 from bayeslaw.observation.discrepancy_bases import lengths, places, scales
+from bayeslaw.observation.discrepancy_terms import TERMS
 from bayeslaw.observation.kernels import kernel, length_grid, scale_grid, variance
 from bayeslaw.observation.outliers import outlying_shifts
 from bayeslaw.observation.shifts import COLUMN, SHIFT
@@ -34,7 +35,7 @@ def _evaluate(name, *inputs):
     return discrepancy_grad.evaluate(*(np.asarray(v) for v in inputs))[0]
 
 
-OPS = SimpleNamespace(**vars(NUMPY), sloped=_evaluate)
+OPS = SimpleNamespace(**vars(NUMPY), with_gradient=_evaluate)
 
 
 def law(kernel_name: str, outliers: bool = False, error: float | np.ndarray = 0.0):
@@ -136,7 +137,7 @@ TOLERANCE = {"matern32": 3e-2, "matern52": 3e-2, "brownian": 5e-3}
 
 
 def test_without_the_cut_the_density_is_exact(monkeypatch):
-    monkeypatch.setattr("bayeslaw.observation.discrepancy._CUT", 0.0)
+    monkeypatch.setattr("bayeslaw.observation.discrepancy_terms._CUT", 0.0)
     for name in KERNELS:
         spec, _, rows = law(name, error=0.05)
         expected = mixture(spec, rows, rows.y + 0.05)
@@ -170,7 +171,7 @@ def test_slopes_against_differences(name, unit):
     spec, _, rows = law(name, error=np.linspace(0, 0.1, 24))
     spec = bl.change(spec, discrepancy={"scale": {"prior_90": [0.15, 8], "unit": unit}})
     terms = observe(spec).prepare(rows)
-    data = [np.asarray(terms[n]) for n in _TERMS]
+    data = [np.asarray(terms[n]) for n in TERMS]
 
     def value(residual, sigma):
         return float(discrepancy_grad.evaluate(residual, np.asarray(sigma), *data)[0])
@@ -302,7 +303,7 @@ def test_the_density_of_new_rows_is_all_less_seen(name):
 
 
 def test_length_and_scale_are_drawn_from_their_conditional_distribution(monkeypatch):
-    monkeypatch.setattr("bayeslaw.observation.discrepancy._CUT", 0.0)
+    monkeypatch.setattr("bayeslaw.observation.discrepancy_terms._CUT", 0.0)
     spec, _, rows = law("matern32")
     mean, draws = rows.y - 0.3 * np.sin(np.arange(24) / 6), 20_000
     _, values = given(spec, draws)

@@ -97,7 +97,7 @@ def conflict(spec: bl.Spec, data: xr.Dataset):
     spec = bl.resolve(spec, data)
     from bayeslaw.inference.fit import Fit
 
-    groups = fitting._prior(bind(spec, data), np.random.default_rng(0))
+    groups = fitting.draw_prior(bind(spec, data), np.random.default_rng(0))
     tree = xr.DataTree.from_dict({**groups, "observed_data": data[[spec.output.name]], "constant_data": data.drop_vars(spec.output.name)})  # fmt: skip
     (check,) = prior_conflict(Fit(spec, tree))
     return check

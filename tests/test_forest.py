@@ -218,11 +218,11 @@ def operation():
     import pytensor
     import pytensor.tensor as pt
 
-    from bayeslaw.inference.pytensor_op import sloped_log_density
+    from bayeslaw.inference.pytensor_op import log_density_with_gradient
 
     kinds = (pt.dvector, pt.dscalar, pt.dscalar, pt.dscalar, pt.dvector, pt.lvector, pt.dvector)
     inputs = [kind(name) for kind, name in zip(kinds, DATA, strict=True)]
-    value = sloped_log_density("forest", *inputs)
+    value = log_density_with_gradient("forest", *inputs)
     outputs = [value, *pytensor.grad(value, inputs[:4])]
     modes = {"perform": pytensor.compile.mode.Mode("py", "fast_compile"), "NUMBA": "NUMBA"}
     # Kept on disk or not: code that refers to other compiled functions must be fit for both
@@ -299,10 +299,12 @@ def test_gradients_go_no_further():
     import pytensor.tensor as pt
     from pytensor.gradient import DisconnectedInputError, NullTypeGradError
 
-    from bayeslaw.inference.pytensor_op import sloped_log_density
+    from bayeslaw.inference.pytensor_op import log_density_with_gradient
 
     x, gap = pt.dscalar("x"), pt.dvector("gap")
-    value = sloped_log_density("forest", pt.ones(3), x, 1.0, 1.0, pt.zeros(3), np.array([-1.0, 0, 1]), gap)
+    value = log_density_with_gradient(
+        "forest", pt.ones(3), x, 1.0, 1.0, pt.zeros(3), np.array([-1.0, 0, 1]), gap
+    )
     with pytest.raises(NullTypeGradError):
         pytensor.grad(pytensor.grad(value, x), x)
     with pytest.raises(DisconnectedInputError):
@@ -310,10 +312,10 @@ def test_gradients_go_no_further():
 
 
 def test_wrong_ranks_are_refused():
-    from bayeslaw.inference.pytensor_op import sloped_log_density
+    from bayeslaw.inference.pytensor_op import log_density_with_gradient
 
     with pytest.raises(TypeError, match="ranks"):
-        sloped_log_density("forest", *[np.ones(2)] * 7)
+        log_density_with_gradient("forest", *[np.ones(2)] * 7)
 
 
 def toy(n, seed=0):
@@ -331,14 +333,16 @@ def toy(n, seed=0):
 def toy_model(data):
     import pymc as pm
 
-    from bayeslaw.inference.pytensor_op import sloped_log_density
+    from bayeslaw.inference.pytensor_op import log_density_with_gradient
 
     with pm.Model() as model:
         given = {name: pm.Data(name, value) for name, value in data.items()}
         z = pm.Normal("z", 0, 1, shape=4)  # the level, and three logs
         noise = [typical * pm.math.exp(z[i + 1]) for i, typical in enumerate((0.02, 0.5, 0.01))]
         rest = (given[name] for name in ("error", "parent", "gap"))
-        pm.Potential("likelihood", sloped_log_density("forest", given["y"] - 1.3 - z[0], *noise, *rest))
+        pm.Potential(
+            "likelihood", log_density_with_gradient("forest", given["y"] - 1.3 - z[0], *noise, *rest)
+        )
     return model
 
 

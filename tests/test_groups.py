@@ -15,15 +15,13 @@ from bayeslaw.observation.base import NUMPY, observed_rows
 from bayeslaw.observation.bound import bind
 from bayeslaw.observation.pooling import (
     by_row,
-    centring,
-    directions,
     group_index,
     group_labels,
     row_scores,
     score_name,
     score_sizes,
-    scores_from,
 )
+from bayeslaw.observation.walks import centring, directions, scores_from
 
 POOLED = {"level": "family", "floor": "family"}
 SPEC = bl.change(bl.load_model("compute"), pool=POOLED)

@@ -14,8 +14,7 @@ from conftest import PUBLISHED_SCHEDULES, handmade, noiseless
 import bayeslaw as bl
 from bayeslaw import plots
 from bayeslaw.inference import fitting
-from bayeslaw.studies import backtest, stacking
-from bayeslaw.studies.stability import study
+from bayeslaw.studies import engine, stacking
 
 ODD = {
     "list": [], "dict": {}, "none": None, "three": 3, "text": "x", "nan": float("nan"), "object": object(),
@@ -106,9 +105,11 @@ def nothing_is_sampled(monkeypatch):
 
     monkeypatch.setattr(fitting, "_posterior", stop)
     monkeypatch.setattr("bayeslaw.inference.nuts.compile_model", stop)
-    monkeypatch.setattr(stacking, "_record", lambda *_: (-1.0, ""))
-    monkeypatch.setattr(study, "Study", stop)
-    monkeypatch.setattr(backtest, "fit", stop)
+    monkeypatch.setattr(
+        engine,
+        "attempt",
+        lambda task, _: engine.Outcome((-1.0, "")) if task.ask is stacking.block_score else stop(),
+    )
     monkeypatch.setattr("bayeslaw.studies.compare.leave_one_out", stop)
     monkeypatch.setattr("bayeslaw.reports.build._sections", lambda *_: [])
     monkeypatch.setattr("bayeslaw.reports.page._png", lambda _: b"")

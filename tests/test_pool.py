@@ -19,7 +19,7 @@ from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.forecasts.membership import seen_groups
 from bayeslaw.forecasts.variance import split
 from bayeslaw.inference.fit import make_fit
-from bayeslaw.inference.fitting import _prior, _replicated
+from bayeslaw.inference.predictive import draw_prior, draw_replicated
 from bayeslaw.inference.pymc_model import model_data
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import draw_priors
@@ -78,7 +78,7 @@ def handmade(spec: bl.Spec, data: xr.Dataset, deviations: dict[str, dict[str, li
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords),
     }
     bound = bind(spec, data)
-    groups |= _prior(bound, rng) | _replicated(bound, groups, rng)
+    groups |= draw_prior(bound, rng) | draw_replicated(bound, groups, rng)
     settings = {"draws": SHAPE[1], "tune": 100, "chains": 2, "seed": 0, "target_accept": 0.9}
     return make_fit(bound, "nuts", settings, groups)
 

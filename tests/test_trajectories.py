@@ -25,7 +25,7 @@ def _evaluate(name, *inputs):
     return run_tree_grad.evaluate(*(np.asarray(v) for v in inputs))[0]
 
 
-OPS = SimpleNamespace(**vars(NUMPY), sloped=_evaluate)
+OPS = SimpleNamespace(**vars(NUMPY), with_gradient=_evaluate)
 
 
 # -- the forest -------------------------------------------------------------------------------------

@@ -67,9 +67,9 @@ def _noise(fit: Fit) -> list[Check]:
         return []
     tie = float(np.corrcoef(*logs)[0, 1])
     if tie > TIED:
-        return [Check("discrepancy-noise", "ok", tie, f"The data tell the curve's wandering from run noise (correlation {tie:.2f}).")]  # fmt: skip
+        return [Check("discrepancy-noise", "ok", tie, f"The data tell the curve's discrepancy from run noise (correlation {tie:.2f}).")]  # fmt: skip
     message = (
-        f"The data can hardly tell the curve's wandering from run noise (correlation {tie:.2f}): rows lie too far apart. The "
+        f"The data can hardly tell the curve's discrepancy from run noise (correlation {tie:.2f}): rows lie too far apart. The "
         "forecast's run holds for both together; do not read either alone. Repeated runs at the same inputs would tell."
     )
     return [Check("discrepancy-noise", "note", tie, message)]

@@ -68,7 +68,7 @@ def few_inputs(bound: BoundLaw) -> Check:
 
 
 def told_parameters(bound: BoundLaw) -> int:
-    """Return how many numbers of the law its rows can tell, were they exact: the rank of the law's slopes.
+    """Return how many numbers of the law its rows can tell, were they exact: the rank of its Jacobian.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def told_parameters(bound: BoundLaw) -> int:
     Returns
     -------
     int
-        The largest rank, over draws of the priors, of the slopes of the law at the rows (on the scale of
+        The largest rank, over draws of the priors, of the law's derivatives at the rows (on the scale of
         errors, in units of each one's length) by its free parameters on their link scales;
         `free_parameters` where the law has a value under no draw.
     """
@@ -97,26 +97,26 @@ def told_parameters(bound: BoundLaw) -> int:
             return np.broadcast_to(to_scale(evaluate_law(spec, values, inputs), spec.output.scale), shape)
 
         with np.errstate(all="ignore"):
-            ranks += _ranks(np.stack([s for p in parameters for s in _slopes(law, values, p)], axis=-1))
+            ranks += _ranks(np.stack([s for p in parameters for s in _derivatives(law, values, p)], axis=-1))
         if ranks and max(ranks) >= free:  # one draw will do
             return free
     return max(ranks, default=free)
 
 
-def _slopes(
+def _derivatives(
     law: Callable[[dict[str, np.ndarray]], np.ndarray], values: dict[str, np.ndarray], parameter: Parameter
 ) -> list[np.ndarray]:
-    """Return a law's slopes by a parameter on its link scale; of shares, by all but the last, which makes up for it."""
+    """Return a law's derivatives by a parameter on its link scale; of shares, by all but the last, which makes up for it."""
     out = []
     for name in parameter.names[:-1] or (parameter.name,):
-        slope = 0.0
+        derivative = 0.0
         for step, weight in _STENCIL.items():
             moved = {name: _moved(parameter, values[name], _STEP * step)}
             if parameter.names:
                 last = parameter.names[-1]
                 moved[last] = values[last] + values[name] - moved[name]
-            slope = slope + weight / _STEP * law(values | moved)
-        out.append(slope)
+            derivative = derivative + weight / _STEP * law(values | moved)
+        out.append(derivative)
     return out
 
 
@@ -129,13 +129,13 @@ def _moved(parameter: Parameter, value: np.ndarray, step: float) -> np.ndarray:
     return value * np.exp(step)
 
 
-def _ranks(slopes: np.ndarray) -> list[int]:
-    """Return the rank of each draw's slopes, shape (draws, rows, parameters), where all are numbers."""
-    slopes = slopes[np.isfinite(slopes).all(axis=(1, 2))]
-    lengths = np.linalg.norm(slopes, axis=1, keepdims=True)
-    # A slope that is rounding alone is none: scaled to length one it would look like another direction.
+def _ranks(derivatives: np.ndarray) -> list[int]:
+    """Return the rank of each draw's derivatives, shape (draws, rows, parameters), where all are numbers."""
+    derivatives = derivatives[np.isfinite(derivatives).all(axis=(1, 2))]
+    lengths = np.linalg.norm(derivatives, axis=1, keepdims=True)
+    # A derivative that is rounding alone is none: scaled to length one it would look like another direction.
     some = lengths > _RANK * lengths.max(axis=2, keepdims=True, initial=0.0)
-    scaled = np.where(some, slopes / np.where(some, lengths, 1.0), 0.0)
+    scaled = np.where(some, derivatives / np.where(some, lengths, 1.0), 0.0)
     sizes = np.linalg.svd(scaled, compute_uv=False)
     return [int(n) for n in (sizes > _RANK * sizes[:, :1]).sum(axis=1)]
 

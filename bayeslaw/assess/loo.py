@@ -1,4 +1,4 @@
-"""Leave-one-out: how each fit foretells every row from the others, by importance sampling, with its warnings."""
+"""Leave-one-out: how each fit predicts every row from the others, by importance sampling, with its warnings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FEW_ROWS = 100
 
 
 def leave_one_out(fit: Fit) -> ELPDData:
-    """Estimate how a fit would foretell each row, had it been fitted without it.
+    """Estimate how a fit would predict each row, had it been fitted without it.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def leave_one_out(fit: Fit) -> ELPDData:
     rows, and Pareto-smoothed importance sampling [1]_ takes the conditional densities as they are
     [2]_. θ holds the discrepancy's length and scale, too: they are drawn from what all rows say of
     them, so that draws of all of θ are draws of the posterior. A row's own shift is not in its θ: it
-    is summed out. Which rows have shifts, the references and the law itself were chosen on all rows.
+    is marginalised. Which rows have shifts, the references and the law itself were chosen on all rows.
 
     References
     ----------
@@ -137,7 +137,7 @@ def loo_checks(fits: Mapping[str, Fit], loos: Mapping[str, ELPDData]) -> list[Ch
     """
     rows = next(iter(fits.values())).data.sizes["obs"]
     message = (
-        "elpd_loo and weight_loo judge interpolation: each row is foretold from the rows around it. They say nothing of "
+        "elpd_loo and weight_loo judge interpolation: each row is predicted from the rows around it. They say nothing of "
         "forecasts beyond the data; the …_ahead columns (ahead=True) do."
     )
     found = [*(pareto_check(name, fits[name], one) for name, one in loos.items())]
@@ -189,14 +189,14 @@ def _counts(fits: Mapping[str, Fit]) -> list[Check]:
     if not names:
         return []
     message = (
-        f"{', '.join(names)}: elpd_loo is of numbers of successes, each row's own success rate summed out; compare it with that "
+        f"{', '.join(names)}: elpd_loo is of numbers of successes, each row's own success rate marginalised; compare it with that "
         "of counts alone, never with that of a table of shares."
     )
     return [Check("counts", "note", float(len(names)), message)]
 
 
 def _shifted(fits: Mapping[str, Fit]) -> list[Check]:
-    """Name the rows that have a shift in some fit: left out, they are foretold with its heavy tails."""
+    """Name the rows that have a shift in some fit: left out, they are predicted with its heavy tails."""
     by_law = {name: one.data[COLUMN].values != 0 for name, one in fits.items() if COLUMN in one.data}
     if not any(rows.any() for rows in by_law.values()):
         return []
@@ -207,7 +207,7 @@ def _shifted(fits: Mapping[str, Fit]) -> list[Check]:
         if rows.any()
     ]
     message = (
-        f"Rows with a shift of their own: {'; '.join(told)}. Left out, such a row is foretold with a shift's heavy tails; that "
+        f"Rows with a shift of their own: {'; '.join(told)}. Left out, such a row is predicted with a shift's heavy tails; that "
         "it has one was decided with it, which favours the law whose fit gives it one. See how the laws compare without it."
     )
     return [Check("shifted-rows", "note", float(sum(r.sum() for r in by_law.values())), message)]

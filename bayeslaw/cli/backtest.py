@@ -42,8 +42,8 @@ def backtest(model: str, table: Path, output: Path, plots: Path | None, **option
     settle_outputs(read, study=output, plots=_figures_of_a_backtest(plots))
     with stage("loading"):
         from bayeslaw.reports.terminal.studies import backtest_text
-        from bayeslaw.studies.backtest import backtest as run
-        from bayeslaw.studies.backtest import write_backtest
+        from bayeslaw.studies.backtest.study import backtest as run
+        from bayeslaw.studies.backtest.variables import write_backtest
     spec, data = law_and_rows(model, table, options)
     settings = {n: options[n] for n in ("draws", "tune", "chains", "seed", "bootstrap", "target")}
     windows = None if options["windows"] is None else comma_separated(options["windows"])

@@ -76,8 +76,8 @@ def minimize_many(
     runs = _Runs(np.flatnonzero(np.isfinite(value)), x, value, gradient, lower, upper)
     while len(runs.which):
         trial = runs.trial()
-        found, slope = _finite(*objective(trial, runs.which))
-        done = runs.judge(trial, found, slope, tolerance, max_iterations)
+        found, gradient = _finite(*objective(trial, runs.which))
+        done = runs.judge(trial, found, gradient, tolerance, max_iterations)
         if done.any():
             best_x[runs.which[done]], best_value[runs.which[done]] = runs.x[done], runs.value[done]
             runs.keep(~done)

@@ -26,7 +26,8 @@ from bayeslaw.law.priors import sampled, scalar_names, walked
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import NUMPY
 from bayeslaw.observation.bound import BoundLaw
-from bayeslaw.observation.pooling import score_name, scores_from
+from bayeslaw.observation.pooling import score_name
+from bayeslaw.observation.walks import scores_from
 
 if TYPE_CHECKING:
     from nutpie.compile_pymc import CompiledPyMCModel

@@ -13,17 +13,8 @@ from bayeslaw.law.evaluate import evaluate_law, fixed_values, references, to_sca
 from bayeslaw.law.functions import FUNCTIONS, MORE, Function
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
-from bayeslaw.observation.pooling import (
-    by_row,
-    centring,
-    directions,
-    group_index,
-    row_groups,
-    score_name,
-    score_sizes,
-    scores_from,
-    shares,
-)
+from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name, score_sizes
+from bayeslaw.observation.walks import centring, directions, scores_from, shares
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -135,8 +126,8 @@ def _scores(spec: Spec, name: str, walk: Any, spread: Any, how: dict[str, Any], 
     """Return the scores of a pooled parameter's groups; the standard normal prior is theirs, not their walk's."""
     import pymc as pm
 
-    scores, log_slope = scores_from(spec, name, walk, spread, how, ops)
-    pm.Potential(f"{name}_prior_of_groups", (log_slope + (walk**2 - scores**2) / 2).sum())
+    scores, log_jacobian = scores_from(spec, name, walk, spread, how, ops)
+    pm.Potential(f"{name}_prior_of_groups", (log_jacobian + (walk**2 - scores**2) / 2).sum())
     return scores
 
 
@@ -152,7 +143,7 @@ def _tensor_ops() -> SimpleNamespace:
     """
     import pytensor.tensor as pt
 
-    from bayeslaw.inference.pytensor_op import sloped_log_density
+    from bayeslaw.inference.pytensor_op import log_density_with_gradient
 
     def power(x, y):
         return pt.power(x, y) if isinstance(y, float) else pt.exp(y * pt.log(x))
@@ -164,7 +155,9 @@ def _tensor_ops() -> SimpleNamespace:
         n: getattr(pt, n) if hasattr(pt, n) else _one_operation(f) for n, f in {**FUNCTIONS, **MORE}.items()
     }
     densities = {n: getattr(pt, n) for n in _DENSITIES}
-    return SimpleNamespace(**table, **densities, power=power, dot=dot, sloped=sloped_log_density)
+    return SimpleNamespace(
+        **table, **densities, power=power, dot=dot, with_gradient=log_density_with_gradient
+    )
 
 
 def _one_operation(function: Function) -> Callable[..., Any]:

@@ -1,6 +1,6 @@
-"""Log densities with hand-written slopes, as operations that PyTensor samples with.
+"""Log densities with hand-written gradients, as operations that PyTensor samples with.
 
-Each is one compiled function that returns the log density and its slopes by every input that varies,
+Each is one compiled function that returns the log density and its gradient by every input that varies,
 at once: it compiles in a second where a graph of small operations takes a minute, and touches each
 number once.
 """
@@ -19,12 +19,12 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import register_funcify_default_op_cache_key
 
-from bayeslaw.observation import discrepancy_grad, run_tree, run_tree_grad
+from bayeslaw.observation import beliefs, discrepancy_grad, run_tree_grad
 
 
 @dataclass(frozen=True)
 class _Density:
-    """A compiled function: value and slopes from the inputs that vary, then those that are data."""
+    """A compiled function: value and gradient from the inputs that vary, then those that are data."""
 
     evaluate: Callable[..., tuple]
     varying: tuple[int, ...]  # ranks
@@ -34,7 +34,7 @@ class _Density:
 
 _INT, _VECTOR = ("int64", 1), ("float64", 1)
 _DENSITIES = {
-    "forest": _Density(run_tree_grad.evaluate, (1, 0, 0, 0), (_VECTOR, _INT, _VECTOR), (run_tree, run_tree_grad)),
+    "forest": _Density(run_tree_grad.evaluate, (1, 0, 0, 0), (_VECTOR, _INT, _VECTOR), (beliefs, run_tree_grad)),
     "covariance": _Density(
         discrepancy_grad.evaluate, (1, 0),
         (_VECTOR, ("float64", 2), *(_VECTOR,) * 3, _INT, *(_VECTOR,) * 6, ("float64", 0), _VECTOR), (discrepancy_grad,),
@@ -42,8 +42,8 @@ _DENSITIES = {
 }  # fmt: skip
 
 
-class SlopedLogDensity(Op):
-    """A log density by name, and its slopes by the inputs that vary."""
+class LogDensityWithGradient(Op):
+    """A log density by name, and its gradient by the inputs that vary."""
 
     __props__ = ("name",)
 
@@ -59,8 +59,8 @@ class SlopedLogDensity(Op):
             raise TypeError(
                 f"expected tensors of ranks {[r for _, r in kinds]}, found {[v.ndim for v in cast]}"
             )
-        slopes = [pt.tensor(dtype="float64", shape=(None,) * rank) for rank in self.density.varying]
-        return Apply(self, cast, [pt.scalar(dtype="float64"), *slopes])
+        gradients = [pt.tensor(dtype="float64", shape=(None,) * rank) for rank in self.density.varying]
+        return Apply(self, cast, [pt.scalar(dtype="float64"), *gradients])
 
     def perform(self, node, inputs, output_storage):
         """Run the same compiled function from Python."""
@@ -68,7 +68,7 @@ class SlopedLogDensity(Op):
             storage[0] = value
 
     def infer_shape(self, node, input_shapes):
-        """Give each slope the shape of its input."""
+        """Give each gradient the shape of its input."""
         return [(), *input_shapes[: len(self.density.varying)]]
 
     def connection_pattern(self, node):
@@ -77,22 +77,22 @@ class SlopedLogDensity(Op):
         return [[True] * outputs] * varying + [[False] * outputs] * (len(node.inputs) - varying)
 
     def pullback(self, inputs, outputs, cotangents):
-        """Multiply by the slopes, which are computed anyway; they have none themselves."""
+        """Multiply by the gradients, which are computed anyway; second derivatives there are none."""
         count = len(self.density.varying)
         apart = [disconnected_type() for _ in inputs[count:]]
         if any(not isinstance(c.type, DisconnectedType) for c in cotangents[1:]):
             return [*(grad_not_implemented(self, i, x, "no second derivatives") for i, x in enumerate(inputs[:count])), *apart]  # fmt: skip
-        return [*(cotangents[0] * slope for slope in outputs[1:]), *apart]
+        return [*(cotangents[0] * gradient for gradient in outputs[1:]), *apart]
 
 
-@register_funcify_default_op_cache_key(SlopedLogDensity)
+@register_funcify_default_op_cache_key(LogDensityWithGradient)
 def _funcify(op, node, **kwargs):
     # Code kept on disk is found by this number: it changes when the formulas do.
     text = "".join(map(inspect.getsource, op.density.sources)) + op.name
     return op.density.evaluate, zlib.crc32(text.encode())
 
 
-def sloped_log_density(name: str, *inputs: Any) -> pt.TensorVariable:
+def log_density_with_gradient(name: str, *inputs: Any) -> pt.TensorVariable:
     """Return a log density whose gradient is written by hand.
 
     Parameters
@@ -106,4 +106,4 @@ def sloped_log_density(name: str, *inputs: Any) -> pt.TensorVariable:
     -------
     tensor, scalar
     """
-    return SlopedLogDensity(name)(*inputs)[0]
+    return LogDensityWithGradient(name)(*inputs)[0]

@@ -29,7 +29,8 @@ class Family:
     module : str
         The module of `bayeslaw.observation` whose ``observe`` makes the observation model.
     noise : tuple of str
-        The parameters it needs in ``[likelihood]``.
+        The parameters it needs in ``[likelihood]``: ``sigma``, the scale of run noise, and those of its shape. Beside
+        a discrepancy run noise is normal, of scale sigma.
     counts : bool
         Whether rows are numbers of successes ``c`` of ``n`` samples. The output is then inferred, scatters
         around the law as normal rows do, and rows without a success stay.

@@ -90,8 +90,8 @@ def parse_spec(document: Document, name: str) -> Spec:
     if discrepancy is not None and outliers is True:
         beside = {"shift_scale": reader.noise("shift_scale", shift, "[likelihood] shift_scale"), **beside}
     likelihood = reader.each(likelihood, "likelihood", reader.noise)
-    # Beside a discrepancy run noise is normal, with shifts for outlying rows: it has no tails' shape.
-    scatter = {n: p for n, p in likelihood.items() if discrepancy is None or n != "nu"}
+    # Beside a discrepancy run noise is normal, with shifts for outlying rows: it has no shape.
+    scatter = {n: p for n, p in likelihood.items() if discrepancy is None or n == "sigma"}
     spreads = reader.spreads(sections["parameters"])
     spec = Spec(
         name=sections.get("name", name),

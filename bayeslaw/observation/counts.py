@@ -6,18 +6,16 @@ as any other observation model says; the counts are binomial given it. So rows w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from scipy.special import gammaln
 
 from bayeslaw.data.pass_at_k import shown_share
 from bayeslaw.law.spec import Spec
+from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
 from bayeslaw.observation.base import (
     NUMPY,
-    Array,
     GaussianConditional,
     GaussianObservation,
     Predictive,
@@ -65,7 +63,7 @@ class Counts:
         """Return the counts, what they say of each row, and how the rates scatter."""
         scales, (n, c) = self.scales(rows), (rows.columns["n"], rows.columns["c"])
         given = self.inner.prepare(_exactly(rows, scales["centre"]))
-        ways = np.float64(_log_ways(n, c).sum() + len(rows) / 2 * np.log(2 * np.pi))
+        ways = np.asarray(_log_ways(n, c).sum() + len(rows) / 2 * np.log(2 * np.pi))
         return {**given, **scales, "samples": n, "successes": c, "ways": ways}
 
     def scales(self, rows: Rows) -> dict[str, Array]:
@@ -81,14 +79,14 @@ class Counts:
         """Return the usual covariance of the rates, their counts' own errors with it."""
         return self.inner.scatter(replace(rows, error=_from_counts(rows.columns["n"], rows.columns["c"])[1]))
 
-    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+    def joint(self, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
         """Return the log density of rates and counts."""
         score = values[LATENT][: terms["centre"].shape[0]]
         y, share = _outputs(score, mean, values, terms, ops)
         counts = _log_binomial(y, terms["samples"], terms["successes"], ops).sum() + terms["ways"]
         # The score's own standard normal density is not meant: it is taken out again.
-        slope = (ops.log(terms["width"]) + 0.5 * ops.log(share) + 0.5 * score**2).sum()
-        return counts + slope + self.inner.joint(mean, values, {**terms, "observed": y}, ops)
+        log_jacobian = (ops.log(terms["width"]) + 0.5 * ops.log(share) + 0.5 * score**2).sum()
+        return counts + log_jacobian + self.inner.joint(mean, values, {**terms, "observed": y}, ops)
 
     def unconditioned(self, values: Values) -> NewCounts:
         """Return what new counts do where none was seen."""
@@ -97,7 +95,7 @@ class Counts:
     def condition(self, rows: Rows, mean: Array, values: Values) -> CountsGivenRows:
         """Return the conditional: that of the rates, which every draw knows."""
         y, _ = _outputs(values[LATENT][:, : len(rows)], mean, values, self.scales(rows), NUMPY)
-        rates = self.inner.condition(_exactly(rows, y), mean, values)
+        rates = self.inner.condition(_exactly(rows, np.asarray(y)), mean, values)
         return CountsGivenRows(rates, rows, values)
 
 
@@ -154,11 +152,13 @@ def _exactly(rows: Rows, y: Array) -> Rows:
     return replace(rows, y=y, error=np.zeros(len(rows)), log_slope=np.zeros(len(rows)))
 
 
-def _outputs(score: Any, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> tuple[Any, Any]:
+def _outputs(
+    score: Tensor, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps
+) -> tuple[Tensor, Tensor]:
     """Return the rows' outputs from their scores, and how wide each score is in units of its counts'.
 
     A score is standard normal, nearly, under counts and law together: of rows with few counts it
-    is the run noise, of rows with many what is left of their sampling error. Where the curve wanders,
+    is the run noise, of rows with many what is left of their sampling error. Where there is a discrepancy,
     neighbours do so together: then scores are of directions, not of rows.
     """
     turn = terms.get("turn")
@@ -191,18 +191,22 @@ def log_counts(centre: np.ndarray, variance: np.ndarray, n: np.ndarray, c: np.nd
     around, known = _from_counts(n, c)
     at = (centre * known**2 + around * variance) / (known**2 + variance)
     for _ in range(_NEWTON):
-        slope, bend = _slopes(at, n, c)
-        curvature = 1 / variance - np.minimum(bend, 0.0)
-        at = at + (slope - (at - centre) / variance) / curvature
+        first, second = _derivatives(at, n, c)
+        curvature = 1 / variance - np.minimum(second, 0.0)
+        at = at + (first - (at - centre) / variance) / curvature
     out = np.full(np.broadcast_shapes(at.shape, np.shape(variance)), -np.inf)
     for node, weight in zip(*np.polynomial.hermite_e.hermegauss(_NODES), strict=True):
         y = at + node / np.sqrt(curvature)
-        density = _log_binomial(y, n, c, NUMPY) + log_normal(y - centre, variance) - 0.5 * np.log(curvature)
+        density = (
+            np.asarray(_log_binomial(y, n, c, NUMPY))
+            + log_normal(y - centre, variance)
+            - 0.5 * np.log(curvature)
+        )
         out = np.logaddexp(out, density + node**2 / 2 + np.log(weight))
     return out + _log_ways(n, c)
 
 
-def _slopes(y: np.ndarray, n: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _derivatives(y: np.ndarray, n: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the first and second derivative of `_log_binomial`."""
     rate = np.exp(np.clip(y, -30.0, 6.0))  # beyond, chances are 0 and 1 to the last digit
     odds = 1 / np.expm1(rate)
@@ -227,7 +231,7 @@ def _log_ways(n: np.ndarray, c: np.ndarray) -> np.ndarray:
     return gammaln(n + 1) - gammaln(c + 1) - gammaln(n - c + 1)
 
 
-def _log_binomial(y: Any, n: Any, c: Any, ops: Any) -> Any:
+def _log_binomial(y: Tensor, n: Tensor, c: Tensor, ops: DensityOps) -> Tensor:
     """Log density of counts without its constant, p = exp(−exp(y))."""
     rate = ops.exp(y)
     return -c * rate + (n - c) * ops.log(-ops.expm1(-rate))

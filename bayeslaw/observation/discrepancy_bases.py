@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bayeslaw.law.priors import link_normal
 from bayeslaw.law.spec import Discrepancy, Spec
-from bayeslaw.observation.base import Array, Rows, Values
+from bayeslaw.law.types import Array, Tensor
+from bayeslaw.observation.base import Rows
 from bayeslaw.observation.kernels import kernel, length_grid, scale_grid
 
-WANDERING = 3.0
+USUAL_SIZE = 3.0
 """A usual size of a discrepancy, in units of run noise, where it is not inferred: to look for outlying rows, and
 to choose the directions that NUTS walks."""
 
@@ -27,7 +28,7 @@ class Basis:
     share: Array  # (n,), of run noise in a direction's noise
     rest: Array  # (n,), noise that does not depend on sigma
 
-    def variance(self, scale: Any, sigma: Any) -> Array:
+    def variance(self, scale: Array, sigma: Array) -> Array:
         """Return the variance along each direction, shape (draws, n)."""
         return scale**2 * self.eigen + sigma**2 * self.share + self.rest
 
@@ -77,7 +78,7 @@ def places_of(spec: Spec, rows: Rows) -> Places:
         middle = usual_value(spec, "sigma") ** 2
         share = middle / (middle + rows.error**2)
         grid, log_lengths = lengths(spec)
-        kind = wandering(spec).kernel
+        kind = discrepancy_of(spec).kernel
         found = [_basis(kind, place, share, middle, length) for length in grid]
         _last[:] = [(rows, spec, Places(place, np.sqrt(share), grid, log_lengths, found))]
     return _last[0][2]
@@ -92,7 +93,7 @@ def _basis(kind: str, place: Array, share: Array, middle: float, length: float) 
     return Basis(length, vectors, np.maximum(eigen, 0.0), share, middle * (1 - share))
 
 
-def wandering(spec: Spec) -> Discrepancy:
+def discrepancy_of(spec: Spec) -> Discrepancy:
     """Return a spec's discrepancy, which it must have."""
     if spec.discrepancy is None:
         raise TypeError("the law has no discrepancy")
@@ -101,7 +102,7 @@ def wandering(spec: Spec) -> Discrepancy:
 
 def places(spec: Spec, rows: Rows) -> Array:
     """Return where rows lie: log(input / reference), shape (rows, inputs)."""
-    over = wandering(spec).over
+    over = discrepancy_of(spec).over
     return np.stack(
         [np.log(np.asarray(rows.columns[n], dtype=float) / spec.inputs[n].reference) for n in over], axis=1
     )
@@ -123,10 +124,10 @@ def scales(spec: Spec) -> tuple[Array, Array]:
     return scale_grid(*link_normal(scale))
 
 
-def discrepancy_scale(spec: Spec, values: Values) -> Any:
+def discrepancy_scale[T: (Array, Tensor)](spec: Spec, values: Mapping[str, T]) -> T:
     """Return the discrepancy's standard deviation on the scale of errors."""
     scale = values["discrepancy_scale"]
-    return scale * values["sigma"] if wandering(spec).relative else scale
+    return scale * values["sigma"] if discrepancy_of(spec).relative else scale
 
 
 def usual_value(spec: Spec, name: str) -> float:
@@ -137,9 +138,9 @@ def usual_value(spec: Spec, name: str) -> float:
     return parameter.fixed if parameter.fixed is not None else float(np.exp(link_normal(parameter)[0]))
 
 
-def usual_wandering(spec: Spec, rows: Rows) -> Array:
+def usual_covariance(spec: Spec, rows: Rows) -> Array:
     """Return the rows' covariance at a usual size and length of the discrepancy, in units of run noise."""
     place = places(spec, rows)
-    return WANDERING**2 * kernel(
-        wandering(spec).kernel, place, place, usual_value(spec, "discrepancy_length")
+    return USUAL_SIZE**2 * kernel(
+        discrepancy_of(spec).kernel, place, place, usual_value(spec, "discrepancy_length")
     )

@@ -1,4 +1,4 @@
-"""The log density of residuals under a decomposed covariance, its length and scale summed out, and its slopes.
+"""The log density of residuals under a decomposed covariance, its length and scale marginalised, and its gradient.
 
 Compiled functions, see `bayeslaw.observation.discrepancy` for the formulas. Lengths' directions lie one after the
 other; scales lie innermost, so that each touches its neighbours in memory.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import numba
 import numpy as np
+
+from bayeslaw.law.types import Array
 
 _CHUNK = 24
 """Variances, in units of run noise, that are multiplied before a logarithm is taken: logarithms are what
@@ -26,14 +28,14 @@ def _terms(
     left_eigen, left_share, left_rest, left_count, log_lengths, scale_square, relative, log_scales,
     inverses, by_noise,
 ):  # fmt: skip
-    """Return the log weight of each (length, scale); fill 1 / variance and the slopes by sigma²."""
+    """Return the log weight of each (length, scale); fill 1 / variance and the derivatives by sigma²."""
     noise = sigma.item() ** 2
     lengths, scales = len(log_lengths), len(log_scales)
     tau, by_tau = scale_square * (noise if relative.item() else 1.0), scale_square * relative.item()
     each, whole = np.empty((lengths, scales)), weighted @ weighted
-    product, total, slope = np.empty(scales), np.empty(scales), np.empty(scales)
+    product, total, derivative = np.empty(scales), np.empty(scales), np.empty(scales)
     for j in range(lengths):
-        product[:], total[:], slope[:] = 1.0, 0.0, 0.0
+        product[:], total[:], derivative[:] = 1.0, 0.0, 0.0
         outside = whole
         for i in range(first[j], first[j + 1]):
             e, a, base, square = eigen[i], share[i], noise * share[i] + rest[i], z[i] * z[i]
@@ -44,7 +46,7 @@ def _terms(
                 inverses[i, s] = inverse
                 product[s] *= noise * inverse
                 total[s] += part
-                slope[s] += (by_tau[s] * e + a) * inverse * (1.0 - part)
+                derivative[s] += (by_tau[s] * e + a) * inverse * (1.0 - part)
             if (i - first[j]) % _CHUNK == _CHUNK - 1:
                 total -= np.log(product)
                 product[:] = 1.0
@@ -52,7 +54,7 @@ def _terms(
         for s in range(scales):
             v = tau[s] * left_eigen[j] + noise * left_share[j] + left_rest[j]
             by_v = by_tau[s] * left_eigen[j] + left_share[j]
-            by_noise[j, s] = -0.5 * (slope[s] + by_v * (left_count[j] - outside / v) / v)
+            by_noise[j, s] = -0.5 * (derivative[s] + by_v * (left_count[j] - outside / v) / v)
             logs = known - np.log(product[s]) + left_count[j] * np.log(v)
             each[j, s] = log_lengths[j] + log_scales[s] - 0.5 * (total[s] + logs + outside / v)
     return each
@@ -60,9 +62,10 @@ def _terms(
 
 @numba.njit(error_model="numpy")
 def table(
-    residual, sigma, weight, basis, eigen, share, rest, first,
-    left_eigen, left_share, left_rest, left_count, log_lengths, scale_square, relative, log_scales,
-):  # fmt: skip
+    residual: Array, sigma: Array, weight: Array, basis: Array, eigen: Array, share: Array, rest: Array,
+    first: Array, left_eigen: Array, left_share: Array, left_rest: Array, left_count: Array,
+    log_lengths: Array, scale_square: Array, relative: Array, log_scales: Array,
+) -> Array:  # fmt: skip
     """Return the log density of each length and scale with its prior weight, shape (lengths, scales).
 
     Parameters
@@ -83,10 +86,11 @@ def table(
 
 @numba.njit(error_model="numpy")
 def evaluate(
-    residual, sigma, weight, basis, eigen, share, rest, first,
-    left_eigen, left_share, left_rest, left_count, log_lengths, scale_square, relative, log_scales,
-):  # fmt: skip
-    """Return the log density (but for its constant) and its slopes by residual and sigma.
+    residual: Array, sigma: Array, weight: Array, basis: Array, eigen: Array, share: Array, rest: Array,
+    first: Array, left_eigen: Array, left_share: Array, left_rest: Array, left_count: Array,
+    log_lengths: Array, scale_square: Array, relative: Array, log_scales: Array,
+) -> tuple[Array, ...]:  # fmt: skip
+    """Return the log density (but for its constant) and its gradient by residual and sigma.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 LENGTHS = 8
-"""Lengths over which a kernel's length is summed out."""
+"""Lengths over which a kernel's length is marginalised."""
 SCALES = 16
 """Scales over which its size is: 0.4 of a prior's standard deviation apart, so that a sum is as good as an
 integral unless the data know the size better than within half of that. Sixteen cost hardly more than ten:
@@ -70,7 +70,7 @@ def variance(name: str, a: np.ndarray) -> np.ndarray:
 
 
 def length_grid(mean: float, sd: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lengths over which a log-normal length is summed out, and their log weights.
+    """Return the lengths over which a log-normal length is marginalised, and their log weights.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def length_grid(mean: float, sd: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scale_grid(mean: float, sd: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scales over which a log-normal scale is summed out, and their log weights.
+    """Return the scales over which a log-normal scale is marginalised, and their log weights.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Which rows lie apart from what the others lead to expect: outliers, which get shifts, and bends at the data's edge.
 
-Run noise, known sampling errors and a usual wandering of the curve say how far a row may lie from what its
+Run noise, known sampling errors and a usual discrepancy of the curve say how far a row may lie from what its
 neighbours lead to expect. One that lies much farther is an outlier where others surround it. At the edge of the
 data a curve that bends looks the same, and shifts would take away what the rows have to say against the law:
 there rows are outliers only where no smooth curve holds them, and a single one never is.
@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from bayeslaw.observation.bound import BoundLaw
-from bayeslaw.observation.discrepancy_bases import WANDERING, places, usual_value, usual_wandering
+from bayeslaw.observation.discrepancy_bases import USUAL_SIZE, places, usual_covariance, usual_value
 from bayeslaw.observation.kernels import distance
 
 FAR_OUT, OUT = 10.0, 6.0
@@ -41,7 +41,7 @@ class _Table:
     ----------
     place : numpy.ndarray, shape (rows, inputs)
         In e-folds.
-    wander : numpy.ndarray, shape (rows, rows)
+    covariance : numpy.ndarray, shape (rows, rows)
         Usual covariance of the curve around the law, in units of run noise.
     residual, error : numpy.ndarray, shape (rows,)
         On the scale of errors.
@@ -50,7 +50,7 @@ class _Table:
     """
 
     place: np.ndarray
-    wander: np.ndarray
+    covariance: np.ndarray
     residual: np.ndarray
     error: np.ndarray
     free: int
@@ -81,12 +81,12 @@ def outlying_shifts(bound: BoundLaw, residual: np.ndarray) -> tuple[np.ndarray, 
     spec, rows = bound.spec, bound.rows
     free = sum(p.fixed is None for p in spec.parameters.values())
     table = _Table(
-        places(spec, rows), usual_wandering(spec, rows), residual, np.asarray(rows.error, float), free
+        places(spec, rows), usual_covariance(spec, rows), residual, np.asarray(rows.error, float), free
     )
     none, kept, far = np.zeros(len(rows)), np.ones(len(rows), dtype=bool), False
     prior = spec.noise["sigma"]
     # A point fit goes through some of few rows exactly: run noise is at least small.
-    least = prior.fixed if prior.fixed is not None else prior.prior_90[0]
+    least = prior.fixed if prior.fixed is not None else prior.prior_90[0] if prior.prior_90 else 0.0
     sigma = usual_value(spec, "sigma")
     for turn in range(_PASSES):
         # Outliers hide one another: those found are set aside and the rest looked at again. The first
@@ -115,7 +115,7 @@ def _apart(
     doubt = np.ones(len(table.residual))
     for _ in range(_TURNS):
         noise = table.noise(sigma)
-        gap, width = _left_out(table.wander, noise, noise * doubt, table.residual, kept)
+        gap, width = _left_out(table.covariance, noise, noise * doubt, table.residual, kept)
         apart, say = gap / (width * sigma), 1 / noise[kept] ** 2
         off = np.abs(apart[kept] - _weighted_median(apart[kept], say))
         told = say.sum()  # of so many rows the law's parameters take some
@@ -129,21 +129,21 @@ def _apart(
 
 
 def _left_out(
-    wander: np.ndarray, noise: np.ndarray, doubted: np.ndarray, residual: np.ndarray, kept: np.ndarray
+    covariance: np.ndarray, noise: np.ndarray, doubted: np.ndarray, residual: np.ndarray, kept: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how far each row is from what the other kept rows lead to expect, and how far is usual, over sigma.
 
     Rows have their own variance, `noise`, where they are looked at, and `doubted` where others are.
     """
-    inverse = np.linalg.inv(wander[np.ix_(kept, kept)] + np.diag(doubted[kept]))
+    inverse = np.linalg.inv(covariance[np.ix_(kept, kept)] + np.diag(doubted[kept]))
     gap, width = np.empty(len(residual)), np.empty(len(residual))
     diagonal = np.diagonal(inverse)
     gap[kept] = inverse @ residual[kept] / diagonal
     width[kept] = np.sqrt(1 / diagonal - doubted[kept] + noise[kept])
-    cross = wander[np.ix_(~kept, kept)]
+    cross = covariance[np.ix_(~kept, kept)]
     gap[~kept] = residual[~kept] - cross @ (inverse @ residual[kept])
     rest = np.einsum("ij,jk,ik->i", cross, inverse, cross)
-    width[~kept] = np.sqrt(noise[~kept] + np.diagonal(wander)[~kept] - rest)
+    width[~kept] = np.sqrt(noise[~kept] + np.diagonal(covariance)[~kept] - rest)
     return gap, width
 
 
@@ -174,7 +174,9 @@ def _bent(table: _Table, gap: np.ndarray, sigma: float, kept: np.ndarray) -> np.
     # Where the curve breaks off, rows before and after are apart from one another.
     broken = np.flatnonzero(bent)
     for group in groups:
-        bent[group] |= any(_neighbours(table.place, i, j, kept) for i in group for j in broken)
+        bent[group] |= any(
+            _neighbours(table.place, i, j, kept) for i in group.tolist() for j in broken.tolist()
+        )
     return bent
 
 
@@ -205,7 +207,7 @@ def _groups(place: np.ndarray, gap: np.ndarray, kept: np.ndarray) -> list[np.nda
     return [np.array(g) for g in groups]
 
 
-def _neighbours(place: np.ndarray, i: int, j: int, kept: np.ndarray) -> bool:
+def _neighbours(place: np.ndarray, i: int | np.integer, j: int | np.integer, kept: np.ndarray) -> bool:
     """Whether no kept row lies between two rows: in the circle that has them on the ends of a diameter."""
     away = ((place[kept] - (place[i] + place[j]) / 2) ** 2).sum(axis=1)
     return bool((away >= ((place[i] - place[j]) ** 2).sum() / 4 - _FLAT).all())
@@ -213,8 +215,8 @@ def _neighbours(place: np.ndarray, i: int, j: int, kept: np.ndarray) -> bool:
 
 def _rough(table: _Table, group: np.ndarray, gap: np.ndarray, sigma: float) -> bool:
     """Whether rows jump: not even a curve that bends as far as they lie apart holds them."""
-    size = _BEND * np.sqrt(np.mean((gap[group] / sigma) ** 2)) / WANDERING
-    total = size**2 * table.wander[np.ix_(group, group)] + np.diag(table.noise(sigma)[group])
+    size = _BEND * np.sqrt(np.mean((gap[group] / sigma) ** 2)) / USUAL_SIZE
+    total = size**2 * table.covariance[np.ix_(group, group)] + np.diag(table.noise(sigma)[group])
     inverse = np.linalg.inv(total)
     return bool((np.abs(inverse @ gap[group]) / np.sqrt(np.diagonal(inverse)) > OUT * sigma).any())
 
@@ -228,8 +230,8 @@ def _goes_on(table: _Table, sides: list[np.ndarray], i: int, sigma: float, kept:
             continue
         near = near[np.argsort(distance(table.place[near], table.place[[i]])[:, 0])[:_NEAREST]]
         few = np.append(near, i)
-        noise, wander = table.noise(sigma)[few], table.wander[np.ix_(few, few)]
-        gap, width = _left_out(wander, noise, noise, table.residual[few], few != i)
+        noise, covariance = table.noise(sigma)[few], table.covariance[np.ix_(few, few)]
+        gap, width = _left_out(covariance, noise, noise, table.residual[few], few != i)
         if abs(gap[-1]) <= OUT * sigma * width[-1]:
             return True
         signs.add(np.sign(gap[-1]))

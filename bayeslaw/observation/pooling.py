@@ -1,24 +1,19 @@
 """Partially pooled parameters: one value a group, spread around the law's own on its link scale.
 
-Groups deviate as spread × score with standard normal scores, one a group. NUTS walks between a group's score
-and its deviation, nearer to the latter the more its rows tell of it: then they know the deviation, whatever
-the spread; else they leave the score to its prior. And it walks the groups' middle instead of the law's own
-value, which rows do not see.
+Groups deviate as spread × score with standard normal scores, one a group; `walks` says how NUTS walks them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
 from bayeslaw.core.errors import InputError, did_you_mean
-from bayeslaw.law.priors import link_normal
 from bayeslaw.law.spec import JOINT, Spec
+from bayeslaw.law.types import Ops, Value, Values
 
 _STEP = 16
-_TINY = 1e-12
 
 
 def score_name(parameter: str) -> str:
@@ -49,7 +44,8 @@ def group_labels(spec: Spec, columns: Mapping[str, np.ndarray]) -> dict[str, lis
         if missing := [c for c in spec.pool_columns[joined] if c not in columns]:
             raise InputError(f"model '{spec.name}' pools {name!r} over the column {missing[0]!r}, which the data "
                              f"lack{did_you_mean(missing[0], columns, 'The data have')}")  # fmt: skip
-    return {c: list(dict.fromkeys(row_groups(spec, c, columns).tolist())) for c in spec.pool_columns}
+    found = ((c, row_groups(spec, c, columns)) for c in spec.pool_columns)
+    return {c: list(dict.fromkeys(rows.tolist())) for c, rows in found if rows is not None}
 
 
 def row_groups(spec: Spec, joined: str, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
@@ -84,115 +80,15 @@ def group_index(labels: list[str], column: np.ndarray) -> np.ndarray:
 
 def score_sizes(spec: Spec, labels: Mapping[str, list[str]]) -> dict[str, int]:
     """Return the padded lengths of the latent vectors, by name."""
-    return {score_name(n): _padded(len(labels[c])) for n, c in spec.pooled.items()}
+    return {score_name(n): padded(len(labels[c])) for n, c in spec.pooled.items()}
 
 
-def _padded(groups: int) -> int:
+def padded(groups: int) -> int:
+    """Return the length of a latent vector that serves so many groups, so that few lengths are compiled."""
     return -(-groups // _STEP) * _STEP
 
 
-def centring(
-    labels: list[str], column: np.ndarray, y: np.ndarray, inputs: Iterable[np.ndarray]
-) -> np.ndarray:
-    """Return how near to each group's deviation NUTS walks, from 0 (its score) to 1.
-
-    It is the reliability of the group's mean: the share of its variance, around a smooth trend, that is not
-    the noise of the group's rows. Where groups hardly differ their deviations are a funnel, and it is near zero.
-
-    Parameters
-    ----------
-    labels : list of str
-        The groups.
-    column : numpy.ndarray
-        The rows' labels.
-    y : numpy.ndarray, shape (rows,)
-        On the scale of errors.
-    inputs : iterable of numpy.ndarray
-        Positive ones are what the trend runs over, a parabola in their logarithms.
-
-    Returns
-    -------
-    numpy.ndarray, shape (padded groups,)
-    """
-    index, rows = group_index(labels, column), len(y) * shares(labels, column)
-    logs = [np.log(v) for v in inputs if np.ndim(v) == 1 and (v > 0).all()]
-    logs = [v - v.mean() for v in logs]
-    terms = np.stack([np.ones(len(y)), *logs, *(v**2 for v in logs)], axis=1)
-    free = len(y) - len(labels) - terms.shape[1]
-    if free < 1 or len(labels) < 2:
-        return np.zeros(len(rows))
-    residual = y - terms @ np.linalg.lstsq(terms, y, rcond=None)[0]
-    means = np.bincount(index, residual, minlength=len(rows)) / np.maximum(rows, 1)
-    noise = ((residual - means[index]) ** 2).sum() / free
-    real = max(means[rows > 0].var(ddof=1) - (noise / rows[rows > 0]).mean(), 0.0)
-    return rows * real / np.maximum(rows * real + noise, _TINY)
-
-
-def shares(labels: list[str], column: np.ndarray) -> np.ndarray:
-    """Return each group's share of the rows, shape (padded groups,)."""
-    return np.bincount(group_index(labels, column), minlength=_padded(len(labels))) / len(column)
-
-
-def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray | None) -> np.ndarray:
-    """Return the directions along which NUTS walks groups, their middle being walked by itself.
-
-    What moves all groups alike is then left to the prior. Where rows wander together, what moves small models'
-    groups against large ones' is known far worse than one group against the next.
-
-    Parameters
-    ----------
-    labels : list of str
-    column : numpy.ndarray
-        As for `centring`.
-    scatter : numpy.ndarray, shape (rows, rows), or None
-        See `observation.Observation`.
-
-    Returns
-    -------
-    numpy.ndarray, shape (padded groups, padded groups)
-        Orthonormal, a row a direction.
-    """
-    size = _padded(len(labels))
-    of = np.eye(size)[group_index(labels, column)]
-    apart = of - of @ np.outer(np.ones(size), shares(labels, column))
-    told = apart.T @ (apart if scatter is None else np.linalg.solve(scatter, apart))
-    return np.linalg.eigh(told - np.diag(of.sum(axis=0) == 0))[1].T
-
-
-def scores_from(
-    spec: Spec, name: str, walk: Any, spread: Any, how: Mapping[str, Any], ops: Any
-) -> tuple[Any, Any]:
-    """Return groups' scores from where NUTS walks, and the logarithm of their slopes.
-
-    Parameters
-    ----------
-    spec : Spec
-    name : str
-        A pooled parameter.
-    walk : array, shape (groups,) or (draws, groups)
-    spread : scalar, or array of shape (draws, 1)
-    how : mapping
-        ``near`` from `centring`, ``along`` from `directions`.
-    ops : namespace
-        numpy, or PyTensor's.
-
-    Returns
-    -------
-    scores, log_slopes : arrays
-        Of the shape of `walk`.
-
-    References
-    ----------
-    Papaspiliopoulos, Roberts and Sköld (2007), A general framework for the parametrization of
-    hierarchical models, doi:10.1214/088342307000000014.
-    """
-    known = spec.noise[f"{name}_spread"]
-    usual = link_normal(known)[0] if known.fixed is None else np.log(known.fixed)
-    log_slope = how["near"] * (usual - ops.log(spread))
-    return ops.exp(log_slope) * ops.dot(walk, how["along"]), log_slope
-
-
-def by_row(spec: Spec, values: Mapping[str, Any], scores: Mapping[str, Any], ops: Any) -> dict[str, Any]:
+def by_row(spec: Spec, values: Values, scores: Values, ops: Ops) -> dict[str, Value]:
     """Return parameters with the pooled ones replaced by each row's own.
 
     Parameters

@@ -25,8 +25,10 @@ def observation_of(spec: Spec) -> Observation:
     -------
     Observation
     """
-    family, wander = spec.traits, spec.discrepancy
-    around = wander.traits.module if wander is not None else PLAIN if family.counts else family.module
+    family, discrepancy = spec.traits, spec.discrepancy
+    around = (
+        discrepancy.traits.module if discrepancy is not None else PLAIN if family.counts else family.module
+    )
     model = _module(around).observe(spec)
     return _module(family.module).observe(spec, model) if family.counts else model
 

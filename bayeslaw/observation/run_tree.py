@@ -4,25 +4,16 @@ Residuals (data minus law, on the log scale) are r_i = x_i + e_i. The x are an O
 process along log step with stationary standard deviation ``scale`` and correlation
 exp(-gap / length); the e_i are independent normals of known ``variance``. A curve that starts from
 another's checkpoint shares what came before, so the rows form a forest: every row hangs on the row
-before it, on its own curve or the one that it left.
-
-A *belief* about x_i is a normal in two numbers, its mean and its variance as a share of scale²; it
-includes the stationary prior, of which there is therefore one too many whenever two are merged. The
-process is the same in both directions, so one formula carries beliefs up to parents and down to
-children. Neither a difference of precisions nor a division by a correlation occurs: tiny and huge
-scales, errors and gaps lose no digits. All three formulas take floats and arrays alike.
+before it, on its own curve or the one that it left. `beliefs` holds the formulas.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-PRIOR = (0.0, 1.0)
-"""What is known of x before any data."""
-_LOG_2PI = float(np.log(2 * np.pi))
+from bayeslaw.observation.beliefs import PRIOR, Belief, carry, merge, observe
 
 
 @dataclass(frozen=True)
@@ -40,76 +31,11 @@ class Forest:
     parent: np.ndarray
     gap: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if np.shape(self.parent) != np.shape(self.gap) or np.ndim(self.parent) != 1:
             raise ValueError("a forest needs one parent and one gap a row")
         if np.any(self.parent >= np.arange(len(self.parent))) or np.any(np.asarray(self.gap) < 0):
             raise ValueError("in a forest parents stand before their children, and gaps are not negative")
-
-
-def observe(belief: Any, residual: Any, variance: Any, power: Any) -> Any:
-    """Learn from a row's residual.
-
-    Parameters
-    ----------
-    belief : (mean, share)
-        About x at the row.
-    residual, variance : float or array
-        The residual, and its variance around x.
-    power : float or array
-        scale².
-
-    Returns
-    -------
-    belief, float or array
-        The new one, and the residual's log density under the old one.
-    """
-    mean, share = belief
-    total = power * share + variance
-    miss = residual - mean
-    updated = (mean + power * share / total * miss, share * (variance / total))
-    return updated, -0.5 * (_LOG_2PI + np.log(total) + miss * miss / total)
-
-
-def carry(belief: Any, fade: Any) -> Any:
-    """Carry a belief to the row at the other end of a gap.
-
-    Parameters
-    ----------
-    belief : (mean, share)
-    fade : float or array
-        The correlation less one, expm1(-gap / length), which keeps its digits where the gap is tiny.
-
-    Returns
-    -------
-    belief
-    """
-    mean, share = belief
-    keep = 1 + fade
-    return keep * mean, keep * keep * share - fade * (2 + fade)
-
-
-def merge(first: Any, second: Any, power: Any) -> Any:
-    """Merge two beliefs about one x that rest on separate data.
-
-    Parameters
-    ----------
-    first, second : (mean, share)
-    power : float or array
-        scale².
-
-    Returns
-    -------
-    belief, float or array
-        The merged one, and the log of how much likelier the two sets of data are together than
-        apart.
-    """
-    (mean1, share1), (mean2, share2) = first, second
-    both = share1 + share2 * (1 - share1)
-    apart = mean1 - mean2
-    excess = apart * apart - share2 * mean1 * mean1 - share1 * mean2 * mean2
-    merged = ((mean1 * share2 + mean2 * share1) / both, share1 * (share2 / both))
-    return merged, -0.5 * (np.log(both) + excess / (power * both))
 
 
 @dataclass(frozen=True)
@@ -146,10 +72,10 @@ class _Beliefs:
         What the parent had heard before, from siblings with higher numbers.
     """
 
-    children: list[Any]
-    subtree: list[Any]
-    sent: list[Any]
-    later: list[Any]
+    children: list[Belief]
+    subtree: list[Belief]
+    sent: list[Belief]
+    later: list[Belief]
 
 
 def log_density(
@@ -243,9 +169,9 @@ def leave_one_out(
     rows, observed = _rows(residual, scale, length, variance, forest), _mask(observed, forest)
     _, beliefs = _upward(rows, observed)
     mean, spread = np.empty(rows.residual.shape), np.empty(rows.residual.shape)
-    heard: list[Any] = []  # of the rows passed: all but the children still to come
+    heard: list[Belief] = []  # of the rows passed: all but the children still to come
     for i, j in enumerate(rows.parent):
-        above = PRIOR
+        above: Belief = PRIOR
         if j >= 0:
             rest, _ = merge(heard[j], beliefs.later[i], rows.power)
             above = carry(rest, rows.fade[i])
@@ -282,16 +208,20 @@ def _upward(rows: _Rows, observed: np.ndarray) -> tuple[np.ndarray, _Beliefs]:
     return total, beliefs
 
 
-def _rows(residual: Any, scale: Any, length: Any, variance: Any, forest: Forest) -> _Rows:
+def _rows(
+    residual: np.ndarray, scale: np.ndarray, length: np.ndarray, variance: np.ndarray, forest: Forest
+) -> _Rows:
     """Put rows first, so that each row's draws lie side by side in memory."""
     shape = np.broadcast_shapes(
         np.shape(residual), np.shape(scale), np.shape(length), (1, len(forest.parent))
     )
     root = np.asarray(forest.parent) < 0
     fade = np.expm1(-np.where(root, 0.0, forest.gap) / np.asarray(length, dtype=float))
-    by_row = [np.ascontiguousarray(np.broadcast_to(a, shape).T, float) for a in (residual, variance, fade)]
+    one, two, three = (
+        np.ascontiguousarray(np.broadcast_to(a, shape).T, float) for a in (residual, variance, fade)
+    )
     power = np.broadcast_to(np.square(np.asarray(scale, dtype=float)), (shape[0], 1))[:, 0]
-    return _Rows(*by_row, np.ascontiguousarray(power), np.asarray(forest.parent).tolist())
+    return _Rows(one, two, three, np.ascontiguousarray(power), np.asarray(forest.parent).tolist())
 
 
 def _mask(observed: np.ndarray | None, forest: Forest) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The log density of `bayeslaw.observation.run_tree` and its slopes, in one compiled function.
+"""The log density of `bayeslaw.observation.run_tree` and its gradient, in one compiled function.
 
 It goes from leaves to roots, keeping what it saw, and back from roots to leaves with the adjoints of
 `observe`, `carry` and `merge`, written out by hand and simplified so that they too lose no digits.
@@ -9,19 +9,20 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from bayeslaw.observation import run_tree
+from bayeslaw.law.types import Array
+from bayeslaw.observation import beliefs
 
 # Not PyTensor's numba_njit: its fast-math may reorder the sums that keep the digits.
 _jit = numba.njit(error_model="numpy")
-_observe, _carry, _merge = _jit(run_tree.observe), _jit(run_tree.carry), _jit(run_tree.merge)
-_PRIOR = run_tree.PRIOR
+_observe, _carry, _merge = _jit(beliefs.observe), _jit(beliefs.carry), _jit(beliefs.merge)
+_PRIOR = beliefs.PRIOR
 
 
 @_jit
-def _observe_back(belief, residual, variance, power, slope):
-    """Slopes of `observe`: by belief, residual, variance and power, from those by its belief."""
+def _observe_back(belief, residual, variance, power, adjoint):
+    """Return the derivatives of `observe`: by belief, residual, variance and power, from those by its belief."""
     mean, share = belief
-    by_mean, by_share = slope
+    by_mean, by_share = adjoint
     total = power * share + variance
     miss = (residual - mean) / total
     noise, known = variance / total, power * share / total
@@ -35,20 +36,20 @@ def _observe_back(belief, residual, variance, power, slope):
 
 
 @_jit
-def _carry_back(belief, fade, slope):
-    """Slopes of `carry`: by belief and by fade."""
+def _carry_back(belief, fade, adjoint):
+    """Return the derivatives of `carry`: by belief and by fade."""
     mean, share = belief
-    by_mean, by_share = slope
+    by_mean, by_share = adjoint
     keep = 1 + fade
     return (keep * by_mean, keep * keep * by_share), by_mean * mean - 2 * keep * (1 - share) * by_share
 
 
 @_jit
-def _merge_back(first, second, power, slope):
-    """Slopes of `merge`: by the first belief, by the second and by power."""
+def _merge_back(first, second, power, adjoint):
+    """Return the derivatives of `merge`: by the first belief, by the second and by power."""
     mean1, share1 = first
     mean2, share2 = second
-    by_mean, by_share = slope
+    by_mean, by_share = adjoint
     both = share1 + share2 * (1 - share1)
     apart = mean1 - mean2
     part1, part2 = share1 / both, share2 / both
@@ -95,17 +96,17 @@ def _upward(residual, power, length, noise, error, parent, gap, tape):
 
 @_jit
 def _back(residual, power, length, noise, error, parent, gap, tape, by_residual):
-    """Pass slopes from roots to leaves; fill those by residual, return by power, length and noise.
+    """Pass derivatives from roots to leaves; fill those by residual, return by power, length and noise.
 
-    Columns of the tape that have been read come to hold slopes by the belief that a row has, less
+    Columns of the tape that have been read come to hold derivatives by the belief that a row has, less
     the children already passed.
     """
     by_power, by_length, by_noise = 0.0, 0.0, 0.0
     for i in range(len(residual)):
         own, by_own, j = (tape[i, 2], tape[i, 3]), (0.0, 0.0), parent[i]
         if j >= 0:
-            fade, before, slope = tape[i, 6], (tape[i, 4], tape[i, 5]), (tape[j, 0], tape[j, 1])
-            by_before, by_sent, step = _merge_back(before, _carry(own, fade), power, slope)
+            fade, before, adjoint = tape[i, 6], (tape[i, 4], tape[i, 5]), (tape[j, 0], tape[j, 1])
+            by_before, by_sent, step = _merge_back(before, _carry(own, fade), power, adjoint)
             tape[j, 0], tape[j, 1] = by_before
             by_power += step
             by_own, by_fade = _carry_back(own, fade, by_sent)
@@ -121,8 +122,10 @@ def _back(residual, power, length, noise, error, parent, gap, tape, by_residual)
 
 
 @_jit
-def evaluate(residual, scale, length, sigma, error, parent, gap):
-    """Log density, and its slopes by residual, scale, length and sigma; scalars as arrays of rank 0."""
+def evaluate(
+    residual: Array, scale: Array, length: Array, sigma: Array, error: Array, parent: Array, gap: Array
+) -> tuple[Array, ...]:
+    """Return the log density, and its gradient by residual, scale, length and sigma; scalars as arrays of rank 0."""
     n = len(residual)
     if len(error) != n or len(parent) != n or len(gap) != n:
         raise ValueError("residual, error, parent and gap need one entry a row")

@@ -1,6 +1,6 @@
 """Loss curves whose errors are correlated along each curve, exactly and in linear time.
 
-Each run wanders around the law on its own (an Ornstein-Uhlenbeck process along the logarithm of the
+Each run has a discrepancy from the law of its own (an Ornstein-Uhlenbeck process along the logarithm of the
 step), beside run noise; runs that branch off one another share what came before. So a new schedule's
 curve differs from the law as much as the seen ones do, and a long curve counts as few observations.
 """
@@ -10,20 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import Array, Rows, Values, log_normal
-from bayeslaw.observation.discrepancy_bases import discrepancy_scale, wandering
+from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
+from bayeslaw.observation.base import Rows, Values, log_normal
+from bayeslaw.observation.discrepancy_bases import discrepancy_of, discrepancy_scale
 from bayeslaw.observation.run_tree import Forest, draw_states, leave_one_out, log_density
 
 NEW_RUN = "(a new run)"
 
 
 def observe(spec: Spec) -> Runs:
-    """Return the observation model of a law along curves that wander.
+    """Return the observation model of a law along curves that have a discrepancy each.
 
     Parameters
     ----------
@@ -39,15 +39,15 @@ def observe(spec: Spec) -> Runs:
 
 @dataclass(frozen=True)
 class Runs:
-    """Loss curves, each of which wanders around the law on its own."""
+    """Loss curves, each with a discrepancy from the law of its own."""
 
     spec: Spec
 
     def labels(self, rows: Rows) -> tuple[Array, Array]:
         """Return each row's run, and the logarithm of where it stands on it."""
-        wander = wandering(self.spec)
-        run = rows.columns.get(wander.within or "", np.full(len(rows), NEW_RUN))
-        return np.asarray(run).astype(str), np.log(np.asarray(rows.columns[wander.over[0]], dtype=float))
+        found = discrepancy_of(self.spec)
+        run = rows.columns.get(found.within or "", np.full(len(rows), NEW_RUN))
+        return np.asarray(run).astype(str), np.log(np.asarray(rows.columns[found.over[0]], dtype=float))
 
     def forest(self, rows: Rows, more: Rows | None = None) -> tuple[Forest, Array]:
         """Return the forest of rows, maybe with more behind them, and their order in it."""
@@ -69,16 +69,16 @@ class Runs:
         forest, order = self.forest(rows)
         return {
             "observed": np.asarray(rows.y, dtype=float), "error": rows.error[order], "order": order,
-            "parent": forest.parent, "gap": forest.gap, "constant": np.float64(np.sum(rows.log_slope)),
+            "parent": forest.parent, "gap": forest.gap, "constant": np.asarray(np.sum(rows.log_slope)),
         }  # fmt: skip
 
-    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+    def joint(self, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
         """Return the log density of all curves."""
         residual = (terms["observed"] - mean)[terms["order"]]
         scale = discrepancy_scale(self.spec, values)
         varying = residual, scale, values["discrepancy_length"], values["sigma"]
         return (
-            ops.sloped("forest", *varying, *(terms[n] for n in ("error", "parent", "gap")))
+            ops.with_gradient("forest", *varying, *(terms[n] for n in ("error", "parent", "gap")))
             + terms["constant"]
         )
 
@@ -113,10 +113,10 @@ class NewRuns:
             forest, order = self.model.forest(new_rows)
             nothing = np.zeros(shape)
             states = draw_states(nothing, scale, length, nothing + 1, forest, np.zeros(shape[1], bool), rng)
-            wander = states[:, np.argsort(order)]
+            discrepancy = states[:, np.argsort(order)]
         else:
-            wander = scale * rng.standard_normal(shape)
-        return self._with_noise(new_mean + wander, new_rows, rng)
+            discrepancy = scale * rng.standard_normal(shape)
+        return self._with_noise(new_mean + discrepancy, new_rows, rng)
 
     def _with_noise(self, curve: Array, rows: Rows, rng: np.random.Generator) -> dict[str, Array]:
         noise = np.sqrt(_variance(self.values, rows)) * rng.standard_normal((len(curve), len(rows)))
@@ -177,8 +177,8 @@ class RunsGivenRows(NewRuns):
         if not self._related(new_rows):
             return super().predict(new_mean, new_rows, rng, together)
         residual, variance, forest, seen, at = self._together(new_mean, new_rows)
-        wander = draw_states(residual, *self._scale_and_length, variance, forest, seen, rng)[:, at]
-        return self._with_noise(new_mean + wander, new_rows, rng)
+        discrepancy = draw_states(residual, *self._scale_and_length, variance, forest, seen, rng)[:, at]
+        return self._with_noise(new_mean + discrepancy, new_rows, rng)
 
     def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the log density of new rows given the seen ones."""
@@ -190,12 +190,14 @@ class RunsGivenRows(NewRuns):
         return joint + np.sum(new_rows.log_slope), each + new_rows.log_slope
 
 
-def _variance(values: Mapping[str, Any], rows: Rows) -> np.ndarray:
+def _variance(values: Values, rows: Rows) -> np.ndarray:
     """Return the variance of run noise and sampling error, shape (draws, rows)."""
     return np.reshape(values["sigma"], (-1, 1)) ** 2 + np.asarray(rows.error) ** 2
 
 
-def grow(run: np.ndarray, at: np.ndarray, branches: Mapping[str, Any]) -> tuple[Forest, np.ndarray]:
+def grow(
+    run: np.ndarray, at: np.ndarray, branches: Mapping[str, tuple[str, float]]
+) -> tuple[Forest, np.ndarray]:
     """Arrange the rows of curves as a forest.
 
     Parameters
@@ -224,7 +226,13 @@ def grow(run: np.ndarray, at: np.ndarray, branches: Mapping[str, Any]) -> tuple[
     return Forest(parent, gap), order
 
 
-def _branch_point(name: str, start: float, place: Mapping, steps: np.ndarray, branches: Mapping) -> int:
+def _branch_point(
+    name: str,
+    start: float,
+    place: Mapping[str, list[int]],
+    steps: np.ndarray,
+    branches: Mapping[str, tuple[str, float]],
+) -> int:
     """Return the last row before `start` on the runs that a run comes from; −1 if there is none."""
     passed = {name}
     while name in branches:

@@ -1,4 +1,4 @@
-"""Weights for several laws: by how well each foretold the rows ahead, held near equal while trials are few."""
+"""Weights for several laws: by how well each predicted the rows ahead, held near equal while trials are few."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import xarray as xr
 
 from bayeslaw.assess.checks import checks
 from bayeslaw.core.errors import InputError, check_positive
-from bayeslaw.core.progress import work
 from bayeslaw.data.windows import Window, growing_windows, window_ends
 from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.forecasts.mixture import Mixture, check_alike
 from bayeslaw.inference.fit import Fit
-from bayeslaw.inference.fitting import check_settings, check_size, fit
-from bayeslaw.law.catalogue import resolve
+from bayeslaw.inference.settings import check_settings, check_size
 from bayeslaw.law.parse import parse_spec
 from bayeslaw.law.spec import REFERENCES, Spec
+from bayeslaw.observation.bound import bind
 from bayeslaw.observation.shifts import BENT, COLUMN
+from bayeslaw.studies.engine import Task, engine
 
 BLOCKS = 4
 """So many blocks of equal length in orders of magnitude, in the upper half of the range, by default."""
 SHRINK = 2.0
-"""Imaginary blocks that the laws have foretold best in turn; see the notes of `stack`."""
+"""Imaginary blocks that the laws have predicted best in turn; see the notes of `stack`."""
 _LEAST, _PLENTY = 5, 10
 
 
@@ -89,7 +89,7 @@ def stack(
     of imaginary blocks is fixed, whatever M, keeps a good law's weight when poor ones are added.
 
     Each window is fitted afresh with references from its own rows, and judged on the rows up to the
-    next window's end, so that no row is foretold twice. Windows without a score of every law are
+    next window's end, so that no row is predicted twice. Windows without a score of every law are
     left out of the weights, since there laws do not compare.
 
     References
@@ -114,7 +114,7 @@ def ahead_scores(
     settings: Mapping[str, int],
     progress: bool | None,
 ) -> xr.Dataset:
-    """Score how each law, fitted afresh to growing windows, foretells the next block of rows.
+    """Score how each law, fitted afresh to growing windows, predicts the next block of rows.
 
     Parameters
     ----------
@@ -140,15 +140,47 @@ def ahead_scores(
     check_size(settings, first.data)
     along = next(iter(first.spec.inputs.values())).column if along is None else along
     blocks = _blocks(first.data, along, windows)
-    records: list[tuple[float, str]] = []
-    with work("windows", len(fits) * len(blocks), progress) as on_step:
-        for one in fits.values():
-            # Shifts belong to the rows of the whole fit; every window decides on its own.
-            spec, data = unfrozen(one.spec, one.data), one.data.drop_vars([COLUMN, BENT], errors="ignore")
-            for block in blocks:
-                records.append(_record(spec, data, block, settings))
-                on_step(len(records))
+    tasks = [task for one in fits.values() for task in _tasks(one, blocks, settings)]
+    with engine("windows", len(tasks), progress) as running:
+        records = [o.value if not o.failed else (np.nan, o.failed) for o in running.run(tasks)]
     return _assembled(records, list(fits), blocks).assign_attrs(along=along)
+
+
+def _tasks(one: Fit, blocks: list[Window], settings: Mapping[str, int]) -> list[Task]:
+    """Return what is to be fitted of one law: every window, to be judged on its block."""
+    # Shifts belong to the rows of the whole fit; every window decides on its own.
+    spec, data = unfrozen(one), one.data.drop_vars([COLUMN, BENT], errors="ignore")
+    draws, seed = settings["draws"] * settings["chains"], settings["seed"]
+    return [
+        Task(
+            spec, data.isel(obs=block.seen), settings, block_score,
+            {"held": data.isel(obs=block.held), "draws": draws, "seed": seed},
+        )
+        for block in blocks
+    ]  # fmt: skip
+
+
+def block_score(fitted: Fit, given: Mapping[str, Any]) -> tuple[float, str]:
+    """Return a law's score on a block, and what is wrong with it.
+
+    Parameters
+    ----------
+    fitted : Fit
+        To the rows of a window.
+    given : mapping
+        ``held``, the block's rows; ``draws`` and ``seed``.
+
+    Returns
+    -------
+    score : float
+        The log predictive density of the block's rows together, nat.
+    failed : str
+        The checks that failed, or why there is no score.
+    """
+    score = held_out(fitted, given["held"], given["draws"], given["seed"]).log_joint
+    if np.isnan(score):
+        return np.nan, "the score is not a number"
+    return score, ", ".join(c.name for c in checks(fitted) if c.level == "fail")
 
 
 def whole_blocks(scores: xr.Dataset) -> xr.DataArray:
@@ -169,7 +201,7 @@ def whole_blocks(scores: xr.Dataset) -> xr.DataArray:
 
 
 def ahead_weights(scores: xr.Dataset, shrink: float = SHRINK) -> dict[str, float]:
-    """Weigh laws by how they foretold the blocks that all of them foretold.
+    """Weigh laws by how they predicted the blocks that all of them predicted.
 
     Parameters
     ----------
@@ -224,7 +256,7 @@ def stacking_weights(scores: np.ndarray, shrink: float = SHRINK) -> np.ndarray:
     return weights
 
 
-def unfrozen(spec: Spec, data: xr.Dataset) -> Spec:
+def unfrozen(fitted: Fit) -> Spec:
     """Return a fit's law with its references by name again, where they are statistics of the fit's rows.
 
     A frozen reference knows of rows that a window must not see: a break may lie up to the largest x,
@@ -235,15 +267,13 @@ def unfrozen(spec: Spec, data: xr.Dataset) -> Spec:
 
     Parameters
     ----------
-    spec : Spec
-        Resolved.
-    data : xarray.Dataset
-        The rows it was resolved on.
+    fitted : Fit
 
     Returns
     -------
     Spec
     """
+    spec = fitted.spec
     for entry in spec.inputs.values():
         if isinstance(entry.reference, float | int):
             for name in REFERENCES:
@@ -251,7 +281,7 @@ def unfrozen(spec: Spec, data: xr.Dataset) -> Spec:
                 document["inputs"][entry.name]["reference"] = name
                 named = parse_spec(document, spec.name)
                 try:
-                    number = resolve(named, data).inputs[entry.name].reference
+                    number = bind(named, fitted.data).spec.inputs[entry.name].reference
                 except InputError:  # a value that is not positive has no geometric mean
                     continue
                 if np.isclose(number, entry.reference, rtol=1e-12, atol=0):
@@ -286,21 +316,6 @@ def _default_ends(data: xr.Dataset, along: str, least: int) -> list[float] | Non
     return np.geomspace(start, values[-1], BLOCKS + 1)[:-1].tolist()
 
 
-def _record(spec: Spec, data: xr.Dataset, block: Window, settings: Mapping[str, int]) -> tuple[float, str]:
-    """Return a law's score on a block, and what is wrong with it."""
-    try:
-        fitted = fit(spec, data.isel(obs=block.seen), **settings, progress=False)
-        size = settings["draws"] * settings["chains"]
-        score = held_out(fitted, data.isel(obs=block.held), size, settings["seed"]).log_joint
-    # One window must not cost the others: rows too few, no start (the sampler's RuntimeError), a
-    # matrix that is singular.
-    except (InputError, RuntimeError, np.linalg.LinAlgError) as error:
-        return np.nan, " ".join(str(error).split()) or type(error).__name__
-    if np.isnan(score):
-        return np.nan, "the score is not a number"
-    return score, ", ".join(c.name for c in checks(fitted) if c.level == "fail")
-
-
 def _assembled(records: list[tuple[float, str]], names: list[str], blocks: list[Window]) -> xr.Dataset:
     """Lay the scores out by law and window."""
     shape = len(names), len(blocks)
@@ -310,7 +325,7 @@ def _assembled(records: list[tuple[float, str]], names: list[str], blocks: list[
     joint = "log predictive density of the rows up to the next window's end, together"
     columns = {
         "rows_seen": ([len(b.seen) for b in blocks], "1", "rows that were fitted"),
-        "rows_held": ([len(b.held) for b in blocks], "1", "rows that were foretold"),
+        "rows_held": ([len(b.held) for b in blocks], "1", "rows that were predicted"),
         "end": ([b.end for b in blocks], "as the column along", "largest value seen"),
     }
     return xr.Dataset(

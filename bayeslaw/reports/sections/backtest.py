@@ -8,8 +8,8 @@ import xarray as xr
 from bayeslaw.core.numbers import show
 from bayeslaw.reports.content import Content
 from bayeslaw.reports.elements import Picture, Section, Table
-from bayeslaw.studies.backtest import pooled_coverage
-from bayeslaw.studies.backtest_words import one_sided, pooled_words, target_table
+from bayeslaw.studies.backtest.variables import pooled_coverage
+from bayeslaw.studies.backtest.words import one_sided, pooled_words, target_table
 
 _JOINED = "\u00a0"
 """A space at which no line breaks."""

@@ -10,8 +10,8 @@ import xarray as xr
 
 from bayeslaw.core.numbers import precise
 from bayeslaw.reports.terminal.fits import checks_text
-from bayeslaw.studies.backtest import backtest_table
-from bayeslaw.studies.backtest_words import one_sided, pooled_words, target_table
+from bayeslaw.studies.backtest.variables import backtest_table
+from bayeslaw.studies.backtest.words import one_sided, pooled_words, target_table
 from bayeslaw.studies.stability.over_k import by_k_table
 from bayeslaw.studies.stability.study import stable_spans, unclean
 

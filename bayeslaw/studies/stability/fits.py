@@ -13,14 +13,15 @@ from bayeslaw.assess.convergence import sampler_checks
 from bayeslaw.assess.few_inputs import few_inputs
 from bayeslaw.assess.prior_checks import prior_sensitivity
 from bayeslaw.core.draws import over_draws
+from bayeslaw.core.errors import InputError
 from bayeslaw.data.windows import Window
 from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.fitted import fitted_mean
-from bayeslaw.inference.fitting import fit
 from bayeslaw.law.catalogue import change
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
+from bayeslaw.studies.engine import Outcome, Task
 from bayeslaw.studies.stability.quantities import Quantity, quantities
 
 LEAST_ROWS = 3
@@ -57,22 +58,41 @@ def middle_place(target: BoundLaw) -> dict[str, np.ndarray]:
     return {n: np.array([middle[n]]) if n in middle else v for n, v in columns.items()}
 
 
-def without_discrepancy(spec: Spec, fitted: Fit, along: str) -> Spec:
+def needs_noise(spec: Spec) -> bool:
+    """Return whether trailing windows take the run noise of all rows; curves and counts keep their own."""
+    return (spec.discrepancy is None or spec.marginalised) and not spec.traits.counts
+
+
+def without_discrepancy(spec: Spec, noise: float | None) -> Spec:
     """Return the law with independent errors, and the run noise that the whole table shows.
 
     One noise for all windows: else a window of a few rows that happen to lie well would make all
     longer ones look as if they had drifted, and a drift would hide in its own noise.
+
+    Parameters
+    ----------
+    spec : Spec
+    noise : float or None
+        From `run_noise`, where `needs_noise`.
+
+    Returns
+    -------
+    Spec
     """
     if spec.discrepancy is not None and not spec.marginalised:
         return spec  # curves keep their correlated errors: those are noise
     spec = change(spec, discrepancy=None)
-    if spec.traits.counts:
+    if noise is None:
         return spec
-    noise = float(fitted.draws["sigma"].median())
-    if fitted.data.sizes["obs"] >= _ENOUGH_ROWS:
-        noise = neighbours_noise(fitted, along)
     # Heavy tails would call the rows that speak against the law outliers, and be sure of the rest.
     return change(spec, likelihood={"family": "Normal", "sigma": {"fixed": noise}})
+
+
+def run_noise(fitted: Fit, along: str) -> float:
+    """Return the run noise that all rows show: between neighbours, or of few rows by the fit."""
+    if fitted.data.sizes["obs"] >= _ENOUGH_ROWS:
+        return neighbours_noise(fitted, along)
+    return float(fitted.draws["sigma"].median())
 
 
 def neighbours_noise(fitted: Fit, along: str) -> float:
@@ -108,88 +128,147 @@ def neighbours_noise(fitted: Fit, along: str) -> float:
     return float(np.sqrt(max(noise, (least[0] if least else 1e-4) ** 2)))
 
 
-class Study:
-    """The fits of all windows, boiled down to what is kept of them."""
+def window_tasks(
+    spec: Spec,
+    data: xr.Dataset,
+    windows: Sequence[Window],
+    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
+) -> list[Task]:
+    """Return what is to be fitted: every window that has rows enough.
 
-    def __init__(self, data: xr.Dataset, row: int, settings: Mapping[str, int], prob: float) -> None:
-        self.data, self.row, self.settings = data, row, settings
-        self.ends = [(1 - prob) / 2, (1 + prob) / 2]
-        self.records: list[dict[str, Any]] = []
-        self.found: list[dict[str, Quantity] | None] = []
-        self.place: Mapping[str, np.ndarray] = {}
-        self.last: Fit | None = None
-        self._fits: dict[Any, tuple[Fit, dict[str, Quantity]]] = {}
+    Parameters
+    ----------
+    spec : Spec
+    data : xarray.Dataset
+        All rows.
+    windows : sequence of Window
+    given : mapping
+        As of `window_said`: ``place``, ``ends``, and ``noise_along``, which is asked of the last window;
+        ``row`` is the number of the row that is forecast where a window does not see it.
+    settings : mapping
+        draws, tune, chains, seed.
 
-    def add(self, spec: Spec, window: Window) -> None:
-        """Fit a window and keep its quantities and its forecast."""
-        here = self._fitted(spec, window.seen)
-        self.found.append(here and here[1])
-        self.last = here and here[0]
-        if here is None:
-            self.records.append({"failed": f"fewer than {LEAST_ROWS} rows"})
-            return
-        fitted, kept = here
-        record = {"failed": ", ".join(c.name for c in sampler_checks(fitted) if c.level == "fail")}
-        record["few_inputs"] = few_inputs(fitted.bound).level == "fail"
-        record["sensitivity"] = prior_sensitivity(fitted, xr.Dataset({n: q.draws for n, q in kept.items()}))
-        if self.row not in window.seen:
-            told = held_out(fitted, self.data.isel(obs=[self.row]), seed=self.settings["seed"]).draws
-            _, ends = over_draws(told, np.isfinite(told), [self.ends[0], 0.5, self.ends[1]])
-            low, middle, high = ends[:, 0]
-            record |= {"target_lower": low, "target_median": middle, "target_upper": high}
-        self.records.append(record)
-
-    def _fitted(self, spec: Spec, rows: np.ndarray) -> tuple[Fit, dict[str, Quantity]] | None:
-        if len(rows) < LEAST_ROWS:
-            return None
-        key = (spec.discrepancy is None, rows.tobytes())
-        if key not in self._fits:  # windows half an order apart may see the same rows
-            accept = _CAREFUL if spec.discrepancy is None else None
-            fitted = fit(
-                spec, self.data.isel(obs=rows), **self.settings, target_accept=accept, progress=False
-            )
-            self._fits[key] = fitted, quantities(fitted, self.place)
-        return self._fits[key]
-
-    def dataset(self, views: list[str], windows: list[Window], orders: np.ndarray) -> xr.Dataset:
-        """Lay everything out over windows and parameters; of each view the last window has all rows."""
-        one = next(f for f in self.found if f)
-        last = {view: self.found[max(i for i, v in enumerate(views) if v == view)] for view in set(views)}
-        cells = [
-            {n: self._cell(f[n], last[v][n], r["sensitivity"][n]) for n in one} if f else {}
-            for f, v, r in zip(self.found, views, self.records, strict=True)
-        ]
-        out: dict[str, Any] = {}
-        for key, (unit, meaning) in _PER_PARAMETER.items():
-            table = [[cell.get(n, {}).get(key, np.nan) for n in one] for cell in cells]
-            out[key] = (("window", "parameter"), np.array(table), {"units": unit, "long_name": meaning})
-        for key, meaning in _PER_WINDOW.items():
-            told = np.array([r.get(key, np.nan) for r in self.records])
-            out[key] = ("window", told, {"units": "as the output", "long_name": meaning})
-        out["rows"] = ("window", [len(w.seen) for w in windows], {"units": "1"})
-        out["fitted"] = ("window", np.array([f is not None for f in self.found]))
-        out["failed"] = ("window", np.array([r["failed"] for r in self.records], dtype=object))
-        few = np.array([r.get("few_inputs", True) for r in self.records])
-        meaning = (
-            "too few different inputs for the free parameters: what the window says is largely the prior's"
+    Returns
+    -------
+    list of Task
+        Windows half an order apart may see the same rows: they share a fit.
+    """
+    careful = {"target_accept": _CAREFUL if spec.discrepancy is None else None}
+    row, noise_along = given["row"], given.get("noise_along")
+    return [
+        Task(
+            spec, data.isel(obs=w.seen), {**settings, **careful}, window_said,
+            {
+                "place": given["place"], "ends": given["ends"], "seed": settings["seed"],
+                "target": None if row in w.seen else data.isel(obs=[row]),
+                "noise_along": noise_along if w is windows[-1] else None,
+            },
+            key=(spec.discrepancy is None, w.seen.tobytes()),
         )
-        out["few_inputs"] = ("window", few, {"long_name": meaning})
-        out["unit"] = ("parameter", np.array([q.unit for q in one.values()], dtype=object))
-        out["scale"] = ("parameter", np.array([q.scale for q in one.values()], dtype=object))
-        coords = {
-            "window": [w.label for w in windows], "parameter": list(one), "view": ("window", views),
-            "orders": ("window", orders, {"units": "orders of magnitude"}),
-            "end": ("window", [w.end for w in windows]),
-        }  # fmt: skip
-        return xr.Dataset(out, coords)
+        for w in windows
+        if len(w.seen) >= LEAST_ROWS
+    ]  # fmt: skip
 
-    def _cell(self, here: Quantity, full: Quantity, sensitivity: float) -> dict[str, float]:
-        """Say what a window knows of one quantity."""
-        own, scaled = here.draws.values.ravel(), here.scaled.values.ravel()
-        whole, whole_scaled = full.draws.values.ravel(), full.scaled.values.ravel()
-        low, middle, high = np.quantile(own, [self.ends[0], 0.5, self.ends[1]])
-        return {
-            "median": middle, "lower": low, "upper": high, "sd": scaled.std(), "sd_prior": here.prior_sd,
-            "sensitivity": sensitivity, "distance": wasserstein_distance(own, whole),
-            "distance_sd": wasserstein_distance(scaled, whole_scaled) / whole_scaled.std(),
-        }  # fmt: skip
+
+def window_said(fitted: Fit, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of a window's fit.
+
+    Parameters
+    ----------
+    fitted : Fit
+    given : mapping
+        ``place``, where slopes and the law's value are taken; ``target``, the row to be forecast, or None;
+        ``ends``, of its interval; ``noise_along``, the column along which run noise is measured, or None;
+        ``seed``.
+
+    Returns
+    -------
+    dict of str to object
+        ``quantities``; ``failed``, the sampler's checks; ``few_inputs``; ``sensitivity`` by quantity; the
+        target's forecast; ``noise``.
+    """
+    kept = quantities(fitted, given["place"])
+    record: dict[str, Any] = {"quantities": kept, "noise": None}
+    record["failed"] = ", ".join(c.name for c in sampler_checks(fitted) if c.level == "fail")
+    record["few_inputs"] = few_inputs(fitted.bound).level == "fail"
+    record["sensitivity"] = prior_sensitivity(fitted, xr.Dataset({n: q.draws for n, q in kept.items()}))
+    if given["target"] is not None:
+        told = held_out(fitted, given["target"], seed=given["seed"]).draws
+        low, high = given["ends"]
+        _, ends = over_draws(told, np.isfinite(told), [low, 0.5, high])
+        names = ("target_lower", "target_median", "target_upper")
+        record |= dict(zip(names, ends[:, 0], strict=True))
+    if given["noise_along"] is not None:
+        record["noise"] = run_noise(fitted, given["noise_along"])
+    return record
+
+
+def records_of(windows: Sequence[Window], outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """Return a record of every window; of one that has no fit, why.
+
+    Raises
+    ------
+    InputError
+        If the last window, which sees all rows, has none.
+    """
+    waiting, records = list(outcomes), []
+    for window in windows:
+        if len(window.seen) < LEAST_ROWS:
+            records.append({"failed": f"fewer than {LEAST_ROWS} rows"})
+            continue
+        outcome = waiting.pop(0)
+        records.append({"failed": outcome.failed} if outcome.failed else outcome.value)
+    if "quantities" not in records[-1]:
+        raise InputError(f"stability: the window of all rows could not be fitted: {records[-1]['failed']}")
+    return records
+
+
+def laid_out(
+    records: Sequence[Mapping[str, Any]],
+    views: list[str],
+    windows: Sequence[Window],
+    orders: np.ndarray,
+    ends: tuple[float, float],
+) -> xr.Dataset:
+    """Lay everything out over windows and parameters; of each view the last window has all rows."""
+    found = [record.get("quantities") for record in records]
+    one = next(f for f in found if f)
+    last = {view: found[max(i for i, v in enumerate(views) if v == view)] for view in set(views)}
+    cells = [
+        {n: _cell(f[n], last[v][n], r["sensitivity"][n], ends) for n in one} if f else {}
+        for f, v, r in zip(found, views, records, strict=True)
+    ]
+    out: dict[str, Any] = {}
+    for key, (unit, meaning) in _PER_PARAMETER.items():
+        table = [[cell.get(n, {}).get(key, np.nan) for n in one] for cell in cells]
+        out[key] = (("window", "parameter"), np.array(table), {"units": unit, "long_name": meaning})
+    for key, meaning in _PER_WINDOW.items():
+        told = np.array([r.get(key, np.nan) for r in records])
+        out[key] = ("window", told, {"units": "as the output", "long_name": meaning})
+    out["rows"] = ("window", [len(w.seen) for w in windows], {"units": "1"})
+    out["fitted"] = ("window", np.array([f is not None for f in found]))
+    out["failed"] = ("window", np.array([r["failed"] for r in records], dtype=object))
+    few = np.array([r.get("few_inputs", True) for r in records])
+    meaning = "too few different inputs for the free parameters: what the window says is largely the prior's"
+    out["few_inputs"] = ("window", few, {"long_name": meaning})
+    out["unit"] = ("parameter", np.array([q.unit for q in one.values()], dtype=object))
+    out["scale"] = ("parameter", np.array([q.scale for q in one.values()], dtype=object))
+    coords = {
+        "window": [w.label for w in windows], "parameter": list(one), "view": ("window", views),
+        "orders": ("window", orders, {"units": "orders of magnitude"}),
+        "end": ("window", [w.end for w in windows]),
+    }  # fmt: skip
+    return xr.Dataset(out, coords)
+
+
+def _cell(here: Quantity, full: Quantity, sensitivity: float, ends: tuple[float, float]) -> dict[str, float]:
+    """Say what a window knows of one quantity."""
+    own, scaled = here.draws.values.ravel(), here.scaled.values.ravel()
+    whole, whole_scaled = full.draws.values.ravel(), full.scaled.values.ravel()
+    low, middle, high = np.quantile(own, [ends[0], 0.5, ends[1]])
+    return {
+        "median": middle, "lower": low, "upper": high, "sd": scaled.std(), "sd_prior": here.prior_sd,
+        "sensitivity": sensitivity, "distance": wasserstein_distance(own, whole),
+        "distance_sd": wasserstein_distance(scaled, whole_scaled) / whole_scaled.std(),
+    }  # fmt: skip

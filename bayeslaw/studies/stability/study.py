@@ -20,14 +20,22 @@ from bayeslaw.core.errors import (
     shown,
 )
 from bayeslaw.core.files import write_study
-from bayeslaw.core.progress import work
 from bayeslaw.data.windows import Window, growing_windows, trailing_windows
-from bayeslaw.inference.fitting import check_law_and_data, check_settings, check_size
 from bayeslaw.inference.saving import data_hash
-from bayeslaw.law.catalogue import resolve
+from bayeslaw.inference.settings import check_law_and_data, check_settings, check_size
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import bind
-from bayeslaw.studies.stability.fits import LEAST_ROWS, Study, first_rows, middle_place, without_discrepancy
+from bayeslaw.studies.engine import engine
+from bayeslaw.studies.stability.fits import (
+    LEAST_ROWS,
+    first_rows,
+    laid_out,
+    middle_place,
+    needs_noise,
+    records_of,
+    window_tasks,
+    without_discrepancy,
+)
 from bayeslaw.studies.stability.verdicts import DELTA, early_orders, judge_claim, judged, law_verdict
 
 
@@ -121,21 +129,20 @@ def stability(
     row = int(np.abs(values - (values.max() if target is None else target)).argmin())
     trailing = trailing_windows(data, along, every, float(values[row]), LEAST_ROWS)
     growing = _growing(data, along, every, float(values[row]))[0 if early else -1 :]
-    study = Study(data, row, settings, prob)
     views = ["growing"] * len(growing) + ["trailing"] * len(trailing)
-    with work("stability", len(views), progress) as on_step:
-        as_given, near = (resolve(spec, first_rows(data, view)) for view in (growing, trailing))
-        study.place = middle_place(bind(near, data.isel(obs=[row])))
-        for window in growing:
-            study.add(as_given, window)
-            on_step(len(study.found))
-        plain = without_discrepancy(near, study.last, along)
-        for window in trailing:
-            study.add(plain, window)
-            on_step(len(study.found))
+    as_given, near = (bind(spec, first_rows(data, view)).spec for view in (growing, trailing))
+    ends = (1 - prob) / 2, (1 + prob) / 2
+    given = {"place": middle_place(bind(near, data.isel(obs=[row]))), "row": row, "ends": ends}
+    fits = sum(len(window.seen) >= LEAST_ROWS for window in (*growing, *trailing))
+    with engine("stability", fits, progress) as running:
+        known = {**given, "noise_along": along if needs_noise(near) else None}
+        first = records_of(growing, running.run(window_tasks(as_given, data, growing, known, settings)))
+        plain = without_discrepancy(near, first[-1]["noise"])
+        then = records_of(trailing, running.run(window_tasks(plain, data, trailing, given, settings)))
     orders = np.log10([values[row] / w.end for w in (*growing, *trailing)])
-    out = study.dataset(views, [*growing, *trailing], orders)
-    out = out.assign(judged(out, study.found, delta, seed))
+    records = [*first, *then]
+    out = laid_out(records, views, [*growing, *trailing], orders, ends)
+    out = out.assign(judged(out, [r.get("quantities") for r in records], delta, seed))
     y = data[spec.output.name].values[row]
     observed = float(spec.traits.to_shown(y))
     out = out.assign_attrs(law_verdict(out), observed=observed)
@@ -144,7 +151,7 @@ def stability(
     return out.assign_attrs(
         early_orders=early_orders(out, width), model=spec.name, title=spec.title, along=along,
         output=spec.output.name, units=spec.output.unit, target=float(values[row]), prob=prob, width=width,
-        delta=json.dumps(delta), settings=json.dumps(study.settings), data_hash=data_hash(data),
+        delta=json.dumps(delta), settings=json.dumps(settings), data_hash=data_hash(data),
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.studies.backtest import pooled_coverage
+from bayeslaw.studies.backtest.variables import pooled_coverage
 
 LEAST_TARGETS = 6
 """So many windows on one side of their medians are said: by luck alone, of different targets, one time in 32."""
