@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,18 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 from conftest import handmade, noiseless
+from test_pool import curves as pooled_curves
+from test_pool import handmade as pooled_handmade
 
 import bayeslaw as bl
 from bayeslaw.cli.main import main
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.forecasts.posterior import posterior_of
+from bayeslaw.inference.fit import make_fit
+from bayeslaw.observation.bound import bind
 
 TRUNK = "wsd(peak=2e-4, end=1e-5, warmup=500, stable={stable}, total={total}, hold=true)"
+CONSTANT = "constant(peak=2e-4, warmup=500, total={total}, hold=true)"
 EARLY, LATE = TRUNK.format(stable=12000, total=12700), TRUNK.format(stable=12000, total=12900)
 
 
@@ -43,9 +49,6 @@ def families():
     groups = {n: node.to_dataset() for n, node in plain.tree.children.items() if not n.endswith("_data")}
     groups["posterior"]["level_spread"] = ("chain", "draw"), np.full(shape, 0.2)
     groups["latent"] = xr.Dataset({"level_score": (("chain", "draw", "group"), score)})
-    from bayeslaw.inference.fit import make_fit
-    from bayeslaw.observation.bound import bind
-
     return make_fit(bind(spec, data), "nuts", {}, groups)
 
 
@@ -165,6 +168,7 @@ def test_groups_are_targets_that_name_them(families):
         ({"C": [1e23]}, {"C": [1e24]}, {"kind": "runs"}, "kind: "),
         ({"C": [1e23]}, {"C": [1e24]}, {"prob": 1.5}, "prob"),
         ({"C": [1e23]}, {"D": [1e24]}, {}, "unknown input 'D'"),
+        ({"C": [1e23]}, {"C": [1e24]}, {"new_group": True}, "pools no parameter over groups"),
     ],
 )
 def test_sides_that_do_not_fit_are_refused(compute, a, b, more, told):
@@ -181,6 +185,64 @@ def test_schedules_are_asked_for(curves, families):
     bare = bl.fit(*noiseless("power", noise=0.02), "map", bootstrap=0)
     with pytest.raises(bl.InputError, match="no bootstrap"):
         bl.contrast(bare, {"x": [1e6]}, {"x": [1e7]})
+
+
+def test_one_run_is_of_one_group():
+    """Pooled over runs, a schedule and its continuation are one run: the same group, whatever its deviation."""
+    spec = bl.change(bl.load_model("annealing"), pool={"level": "run"})
+    fit = pooled_handmade(spec, pooled_curves(spec), {"level": defaultdict(float)})
+    same = bl.contrast(fit, EARLY, EARLY, kind="curve")
+    assert same["lower"].item() == pytest.approx(0, abs=1e-9) == same["upper"].item()
+    longer = [CONSTANT.format(total=total) for total in (8000, 9000)]
+    apart = [
+        bl.contrast(fit, a, b, kind="curve")
+        for a, b in (longer, (longer[0], LATE.replace("peak=2e-4", "peak=3e-4")))
+    ]
+    widths = [(found["upper"] - found["lower"]).item() for found in apart]
+    assert widths[0] < 0.1 and widths[1] > 0.5
+
+
+def test_two_runs_of_unnamed_groups_are_two_groups():
+    spec = bl.change(bl.load_model("annealing"), pool={"level": ["run", "model_size"]})
+    fit = pooled_handmade(spec, pooled_curves(spec), {"level": defaultdict(float)})
+    sides = CONSTANT.format(total=8000), EARLY
+    named = [{"schedule": text, "model_size": "1B"} for text in sides]
+    found = [bl.contrast(fit, *pair, kind="curve") for pair in (sides, named)]
+    np.testing.assert_allclose(*(one["upper"] - one["lower"] for one in found), rtol=0.1)
+
+
+def test_a_trained_run_may_have_any_name(curves):
+    """A run of the table that is called as a side would be does not lend it its own curve."""
+    first = str(curves.data["run"].values[0])
+    names = np.where(curves.data["run"].values == first, "(contrast: b)", curves.data["run"].values)
+    odd = handmade("annealing", data=curves.data.assign_coords(run=("obs", names.astype(str))))
+    sides = CONSTANT.format(total=8000), CONSTANT.format(total=16000)
+    assert bl.contrast(odd, *sides).equals(bl.contrast(curves, *sides))
+
+
+def test_the_mean_is_that_of_forecasts(compute):
+    """A run's output, exp of a heavy-tailed number, has no mean: one draw would decide."""
+    at = {"C": [1e23, 1e24]}
+    mean = bl.forecast(compute, at, draws=True)["mean"].sel(kind="run").values
+    for seed in range(3):
+        found = bl.contrast(compute, {"C": at["C"][:1]}, {"C": at["C"][1:]}, seed=seed)["mean"].item()
+        assert found == pytest.approx(mean[0] - mean[1], abs=0.2)
+
+
+def test_a_side_may_be_a_table(compute):
+    sides = {"C": [1e23]}, {"C": [1e24]}
+    assert bl.contrast(compute, *map(pd.DataFrame, sides)).equals(bl.contrast(compute, *sides))
+
+
+def test_an_interval_needs_more_draws_than_lack_a_value(compute):
+    groups = {n: node.to_dataset() for n, node in compute.tree.children.items() if not n.endswith("_data")}
+    floor = groups["posterior"]["floor"].values.copy()
+    floor[0, 0] = np.nan
+    groups["posterior"]["floor"] = ("chain", "draw"), floor
+    lacking = make_fit(compute.bound, "nuts", {}, groups)
+    for prob, level in ((0.9, "warn"), (0.999, "fail")):
+        checks = json.loads(bl.contrast(lacking, {"C": [1e23]}, {"C": [1e24]}, prob=prob).attrs["checks"])
+        assert [c["level"] for c in checks if c["name"] == "finite"] == [level]
 
 
 # ---- groups

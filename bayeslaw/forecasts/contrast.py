@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from bayeslaw.core.check import Check, to_json
@@ -62,8 +63,8 @@ class _Pair:
 
 def contrast(
     fit: Fit | Mixture,
-    a: Mapping[str, Any] | str,
-    b: Mapping[str, Any] | str,
+    a: Mapping[str, Any] | pd.DataFrame | str,
+    b: Mapping[str, Any] | pd.DataFrame | str,
     kind: str = "run",
     prob: float = 0.9,
     *,
@@ -75,7 +76,7 @@ def contrast(
     Parameters
     ----------
     fit : Fit or Mixture
-    a, b : mapping or str
+    a, b : mapping, DataFrame or str
         What to compare. Targets as of `forecast`, one or as many as the other side has:
         ``{"C": [1e23]}`` and ``{"C": [1e24]}``; groups are targets that name them, ``{"C": [1e24], "family":
         ["Llama"]}``. Of a law along schedules a schedule's text, whose last step counts, or a mapping of
@@ -91,8 +92,9 @@ def contrast(
     Returns
     -------
     xarray.Dataset
-        Dim ``target``. ``mean``, ``median``, ``lower``, ``upper`` of a − b in the output's unit;
-        ``p_less``, the probability that a is below b; ``median_a`` and ``median_b``.
+        Dim ``target``. ``median``, ``lower``, ``upper`` of a − b in the output's unit; ``mean``, by how
+        much the sides' means differ, each taken on the scale of errors as `forecast` does; ``p_less``, the
+        probability that a is below b; ``median_a`` and ``median_b``.
         ``attrs["checks"]`` says how far both lie beyond the data.
 
     Raises
@@ -118,22 +120,25 @@ def contrast(
         raise InputError(
             "contrast: this point fit has no bootstrap, so no interval; fit with bootstrap=1000."
         )
+    if new_group and not any(one.spec.group_columns for one in fits):
+        raise InputError(
+            f"new_group: the law '{fits[0].spec.name}' pools no parameter over groups; leave it out (--new-group)."
+        )
     pair = (_schedules if needs_schedule(fits[0].spec) else _targets)(fits, a, b)
     for one, columns in zip(fits, pair.columns, strict=True):
         if one.is_posterior:
             check_groups(one, columns, new_group)
     rng = np.random.default_rng(seed)
-    drawn = posterior_of(fit).predict(pair.columns, rng, together=True, attrs=pair.attrs)[kind]
-    with np.errstate(all="ignore"):
-        ours, theirs = (to_output(fits[0].spec, drawn[:, rows]) for rows in (pair.a, pair.b))
-    return _laid_out(fit, ours, theirs, pair.checks, kind, prob)
+    columns = [_unnamed(one, given) for one, given in zip(fits, pair.columns, strict=True)]
+    drawn = posterior_of(fit).predict(columns, rng, together=True, attrs=pair.attrs)[kind]
+    return _laid_out(fit, drawn[:, pair.a], drawn[:, pair.b], pair.checks, kind, prob)
 
 
 def _targets(fits: list[Fit], a: Any, b: Any) -> _Pair:
     """Put two sets of targets behind each other."""
     parts, sizes, found = [], [], []
     for name, side in zip(_NAMES, (a, b), strict=True):
-        if isinstance(side, str) or not isinstance(side, Mapping):
+        if not isinstance(side, Mapping | pd.DataFrame):
             raise InputError(
                 f"contrast, {name}: found {shown(side)}, allowed: targets, {{'input': [numbers]}}."
             )
@@ -174,16 +179,18 @@ def _schedules(fits: list[Fit], a: Any, b: Any) -> _Pair:
     shared = int(apart[0]) - 1 if len(apart) else size - 1
     branches = shared >= max(one.first, two.first) and groups[0] == groups[1]
     steps = [sorted({*([shared] if branches else []), one.total}), [two.total]]
+    runs = _run_names(fits)
+    if branches and shared == size - 1:
+        runs = runs[0], runs[0]  # one goes on where the other ends: one run, and one group of a pooled `run`
     parts, found = [], []
-    for name, text, group, at in zip(_NAMES, texts, groups, steps, strict=True):
+    for name, run, text, group, at in zip(_NAMES, runs, texts, groups, steps, strict=True):
         inputs, _, checks = forecast_inputs(fits, None, text, at, group or None)
-        parts.append(
-            [_as_run(fit, part, f"(contrast: {name})") for fit, part in zip(fits, inputs, strict=True)]
-        )
+        parts.append([_as_run(fit, part, run) for fit, part in zip(fits, inputs, strict=True)])
         found += _named(checks, name)
     columns = [_joined(ours, theirs) for ours, theirs in zip(*parts, strict=True)]
     last = np.array([len(steps[0]) - 1])
-    attrs = {"branches": json.dumps({"(contrast: b)": ["(contrast: a)", shared]})} if branches else {}
+    apart = branches and runs[0] != runs[1]
+    attrs = {"branches": json.dumps({runs[1]: [runs[0], shared]})} if apart else {}
     return _Pair(columns, last, last + 1, attrs, found)
 
 
@@ -198,13 +205,38 @@ def _schedule_of(side: Any, name: str) -> tuple[str, dict[str, str]]:
     return given[_SCHEDULE], {n: v for n, v in given.items() if n != _SCHEDULE}
 
 
-def _as_run(fit: Fit, columns: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    """Give a side's rows a run of their own, under a name that no trained run has."""
+def _run_names(fits: list[Fit]) -> tuple[str, str]:
+    """Name both sides' runs as no trained run, nor one that these branch off, is named."""
+    taken = " ".join(fit.data.attrs.get("branches", "") for fit in fits)
+    for fit in fits:
+        for column in _run_columns(fit):
+            taken += " ".join(np.unique(fit.data[column].values.astype(str)))
+    mark = "contrast"
+    while f"({mark}:" in taken:
+        mark += "'"
+    return f"({mark}: a)", f"({mark}: b)"
+
+
+def _run_columns(fit: Fit) -> set[str]:
+    """Return the columns that name a law's runs."""
     found = fit.spec.discrepancy
     within = {found.within} if found is not None and found.within else set()
-    runs = within | ({"run"} & set(fit.spec.group_columns))
+    return within | ({"run"} & set(fit.spec.group_columns))
+
+
+def _unnamed(fit: Fit, columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Label groups that are not named, the same on both sides: runs of them then still are groups of their own."""
     size = len(columns["sampling_error"])
-    return {**columns, **{column: np.full(size, name) for column in runs}}
+    missing = (
+        [c for c in fit.spec.group_columns if c not in columns] if _run_columns(fit) & columns.keys() else []
+    )
+    return {**columns, **{column: np.full(size, "a new one") for column in missing}}
+
+
+def _as_run(fit: Fit, columns: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """Give a side's rows a run of their own, under a name that no trained run has."""
+    size = len(columns["sampling_error"])
+    return {**columns, **{column: np.full(size, name) for column in _run_columns(fit)}}
 
 
 def _named(checks: list[Check], side: str) -> list[Check]:
@@ -215,13 +247,17 @@ def _named(checks: list[Check], side: str) -> list[Check]:
 def _laid_out(
     fit: Fit | Mixture, ours: np.ndarray, theirs: np.ndarray, checks: list[Check], kind: str, prob: float
 ) -> xr.Dataset:
+    """Summarise the difference of two sides' draws on the scale of errors."""
     spec = members(fit)[0][0].spec
-    with np.errstate(invalid="ignore"):
-        gap = ours - theirs
+    with np.errstate(all="ignore"):
+        gap = to_output(spec, ours) - to_output(spec, theirs)
     valued = np.isfinite(gap)
-    ends = [(1 - prob) / 2, 0.5, (1 + prob) / 2]
-    mean, (low, middle, high) = over_draws(gap, valued, ends)
-    medians = [over_draws(side, valued, [0.5])[1][0] for side in (ours, theirs)]
+    _, (low, middle, high) = over_draws(gap, valued, [(1 - prob) / 2, 0.5, (1 + prob) / 2])
+    sides = [over_draws(side, valued, [0.5]) for side in (ours, theirs)]
+    with np.errstate(all="ignore"):
+        # As of a forecast: the draws in the output's unit, and their difference, may have no mean.
+        mean = np.subtract(*(to_output(spec, average) for average, _ in sides))
+        medians = [to_output(spec, quantiles[0]) for _, quantiles in sides]
     with np.errstate(invalid="ignore"):
         less = np.where(valued, gap < 0, 0).sum(axis=0) / np.where(
             valued.any(axis=0), valued.sum(axis=0), np.nan
@@ -232,7 +268,8 @@ def _laid_out(
             f"The law has no value in up to {100 * lacking:.2g} % of the draws, which are left out: look at the inputs and "
             "their units, or compare nearer to the data."
         )
-        checks = [*checks, Check("finite", "fail" if lacking > VALUELESS else "warn", lacking, message)]
+        level = "fail" if lacking > VALUELESS or lacking >= (1 - prob) / 2 else "warn"
+        checks = [*checks, Check("finite", level, lacking, message)]
     unit, share = {"units": spec.output.unit}, {"units": "share"}
     values = {"mean": mean, "median": middle, "lower": low, "upper": high}
     values |= {"median_a": medians[0], "median_b": medians[1]}
