@@ -265,8 +265,8 @@ def made(differences, errors, high=0, blocks=None) -> pd.DataFrame:
         (made([0], [0]), "One law, a: nothing to compare"),
         (made([0, -3], [0, 0.1]), "Among the rows a cannot be told apart from b (3.0 nat"),  # under 4 nat
         (made([0, -9], [0, 5]), "a cannot be told apart from b (9.0 nat, standard error 5.0)"),
-        (made([0, -9], [0, 4]), "a foretells rows better than b (9.0 nat"),
-        (made([0, -1, -9], [0, 1, 1]), "told apart from b (1.0 nat, standard error 1.0) and foretells"),
+        (made([0, -9], [0, 4]), "a predicts rows better than b (9.0 nat"),
+        (made([0, -1, -9], [0, 1, 1]), "told apart from b (1.0 nat, standard error 1.0) and predicts"),
         (
             made([0, -9], [0, 4], high=1),
             "better than b (9.0 nat, standard error 4.0) (rows with a high Pareto k",
@@ -275,7 +275,7 @@ def made(differences, errors, high=0, blocks=None) -> pd.DataFrame:
         (made([0, -9], [0, 4]), "Beyond the rows: not judged, ahead=True does."),
         (made([0, -9], [0, 4], 0, ([-5, -3], [2, 2])), "b and a cannot be told apart: b leads by 2.0 nat"),
         (made([0, -9], [0, 4], 0, ([-50, -3], [1, 3])), "b and a cannot be told apart: b leads by 47.0 nat"),
-        (made([0, -9], [0, 4], 0, ([-50, -3], [0, 4])), "b foretold better than a, by 47.0 nat, best in 4"),
+        (made([0, -9], [0, 4], 0, ([-50, -3], [0, 4])), "b predicted better than a, by 47.0 nat, best in 4"),
     ],
 )
 def test_the_verdict_claims_no_more_than_it_can(table, said):

@@ -180,7 +180,7 @@ def test_a_list_of_names_is_cut_only_where_it_is_long():
     assert did_you_mean("x", []) == ". Allowed: (nothing)."
 
 
-def test_a_law_that_foretells_its_own_input_is_refused(tmp_path):
+def test_a_law_that_predicts_its_own_input_is_refused(tmp_path):
     for name, old, new in (
         ("power", 'column = "x"', 'column = "y"'),
         ("compute", 'column = "compute"', 'column = "pass_at_k"'),

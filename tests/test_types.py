@@ -13,7 +13,7 @@ import pytest
 import bayeslaw as bl
 
 PACKAGE = Path(bl.__file__).parent
-FOLDERS = ("law",)
+FOLDERS = ("law", "observation")
 MODULES = [path for folder in FOLDERS for path in sorted((PACKAGE / folder).glob("*.py"))]
 
 

@@ -23,7 +23,7 @@ TOTAL = "all"
 _MEANING = {
     PARAMETERS: "the law's parameters are known only so well",
     CHOICE: "another law of the mixture may hold",
-    "discrepancy": "the true curve wanders from the law",
+    "discrepancy": "the true curve differs from the law",
     "group": "a group deviates from the others",
     "group and discrepancy": "a group deviates from the others, and the true curve from the law",
     NOISE: "the same run again would land elsewhere",
@@ -126,8 +126,8 @@ def _between(fit: Fit) -> str:
     """Say what lies between law and curve; empty if nothing does."""
     if not fit.is_posterior:
         return ""
-    grouped, wanders = bool(fit.spec.pooled), fit.spec.discrepancy is not None
-    return " and ".join([*(["group"] if grouped else []), *(["discrepancy"] if wanders else [])])
+    grouped, apart = bool(fit.spec.pooled), fit.spec.discrepancy is not None
+    return " and ".join([*(["group"] if grouped else []), *(["discrepancy"] if apart else [])])
 
 
 def _shares(parts: list[dict[str, Any]], weights: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:

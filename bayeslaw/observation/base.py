@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import xarray as xr
@@ -20,11 +20,12 @@ from scipy.special import erfc, gammaln
 from bayeslaw.core.errors import InputError, did_you_mean
 from bayeslaw.law.evaluate import from_scale, log_slope, row_columns, to_scale
 from bayeslaw.law.spec import Spec
+from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
 
-Array = np.ndarray
-Values = Mapping[str, Any]
+Values = Mapping[str, Array]
+"""Draws of parameters, (draws, 1), and of latent vectors, (draws, size); what is fixed may be a number."""
 
-NUMPY = SimpleNamespace(
+_NUMPY = SimpleNamespace(
     log=np.log,
     log1p=np.log1p,
     exp=np.exp,
@@ -34,6 +35,7 @@ NUMPY = SimpleNamespace(
     erfc=erfc,
     dot=np.matmul,
 )
+NUMPY = cast(DensityOps, _NUMPY)
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,20 @@ class Rows:
         What is known of the table, such as which run branches off which.
     """
 
-    y: Any
-    error: Any
-    log_slope: Any
+    y: Array
+    error: Array
+    log_slope: Array
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
-    attrs: Mapping[str, Any] = field(default_factory=dict)
+    attrs: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return np.shape(self.y)[-1]
 
 
-def log_normal(residual: Any, variance: Any, ops: Any = NUMPY) -> Any:
+def log_normal(residual: Array, variance: Array) -> Array:
     """Return the log density of normal residuals, elementwise."""
-    return -0.5 * (ops.log(2 * np.pi * variance) + residual**2 / variance)
+    return np.asarray(-0.5 * (np.log(2 * np.pi * variance) + residual**2 / variance))
 
 
 class Predictive(Protocol):
@@ -130,7 +132,7 @@ class Observation(Protocol):
     def prepare(self, rows: Rows) -> dict[str, Array]:
         """Return arrays by name that the compiled density takes; they may change without compiling."""
 
-    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+    def joint(self, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
         """Return the log density of all rows together; ``terms`` is what `prepare` made. On PyTensor and on NumPy."""
 
     def scatter(self, rows: Rows) -> Array | None:
@@ -155,7 +157,7 @@ def make_rows(
     output: np.ndarray,
     sampling_error: np.ndarray,
     columns: Mapping[str, np.ndarray] | None = None,
-    attrs: Mapping[str, Any] | None = None,
+    attrs: Mapping[str, str] | None = None,
 ) -> Rows:
     """Put the data on the scale of errors.
 
@@ -198,7 +200,7 @@ def observed_rows(spec: Spec, data: xr.Dataset) -> Rows:
     name = spec.output.name
     if name not in data:
         raise InputError(
-            f"model '{spec.name}' predicts {name!r}, which the data lack{did_you_mean(name, data.data_vars, 'The data have')}"
+            f"model '{spec.name}' predicts {name!r}, which the data lack{did_you_mean(name, map(str, data.data_vars), 'The data have')}"
         )
     y = np.asarray(data[name].values, dtype=float)
     columns = row_columns(spec, data)

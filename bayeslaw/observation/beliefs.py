@@ -9,16 +9,16 @@ scales, errors and gaps lose no digits. All three formulas take floats and array
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+Number = float | np.ndarray
+Belief = tuple[Number, Number]
 PRIOR = (0.0, 1.0)
 """What is known of x before any data."""
 _LOG_2PI = float(np.log(2 * np.pi))
 
 
-def observe(belief: Any, residual: Any, variance: Any, power: Any) -> Any:
+def observe(belief: Belief, residual: Number, variance: Number, power: Number) -> tuple[Belief, Number]:
     """Learn from a row's residual.
 
     Parameters
@@ -42,7 +42,7 @@ def observe(belief: Any, residual: Any, variance: Any, power: Any) -> Any:
     return updated, -0.5 * (_LOG_2PI + np.log(total) + miss * miss / total)
 
 
-def carry(belief: Any, fade: Any) -> Any:
+def carry(belief: Belief, fade: Number) -> Belief:
     """Carry a belief to the row at the other end of a gap.
 
     Parameters
@@ -60,7 +60,7 @@ def carry(belief: Any, fade: Any) -> Any:
     return keep * mean, keep * keep * share - fade * (2 + fade)
 
 
-def merge(first: Any, second: Any, power: Any) -> Any:
+def merge(first: Belief, second: Belief, power: Number) -> tuple[Belief, Number]:
     """Merge two beliefs about one x that rest on separate data.
 
     Parameters

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -17,7 +18,8 @@ import xarray as xr
 from bayeslaw.law.catalogue import resolve
 from bayeslaw.law.evaluate import law_on_scale, used_inputs
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import Array, Observation, Rows, Values, observed_rows
+from bayeslaw.law.types import Array
+from bayeslaw.observation.base import Observation, Rows, Values, observed_rows
 from bayeslaw.observation.pooling import by_row, group_labels, row_scores
 from bayeslaw.observation.registry import observation_of
 
@@ -83,7 +85,7 @@ class BoundLaw:
         columns = self.rows.columns if columns is None else columns
         if self.spec.pooled:
             scores = row_scores(self.spec, values, self.labels, columns, rng)
-            values = by_row(self.spec, values, scores, np)
+            values = cast(Values, by_row(self.spec, values, scores, np))  # of arrays: what it is made of is
         return law_on_scale(self.spec, values, columns)
 
 

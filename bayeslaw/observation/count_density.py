@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from scipy.special import gammaln
 
-from bayeslaw.observation.base import (
-    NUMPY,
-    log_normal,
-)
+from bayeslaw.law.types import DensityOps, Tensor
+from bayeslaw.observation.base import NUMPY, log_normal
 
 _NODES, _NEWTON = 20, 4
 """Log chances are right to .006, and that of 20,000 samples without a success; else to .0001."""
@@ -40,7 +36,11 @@ def log_counts(centre: np.ndarray, variance: np.ndarray, n: np.ndarray, c: np.nd
     out = np.full(np.broadcast_shapes(at.shape, np.shape(variance)), -np.inf)
     for node, weight in zip(*np.polynomial.hermite_e.hermegauss(_NODES), strict=True):
         y = at + node / np.sqrt(curvature)
-        density = log_binomial(y, n, c, NUMPY) + log_normal(y - centre, variance) - 0.5 * np.log(curvature)
+        density = (
+            np.asarray(log_binomial(y, n, c, NUMPY))
+            + log_normal(y - centre, variance)
+            - 0.5 * np.log(curvature)
+        )
         out = np.logaddexp(out, density + node**2 / 2 + np.log(weight))
     return out + log_ways(n, c)
 
@@ -65,7 +65,7 @@ def log_ways(n: np.ndarray, c: np.ndarray) -> np.ndarray:
     return gammaln(n + 1) - gammaln(c + 1) - gammaln(n - c + 1)
 
 
-def log_binomial(y: Any, n: Any, c: Any, ops: Any) -> Any:
+def log_binomial(y: Tensor, n: Tensor, c: Tensor, ops: DensityOps) -> Tensor:
     """Return the log density of counts without its constant, p = exp(−exp(y))."""
     rate = ops.exp(y)
     return -c * rate + (n - c) * ops.log(-ops.expm1(-rate))

@@ -6,17 +6,15 @@ as any other observation model says; the counts are binomial given it. So rows w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from bayeslaw.data.pass_at_k import shown_share
 from bayeslaw.law.spec import Spec
+from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
 from bayeslaw.observation.base import (
     NUMPY,
-    Array,
     GaussianConditional,
     GaussianObservation,
     Predictive,
@@ -62,7 +60,7 @@ class Counts:
         """Return the counts, what they say of each row, and how the rates scatter."""
         scales, (n, c) = self.scales(rows), (rows.columns["n"], rows.columns["c"])
         given = self.inner.prepare(_exactly(rows, scales["centre"]))
-        ways = np.float64(log_ways(n, c).sum() + len(rows) / 2 * np.log(2 * np.pi))
+        ways = np.asarray(log_ways(n, c).sum() + len(rows) / 2 * np.log(2 * np.pi))
         return {**given, **scales, "samples": n, "successes": c, "ways": ways}
 
     def scales(self, rows: Rows) -> dict[str, Array]:
@@ -78,7 +76,7 @@ class Counts:
         """Return the usual covariance of the rates, their counts' own errors with it."""
         return self.inner.scatter(replace(rows, error=from_counts(rows.columns["n"], rows.columns["c"])[1]))
 
-    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+    def joint(self, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
         """Return the log density of rates and counts."""
         score = values[LATENT][: terms["centre"].shape[0]]
         y, share = _outputs(score, mean, values, terms, ops)
@@ -94,7 +92,7 @@ class Counts:
     def condition(self, rows: Rows, mean: Array, values: Values) -> CountsGivenRows:
         """Return the conditional: that of the rates, which every draw knows."""
         y, _ = _outputs(values[LATENT][:, : len(rows)], mean, values, self.scales(rows), NUMPY)
-        rates = self.inner.condition(_exactly(rows, y), mean, values)
+        rates = self.inner.condition(_exactly(rows, np.asarray(y)), mean, values)
         return CountsGivenRows(rates, rows, values)
 
 
@@ -151,7 +149,9 @@ def _exactly(rows: Rows, y: Array) -> Rows:
     return replace(rows, y=y, error=np.zeros(len(rows)), log_slope=np.zeros(len(rows)))
 
 
-def _outputs(score: Any, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> tuple[Any, Any]:
+def _outputs(
+    score: Tensor, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps
+) -> tuple[Tensor, Tensor]:
     """Return the rows' outputs from their scores, and how wide each score is in units of its counts'.
 
     A score is standard normal, nearly, under counts and law together: of rows with few counts it

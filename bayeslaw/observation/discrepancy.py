@@ -11,14 +11,13 @@ prior); in between it neglects how directions mix, a second-order term.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import Array, Rows, Values
+from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
+from bayeslaw.observation.base import Rows, Values
 from bayeslaw.observation.discrepancy_bases import (
     usual_covariance,
     usual_value,
@@ -62,7 +61,7 @@ class GaussianProcess:
         """Stack the bases of all lengths, small eigenvalues left out."""
         return density_terms(self.spec, rows)
 
-    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+    def joint(self, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
         """Return the log density, length and scale marginalised."""
         residual, more = terms["observed"] - mean, terms["constant"]
         if has_shifts(self.spec):

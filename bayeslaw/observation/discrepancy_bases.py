@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bayeslaw.law.priors import link_normal
 from bayeslaw.law.spec import Discrepancy, Spec
-from bayeslaw.observation.base import Array, Rows, Values
+from bayeslaw.law.types import Array, Tensor
+from bayeslaw.observation.base import Rows
 from bayeslaw.observation.kernels import kernel, length_grid, scale_grid
 
 USUAL_SIZE = 3.0
@@ -27,7 +28,7 @@ class Basis:
     share: Array  # (n,), of run noise in a direction's noise
     rest: Array  # (n,), noise that does not depend on sigma
 
-    def variance(self, scale: Any, sigma: Any) -> Array:
+    def variance(self, scale: Array, sigma: Array) -> Array:
         """Return the variance along each direction, shape (draws, n)."""
         return scale**2 * self.eigen + sigma**2 * self.share + self.rest
 
@@ -123,7 +124,7 @@ def scales(spec: Spec) -> tuple[Array, Array]:
     return scale_grid(*link_normal(scale))
 
 
-def discrepancy_scale(spec: Spec, values: Values) -> Any:
+def discrepancy_scale[T: (Array, Tensor)](spec: Spec, values: Mapping[str, T]) -> T:
     """Return the discrepancy's standard deviation on the scale of errors."""
     scale = values["discrepancy_scale"]
     return scale * values["sigma"] if discrepancy_of(spec).relative else scale

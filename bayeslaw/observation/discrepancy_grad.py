@@ -9,6 +9,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bayeslaw.law.types import Array
+
 _CHUNK = 24
 """Variances, in units of run noise, that are multiplied before a logarithm is taken: logarithms are what
 takes the time, and so few neither overflow nor vanish."""
@@ -60,9 +62,10 @@ def _terms(
 
 @numba.njit(error_model="numpy")
 def table(
-    residual, sigma, weight, basis, eigen, share, rest, first,
-    left_eigen, left_share, left_rest, left_count, log_lengths, scale_square, relative, log_scales,
-):  # fmt: skip
+    residual: Array, sigma: Array, weight: Array, basis: Array, eigen: Array, share: Array, rest: Array,
+    first: Array, left_eigen: Array, left_share: Array, left_rest: Array, left_count: Array,
+    log_lengths: Array, scale_square: Array, relative: Array, log_scales: Array,
+) -> Array:  # fmt: skip
     """Return the log density of each length and scale with its prior weight, shape (lengths, scales).
 
     Parameters
@@ -83,9 +86,10 @@ def table(
 
 @numba.njit(error_model="numpy")
 def evaluate(
-    residual, sigma, weight, basis, eigen, share, rest, first,
-    left_eigen, left_share, left_rest, left_count, log_lengths, scale_square, relative, log_scales,
-):  # fmt: skip
+    residual: Array, sigma: Array, weight: Array, basis: Array, eigen: Array, share: Array, rest: Array,
+    first: Array, left_eigen: Array, left_share: Array, left_rest: Array, left_count: Array,
+    log_lengths: Array, scale_square: Array, relative: Array, log_scales: Array,
+) -> tuple[Array, ...]:  # fmt: skip
     """Return the log density (but for its constant) and its gradient by residual and sigma.
 
     Parameters

@@ -10,8 +10,9 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from bayeslaw.law.spec import Spec
+from bayeslaw.law.types import Array
 from bayeslaw.observation import discrepancy_grad
-from bayeslaw.observation.base import NUMPY, Array, Rows, Values, log_normal
+from bayeslaw.observation.base import NUMPY, Rows, Values, log_normal
 from bayeslaw.observation.discrepancy_bases import (
     discrepancy_of,
     discrepancy_scale,
@@ -37,8 +38,9 @@ class _Ahead:
     at: Array
     scale: Array
     centre: Array
-    cross: Array | None
-    inverse: Array | None
+    known: (
+        tuple[Array, Array] | None
+    )  # what seen rows take away: cross covariance and inverse variance by direction
     length: float
 
 
@@ -66,7 +68,7 @@ class NewRows:
         """Yield what is said of new rows, length by length."""
         grid, _ = lengths(self.spec)
         for j, at, scale, _ in self._by_length(draws):
-            yield _Ahead(at, scale**2, np.zeros((len(at), len(new_rows))), None, None, grid[j])
+            yield _Ahead(at, scale**2, np.zeros((len(at), len(new_rows))), None, grid[j])
 
     def predict(
         self, new_mean: Array, new_rows: Rows, rng: np.random.Generator, together: bool = False
@@ -80,8 +82,9 @@ class NewRows:
                 noise = _correlated(kernel(name, new, new, part.length), part, noise)
             else:
                 spread = part.scale * variance(name, new)
-                if part.cross is not None:
-                    spread = spread - part.scale**2 * (part.inverse @ part.cross.T**2)
+                if part.known is not None:
+                    cross, inverse = part.known
+                    spread = spread - part.scale**2 * (inverse @ cross.T**2)
                 noise = np.sqrt(np.maximum(spread, 0.0)) * noise
             curve[part.at] += part.centre + noise
         scatter = np.sqrt(self.values["sigma"] ** 2 + new_rows.error**2) * rng.standard_normal(curve.shape)
@@ -171,7 +174,7 @@ class GaussianProcessGivenRows(NewRows):
             cross = (kernel(name, new, where.place, length) * where.weight) @ basis.vectors
             inverse = 1 / basis.variance(scale, sigma)
             centre = scale**2 * ((residual[at] @ basis.vectors * inverse) @ cross.T)
-            yield _Ahead(at, scale**2, centre, cross, inverse, length)
+            yield _Ahead(at, scale**2, centre, (cross, inverse), length)
 
     def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the log density of new rows given the seen ones."""
@@ -184,9 +187,10 @@ class GaussianProcessGivenRows(NewRows):
             at, scale = part.at, part.scale[:, :, None]
             own[at] -= part.centre
             covariance = scale * kernel(name, new, new, part.length)
-            covariance = covariance - scale**2 * np.einsum(
-                "ij,dj,kj->dik", part.cross, part.inverse, part.cross, optimize=True
-            )
+            if part.known is not None:
+                cross, inverse = part.known
+                told = np.einsum("ij,dj,kj->dik", cross, inverse, cross, optimize=True)
+                covariance = covariance - scale**2 * told
             apart[at] = np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0) + spread[at]
             joint[at] = _log_normal_together(own[at], covariance, spread[at])
         log_slope = new_rows.log_slope
@@ -202,8 +206,9 @@ def _correlated(prior: Array, part: _Ahead, noise: Array) -> Array:
     out = np.empty_like(noise)
     for i, white in enumerate(noise):
         covariance = part.scale[i] * prior
-        if part.cross is not None:
-            covariance = covariance - part.scale[i] ** 2 * (part.cross * part.inverse[i]) @ part.cross.T
+        if part.known is not None:
+            cross, inverse = part.known
+            covariance = covariance - part.scale[i] ** 2 * (cross * inverse[i]) @ cross.T
         eigen, vectors = np.linalg.eigh(covariance)
         out[i] = vectors @ (np.sqrt(np.maximum(eigen, 0.0)) * white)
     return out

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import Array, Rows
+from bayeslaw.law.types import Array
+from bayeslaw.observation.base import Rows
 from bayeslaw.observation.discrepancy_bases import (
     discrepancy_of,
     places_of,
@@ -58,13 +59,13 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
     return {
         "observed": np.asarray(rows.y, dtype=float), "weight": where.weight,
         "log_lengths": where.log_lengths, "log_scales": log_scales, "scale_square": grid**2,
-        "relative": np.float64(discrepancy_of(spec).relative),
+        "relative": np.asarray(discrepancy_of(spec).relative, dtype=float),
         "basis": np.ascontiguousarray(vectors),
         **{part: stack(part) for part in parts},
         "first": np.concatenate([[0], np.cumsum([k.sum() for k in kept])]).astype(np.int64),
         **{f"left_{part}": mean_of_rest(part) for part in parts},
         "left_count": np.array([float(n - k.sum()) for k in kept]),
-        "constant": np.float64(
+        "constant": np.asarray(
             np.sum(rows.log_slope) + np.log(where.weight).sum() - n / 2 * np.log(2 * np.pi)
         ),
         **(shift_terms(rows, usual_value(spec, "sigma")) if has_shifts(spec) else {}),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import NUMPY, Array, Rows, Values, log_normal
+from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
+from bayeslaw.observation.base import NUMPY, Rows, Values
 
 
 def observe(spec: Spec) -> Independent:
@@ -41,7 +40,7 @@ class Independent:
         """Return the rows themselves."""
         return {"observed": rows.y, "sampling_error": rows.error, "log_slope": rows.log_slope}
 
-    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+    def joint(self, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
         """Return the sum of the rows' log densities."""
         named = terms["observed"], terms["sampling_error"], terms["log_slope"]
         return self.each(mean, values, *named, ops).sum()
@@ -50,11 +49,13 @@ class Independent:
         """Return None: rows scatter independently."""
         return None
 
-    def each(self, mean: Any, values: Values, y: Any, error: Any, log_slope: Any, ops: Any) -> Any:
+    def each(
+        self, mean: Tensor, values: Tensors, y: Tensor, error: Tensor, log_slope: Tensor, ops: DensityOps
+    ) -> Tensor:
         """Return the log density of each row."""
         variance = values["sigma"] ** 2 + error**2
         if not self.heavy:
-            return log_normal(y - mean, variance, ops) + log_slope
+            return -0.5 * (ops.log(2 * np.pi * variance) + (y - mean) ** 2 / variance) + log_slope
         return _log_t(y - mean, variance, values["nu"], ops) + log_slope
 
     def unconditioned(self, values: Values) -> Scattered:
@@ -95,7 +96,7 @@ class IndependentGivenRows(Scattered):
     def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the log density of new rows."""
         given = new_rows.y, new_rows.error, new_rows.log_slope
-        rowwise = self.model.each(new_mean, self.values, *given, NUMPY)
+        rowwise = np.asarray(self.model.each(new_mean, self.values, *given, NUMPY))
         return rowwise.sum(axis=-1), rowwise
 
     def fitted(self) -> Array:
@@ -105,7 +106,7 @@ class IndependentGivenRows(Scattered):
     def leave_one_out(self) -> Array:
         """Return each row's own density: given the parameters the others say nothing more."""
         given = self.rows.y, self.rows.error, self.rows.log_slope
-        return self.model.each(self.mean, self.values, *given, NUMPY)
+        return np.asarray(self.model.each(self.mean, self.values, *given, NUMPY))
 
     def left_out(self) -> tuple[Array, Array]:
         """Return the law, and the variance of noise and error."""
@@ -116,6 +117,6 @@ class IndependentGivenRows(Scattered):
         return {}
 
 
-def _log_t(residual: Any, variance: Any, nu: Any, ops: Any) -> Any:
+def _log_t(residual: Tensor, variance: Tensor, nu: Tensor, ops: DensityOps) -> Tensor:
     constant = ops.gammaln((nu + 1) / 2) - ops.gammaln(nu / 2) - ops.log(nu * np.pi) / 2
     return constant - ops.log(variance) / 2 - (nu + 1) / 2 * ops.log1p(residual**2 / (nu * variance))

@@ -86,7 +86,7 @@ def outlying_shifts(bound: BoundLaw, residual: np.ndarray) -> tuple[np.ndarray, 
     none, kept, far = np.zeros(len(rows)), np.ones(len(rows), dtype=bool), False
     prior = spec.noise["sigma"]
     # A point fit goes through some of few rows exactly: run noise is at least small.
-    least = prior.fixed if prior.fixed is not None else prior.prior_90[0]
+    least = prior.fixed if prior.fixed is not None else prior.prior_90[0] if prior.prior_90 else 0.0
     sigma = usual_value(spec, "sigma")
     for turn in range(_PASSES):
         # Outliers hide one another: those found are set aside and the rest looked at again. The first
@@ -174,7 +174,9 @@ def _bent(table: _Table, gap: np.ndarray, sigma: float, kept: np.ndarray) -> np.
     # Where the curve breaks off, rows before and after are apart from one another.
     broken = np.flatnonzero(bent)
     for group in groups:
-        bent[group] |= any(_neighbours(table.place, i, j, kept) for i in group for j in broken)
+        bent[group] |= any(
+            _neighbours(table.place, i, j, kept) for i in group.tolist() for j in broken.tolist()
+        )
     return bent
 
 
@@ -205,7 +207,7 @@ def _groups(place: np.ndarray, gap: np.ndarray, kept: np.ndarray) -> list[np.nda
     return [np.array(g) for g in groups]
 
 
-def _neighbours(place: np.ndarray, i: int, j: int, kept: np.ndarray) -> bool:
+def _neighbours(place: np.ndarray, i: int | np.integer, j: int | np.integer, kept: np.ndarray) -> bool:
     """Return whether no kept row lies between two rows: in the circle that has them on the ends of a diameter."""
     away = ((place[kept] - (place[i] + place[j]) / 2) ** 2).sum(axis=1)
     return bool((away >= ((place[i] - place[j]) ** 2).sum() / 4 - _FLAT).all())

@@ -6,12 +6,12 @@ Groups deviate as spread × score with standard normal scores, one for each grou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from bayeslaw.core.errors import InputError, did_you_mean
 from bayeslaw.law.spec import JOINT, Spec
+from bayeslaw.law.types import Ops, Value, Values
 
 _STEP = 16
 
@@ -44,7 +44,8 @@ def group_labels(spec: Spec, columns: Mapping[str, np.ndarray]) -> dict[str, lis
         if missing := [c for c in spec.pool_columns[joined] if c not in columns]:
             raise InputError(f"model '{spec.name}' pools {name!r} over the column {missing[0]!r}, which the data "
                              f"lack{did_you_mean(missing[0], columns, 'The data have')}")  # fmt: skip
-    return {c: list(dict.fromkeys(row_groups(spec, c, columns).tolist())) for c in spec.pool_columns}
+    found = ((c, row_groups(spec, c, columns)) for c in spec.pool_columns)
+    return {c: list(dict.fromkeys(rows.tolist())) for c, rows in found if rows is not None}
 
 
 def row_groups(spec: Spec, joined: str, columns: Mapping[str, np.ndarray]) -> np.ndarray | None:
@@ -87,7 +88,7 @@ def padded(groups: int) -> int:
     return -(-groups // _STEP) * _STEP
 
 
-def by_row(spec: Spec, values: Mapping[str, Any], scores: Mapping[str, Any], ops: Any) -> dict[str, Any]:
+def by_row(spec: Spec, values: Values, scores: Values, ops: Ops) -> dict[str, Value]:
     """Return parameters with the pooled ones replaced by each row's own.
 
     Parameters

@@ -10,11 +10,10 @@ before it, on its own curve or the one that it left. `beliefs` holds the formula
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from bayeslaw.observation.beliefs import PRIOR, carry, merge, observe
+from bayeslaw.observation.beliefs import PRIOR, Belief, carry, merge, observe
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Forest:
     parent: np.ndarray
     gap: np.ndarray
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if np.shape(self.parent) != np.shape(self.gap) or np.ndim(self.parent) != 1:
             raise ValueError("a forest needs one parent and one gap for each row")
         if np.any(self.parent >= np.arange(len(self.parent))) or np.any(np.asarray(self.gap) < 0):
@@ -73,10 +72,10 @@ class _Beliefs:
         What the parent had heard before, from siblings with higher numbers.
     """
 
-    children: list[Any]
-    subtree: list[Any]
-    sent: list[Any]
-    later: list[Any]
+    children: list[Belief]
+    subtree: list[Belief]
+    sent: list[Belief]
+    later: list[Belief]
 
 
 def log_density(
@@ -170,9 +169,9 @@ def leave_one_out(
     rows, observed = _rows(residual, scale, length, variance, forest), _mask(observed, forest)
     _, beliefs = _upward(rows, observed)
     mean, spread = np.empty(rows.residual.shape), np.empty(rows.residual.shape)
-    heard: list[Any] = []  # of the rows passed: all but the children still to come
+    heard: list[Belief] = []  # of the rows passed: all but the children still to come
     for i, j in enumerate(rows.parent):
-        above = PRIOR
+        above: Belief = PRIOR
         if j >= 0:
             rest, _ = merge(heard[j], beliefs.later[i], rows.power)
             above = carry(rest, rows.fade[i])
@@ -209,16 +208,20 @@ def _upward(rows: _Rows, observed: np.ndarray) -> tuple[np.ndarray, _Beliefs]:
     return total, beliefs
 
 
-def _rows(residual: Any, scale: Any, length: Any, variance: Any, forest: Forest) -> _Rows:
+def _rows(
+    residual: np.ndarray, scale: np.ndarray, length: np.ndarray, variance: np.ndarray, forest: Forest
+) -> _Rows:
     """Put rows first, so that each row's draws lie side by side in memory."""
     shape = np.broadcast_shapes(
         np.shape(residual), np.shape(scale), np.shape(length), (1, len(forest.parent))
     )
     root = np.asarray(forest.parent) < 0
     fade = np.expm1(-np.where(root, 0.0, forest.gap) / np.asarray(length, dtype=float))
-    by_row = [np.ascontiguousarray(np.broadcast_to(a, shape).T, float) for a in (residual, variance, fade)]
+    one, two, three = (
+        np.ascontiguousarray(np.broadcast_to(a, shape).T, float) for a in (residual, variance, fade)
+    )
     power = np.broadcast_to(np.square(np.asarray(scale, dtype=float)), (shape[0], 1))[:, 0]
-    return _Rows(*by_row, np.ascontiguousarray(power), np.asarray(forest.parent).tolist())
+    return _Rows(one, two, three, np.ascontiguousarray(power), np.asarray(forest.parent).tolist())
 
 
 def _mask(observed: np.ndarray | None, forest: Forest) -> np.ndarray:

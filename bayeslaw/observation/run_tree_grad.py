@@ -9,6 +9,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from bayeslaw.law.types import Array
 from bayeslaw.observation import beliefs
 
 # Not PyTensor's numba_njit: its fast-math may reorder the sums that keep the digits.
@@ -121,7 +122,9 @@ def _back(residual, power, length, noise, error, parent, gap, tape, by_residual)
 
 
 @_jit
-def evaluate(residual, scale, length, sigma, error, parent, gap):
+def evaluate(
+    residual: Array, scale: Array, length: Array, sigma: Array, error: Array, parent: Array, gap: Array
+) -> tuple[Array, ...]:
     """Return the log density, and its gradient by residual, scale, length and sigma; scalars as arrays of rank 0."""
     n = len(residual)
     if len(error) != n or len(parent) != n or len(gap) != n:

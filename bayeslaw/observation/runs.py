@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import Array, Rows, Values, log_normal
+from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
+from bayeslaw.observation.base import Rows, Values, log_normal
 from bayeslaw.observation.discrepancy_bases import discrepancy_of, discrepancy_scale
 from bayeslaw.observation.run_tree import Forest, draw_states, leave_one_out, log_density
 
@@ -69,10 +69,10 @@ class Runs:
         forest, order = self.forest(rows)
         return {
             "observed": np.asarray(rows.y, dtype=float), "error": rows.error[order], "order": order,
-            "parent": forest.parent, "gap": forest.gap, "constant": np.float64(np.sum(rows.log_slope)),
+            "parent": forest.parent, "gap": forest.gap, "constant": np.asarray(np.sum(rows.log_slope)),
         }  # fmt: skip
 
-    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+    def joint(self, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
         """Return the log density of all curves."""
         residual = (terms["observed"] - mean)[terms["order"]]
         scale = discrepancy_scale(self.spec, values)
@@ -190,12 +190,14 @@ class RunsGivenRows(NewRuns):
         return joint + np.sum(new_rows.log_slope), each + new_rows.log_slope
 
 
-def _variance(values: Mapping[str, Any], rows: Rows) -> np.ndarray:
+def _variance(values: Values, rows: Rows) -> np.ndarray:
     """Return the variance of run noise and sampling error, shape (draws, rows)."""
     return np.reshape(values["sigma"], (-1, 1)) ** 2 + np.asarray(rows.error) ** 2
 
 
-def grow(run: np.ndarray, at: np.ndarray, branches: Mapping[str, Any]) -> tuple[Forest, np.ndarray]:
+def grow(
+    run: np.ndarray, at: np.ndarray, branches: Mapping[str, tuple[str, float]]
+) -> tuple[Forest, np.ndarray]:
     """Arrange the rows of curves as a forest.
 
     Parameters
@@ -224,7 +226,13 @@ def grow(run: np.ndarray, at: np.ndarray, branches: Mapping[str, Any]) -> tuple[
     return Forest(parent, gap), order
 
 
-def _branch_point(name: str, start: float, place: Mapping, steps: np.ndarray, branches: Mapping) -> int:
+def _branch_point(
+    name: str,
+    start: float,
+    place: Mapping[str, list[int]],
+    steps: np.ndarray,
+    branches: Mapping[str, tuple[str, float]],
+) -> int:
     """Return the last row before `start` on the runs that a run comes from; −1 if there is none."""
     passed = {name}
     while name in branches:

@@ -8,11 +8,9 @@ around what the residuals say, where they are as wide as the run noise: no far t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from bayeslaw.law.types import DensityOps, Tensor, Tensors
 from bayeslaw.observation.base import Rows
 
 SHIFT = "shift_score"
@@ -55,15 +53,20 @@ def shift_terms(rows: Rows, width: float) -> dict[str, np.ndarray]:
     row[at, np.arange(len(at))] = 1.0
     centre[: len(at)] = rows.columns[COLUMN][at] if len(at) else 0.0
     used[: len(at)] = 1.0
-    return {"shift_row": row, "shift_centre": centre, "shift_used": used, "shift_width": np.float64(width)}
+    return {
+        "shift_row": row,
+        "shift_centre": centre,
+        "shift_used": used,
+        "shift_width": np.asarray(width, dtype=float),
+    }
 
 
-def shift_sizes(values: Mapping[str, Any], terms: Mapping[str, Any]) -> Any:
+def shift_sizes(values: Tensors, terms: Tensors) -> Tensor:
     """Return the shifts of all slots on the scale of errors; those of unused slots are zero."""
     return terms["shift_used"] * (terms["shift_centre"] + terms["shift_width"] * values[SHIFT])
 
 
-def shift_density(values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any) -> Any:
+def shift_density(values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
     """Return the log density of the shifts, less the scores' own standard normal one."""
     score, size = values[SHIFT], values["sigma"] * values["shift_scale"]
     each = log_t(shift_sizes(values, terms) / size, ops) - ops.log(size) + 0.5 * score**2
@@ -71,6 +74,6 @@ def shift_density(values: Mapping[str, Any], terms: Mapping[str, Any], ops: Any)
     return (terms["shift_used"] * (each + constant)).sum()
 
 
-def log_t(u: Any, ops: Any) -> Any:
+def log_t(u: Tensor, ops: DensityOps) -> Tensor:
     """Return the log density of a Student-t with two degrees of freedom."""
     return _LOG_T - 1.5 * ops.log1p(0.5 * u**2)

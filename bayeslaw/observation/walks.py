@@ -7,13 +7,13 @@ middle instead of the law's own value, which rows do not see.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
 from bayeslaw.law.priors import link_normal
 from bayeslaw.law.spec import Spec
+from bayeslaw.law.types import DensityOps, Tensor, Tensors
 from bayeslaw.observation.pooling import group_index, padded
 
 _TINY = 1e-12
@@ -88,8 +88,8 @@ def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray | None
 
 
 def scores_from(
-    spec: Spec, name: str, walk: Any, spread: Any, how: Mapping[str, Any], ops: Any
-) -> tuple[Any, Any]:
+    spec: Spec, name: str, walk: Tensor, spread: Tensor, how: Tensors, ops: DensityOps
+) -> tuple[Tensor, Tensor]:
     """Return groups' scores from where NUTS walks, and the logarithms of their derivatives by it.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Laws side by side: how each foretells rows among the others, how rows ahead, and what that does not tell."""
+"""Laws side by side: how each predicts rows among the others, how rows ahead, and what that does not tell."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def compare(
     fits : mapping of str to Fit
         By name, with method "nuts"; of one output, and of the same rows in the same order.
     ahead : bool
-        Also fit each law again to growing windows and score how it foretells the rows behind each, as
+        Also fit each law again to growing windows and score how it predicts the rows behind each, as
         `stack` does. Takes laws × blocks fits; without it nothing is sampled, and nothing is said of
         forecasts beyond the data.
     along, windows
@@ -74,7 +74,7 @@ def compare(
 
         Among the rows, interpolation:
 
-        - ``elpd_loo``, ``se``: log density (nat, of the output in its own unit) of every row foretold
+        - ``elpd_loo``, ``se``: log density (nat, of the output in its own unit) of every row predicted
           from all others, summed; its standard error. ``p_loo``: effective number of parameters.
         - ``difference``, ``se_difference``: to the best law, row by row, so that what makes a row hard
           for all cancels.
@@ -87,7 +87,7 @@ def compare(
 
         Beyond the rows, extrapolation (``ahead``):
 
-        - ``log_score_ahead``: log density (nat) of the rows of a block, together, as foretold from the
+        - ``log_score_ahead``: log density (nat) of the rows of a block, together, as predicted from the
           rows below it; summed over ``blocks_ahead`` blocks, those with a score of every law.
         - ``difference_ahead``: to the best; ``blocks_best``: in how many blocks no law was better;
           ``weight_ahead``: the weights of `stack`.
@@ -268,7 +268,7 @@ def _among(table: pd.DataFrame) -> str:
     away = others["difference"].abs()
     close = (away < SURE_NAT) | (away < SURE_SE * others["se_difference"])
     parts = []
-    for which, words in ((close, "cannot be told apart from"), (~close, "foretells rows better than")):
+    for which, words in ((close, "cannot be told apart from"), (~close, "predicts rows better than")):
         named = [
             f"{name} ({away[name]:.1f} nat, standard error {others.at[name, 'se_difference']:.1f})"
             for name in others.index[which]
@@ -279,7 +279,7 @@ def _among(table: pd.DataFrame) -> str:
 
 
 def _beyond(table: pd.DataFrame) -> str:
-    """Say which law foretold rows ahead best, and by how little that is known."""
+    """Say which law predicted rows ahead best, and by how little that is known."""
     ranked = table.sort_values("log_score_ahead", ascending=False, kind="stable")
     best, second = ranked.index[:2]
     lead = abs(float(ranked["difference_ahead"].iloc[1]))
@@ -287,4 +287,4 @@ def _beyond(table: pd.DataFrame) -> str:
     told = f"by {lead:.1f} nat, best in {won} of {blocks} block(s)"
     if lead < SURE_NAT or won < blocks:
         return f"Beyond the rows {best} and {second} cannot be told apart: {best} leads {told}."
-    return f"Beyond the rows {best} foretold better than {second}, {told}; so few blocks rule no law out."
+    return f"Beyond the rows {best} predicted better than {second}, {told}; so few blocks rule no law out."

@@ -42,7 +42,7 @@ def stack(
     seed: int = 0,
     progress: bool | None = None,
 ) -> Mixture:
-    """Mix fits of several laws by how well each foretells rows ahead of those it saw.
+    """Mix fits of several laws by how well each predicts rows ahead of those it saw.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ def pooled_coverage(bt: xr.Dataset) -> xr.Dataset:
         Dims (method, level): ``coverage``, the share of windows whose target lies inside; ``low``
         and ``high``, the central 90 % of that share if the intervals are right, binomial; and
         ``targets`` (method), the number of different targets, which is what counts as independent:
-        growing windows foretell one row again and again.
+        growing windows predict one row again and again.
     """
     from scipy.stats import binom
 

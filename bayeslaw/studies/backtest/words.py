@@ -13,7 +13,7 @@ LEAST_TARGETS = 6
 
 
 def target_place(bt: xr.Dataset) -> list[str]:
-    """Say which row each window foretells: its run or model, and where it lies along the windows.
+    """Say which row each window predicts: its run or model, and where it lies along the windows.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def target_place(bt: xr.Dataset) -> list[str]:
 
 
 def target_table(bt: xr.Dataset) -> pd.DataFrame:
-    """Lay out what was foretold of each window's target, and what it turned out to be.
+    """Lay out what was predicted of each window's target, and what it turned out to be.
 
     Parameters
     ----------

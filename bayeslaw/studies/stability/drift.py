@@ -89,7 +89,7 @@ def threshold(clocks: np.ndarray, correlation: np.ndarray, seed: int = 0) -> flo
     clocks : numpy.ndarray, shape (windows, parameters)
         As `drift` returned them; NaN where a window is not judged.
     correlation : numpy.ndarray, shape (parameters, parameters)
-        Of the posterior: parameters wander together.
+        Of the posterior: parameters vary together.
     seed : int
 
     Returns
