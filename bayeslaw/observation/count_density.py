@@ -6,10 +6,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from bayeslaw.law.types import DensityOps, Tensor
-from bayeslaw.observation.base import (
-    NUMPY,
-    log_normal,
-)
+from bayeslaw.observation.base import NUMPY, log_normal
 
 _NODES, _NEWTON = 20, 4
 """Log chances are right to .006, and that of 20,000 samples without a success; else to .0001."""
