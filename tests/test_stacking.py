@@ -17,6 +17,7 @@ from bayeslaw.core.check import from_json
 from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.forecasts.mixture import law_share, mixed
 from bayeslaw.forecasts.targets import forecast_inputs
+from bayeslaw.observation.bound import bind
 from bayeslaw.studies.stacking import _blocks, stacking_weights, unfrozen
 
 FAST = {"draws": 200, "tune": 300, "chains": 2, "progress": False}
@@ -238,7 +239,7 @@ def test_unknown_targets_are_refused(mixture):
 
 def test_each_law_of_a_mixture_takes_its_own_inputs():
     laws = [noiseless(n) for n in ("compute", "params-tokens")]
-    fits = [SimpleNamespace(spec=spec, data=data) for spec, data in laws]
+    fits = [SimpleNamespace(spec=spec, data=data, bound=bind(spec, data)) for spec, data in laws]
     inputs, coords, _ = forecast_inputs(fits, {"params": 1e9, "tokens": [1e10, 1e13]}, None, None)
     assert [sorted(part) for part in inputs] == [["C", "sampling_error"], ["D", "N", "sampling_error"]]
     np.testing.assert_allclose(coords["C"], [6e19, 6e22])
