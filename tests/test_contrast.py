@@ -90,8 +90,8 @@ def test_a_draw_is_one_curve(compute):
 
 
 def test_too_many_targets_are_not_drawn_together(compute):
-    with pytest.raises(bl.InputError, match="draws: found 1,001 targets or steps, allowed: at most 1,000"):
-        bl.forecast(compute, {"C": np.geomspace(1e22, 1e24, 1001)}, draws=True)
+    with pytest.raises(bl.InputError, match="draws: found 201 targets or steps, allowed: at most 200"):
+        bl.forecast(compute, {"C": np.geomspace(1e22, 1e24, 201)}, draws=True)
 
 
 def test_every_posterior_answers_the_same_calls(compute):
@@ -148,6 +148,20 @@ def test_schedules_that_branch_share_their_trunk(curves):
     assert 0 < width["branch"] < 0.8 * width["apart"]
     medians = [bl.contrast(curves, EARLY, b)["median"].item() for b in (LATE, other)]
     assert medians[0] == pytest.approx(medians[1], abs=0.01)
+
+
+def test_the_law_alone_tells_no_group_from_another(families):
+    with pytest.raises(
+        bl.InputError, match=r"contrast: kind 'law' is the formula .* does not tell one family"
+    ):
+        bl.contrast(families, {"C": [1e23], "family": ["b"]}, {"C": [1e23], "family": ["a"]}, kind="law")
+    same = {"C": [1e23], "family": ["a"]}
+    assert bl.contrast(families, same, same, kind="law")["p_less"].item() == 0.0
+
+
+def test_an_error_says_of_which_side_it_is(compute):
+    with pytest.raises(bl.InputError, match="contrast, b: targets: unknown input 'D'"):
+        bl.contrast(compute, {"C": [1e23]}, {"D": [1e24]})
 
 
 def test_groups_are_targets_that_name_them(families):

@@ -16,7 +16,8 @@ from bayeslaw.data.pass_at_k import shown_share
 from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.observation import discrepancy_grad
 from bayeslaw.observation.base import NUMPY, observed_rows
-from bayeslaw.observation.counts import LATENT, log_counts
+from bayeslaw.observation.count_density import log_counts
+from bayeslaw.observation.counts import LATENT
 from bayeslaw.observation.registry import observation_of
 
 SPEC = bl.change(bl.load_model("compute"), likelihood={"family": "Binomial"}, discrepancy=None)

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 import bayeslaw as bl
 from bayeslaw import plots
 from bayeslaw.core.files import write_bytes, write_study, write_text
-from bayeslaw.inference.nuts import _settle_compiledir
+from bayeslaw.inference.compiled import _settle_compiledir
 from bayeslaw.reports.elements import Section
 from bayeslaw.reports.page import write_page
 

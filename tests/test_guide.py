@@ -20,7 +20,7 @@ from malformed_inputs import graded
 from bayeslaw.cli import guide
 from bayeslaw.cli.main import main
 from bayeslaw.demo import simulated_counts
-from bayeslaw.inference import nuts
+from bayeslaw.inference import compiled, nuts
 from bayeslaw.inference.pymc_model import latent_sizes
 from bayeslaw.law.evaluate import evaluate_law, law_inputs, to_scale
 from bayeslaw.law.priors import draw_priors
@@ -276,7 +276,7 @@ def test_blocks_run(page, workshop, monkeypatch):
     """The blocks of a page run one after the other, as a reader would run them."""
     monkeypatch.chdir(workshop)
     monkeypatch.setattr(nuts, "sample", nearest_priors)
-    monkeypatch.setattr(nuts, "compile_model", lambda *_: None)
+    monkeypatch.setattr(compiled, "compile_model", lambda *_: None)
     space: dict[str, object] = {}
     for number, block in enumerate(blocks(page, "python"), 1):
         exec(compile(block, f"{PAGES[page].name}, block {number}", "exec"), space)

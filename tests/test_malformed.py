@@ -104,7 +104,7 @@ from bayeslaw.core.check import from_json
 from bayeslaw.core.files import check_place
 from bayeslaw.core.folders import check_folder, make_folder
 from bayeslaw.data.pass_at_k import MOST_K
-from bayeslaw.inference import nuts
+from bayeslaw.inference import compiled
 from bayeslaw.law import expression
 from bayeslaw.law.catalogue import MAX_BYTES
 from bayeslaw.law.schedule_kinds import MAX_STEPS
@@ -388,6 +388,7 @@ CASES = [
     ("law: inputs a list", "refused", law(edited("inputs", [])), [OURS, "[inputs]", "expected a table, found []"]),
     ("law: input a text", "refused", law(edited("inputs.D", "tokens")), [OURS, "[inputs] D", "expected a table, found 'tokens'"]),
     ("law: column a number", "refused", law(edited("inputs.D.column", 5)), [OURS, "[inputs] D", "expected text in quotes, found 5"]),
+    ("law: parameters as text", "refused", law(edited("parameters", "beta")), [OURS, "[parameters]", "expected a table, found 'beta'"]),
     ("law: parameter a number", "refused", law(edited("parameters.beta", 5)), [OURS, "[parameters] beta", "expected a table, found 5"]),
     ("law: derived a number", "refused", law(edited("derived.E0", 5)), [OURS, "[derived] E0", "expected a table, found 5"]),
     ("law: derived without formula", "refused", law(edited("derived.E0", {"meaning": "x"})), [OURS, "[derived] E0", "'formula' is missing"]),
@@ -427,6 +428,9 @@ CASES = [
     ("law: ranges of one", "refused", law(with_several(["lam"], [0.95, 0.9998])), [OURS, "[inputs] S2 ranges", "takes 1 parameter(s)"]),
     ("law: argument a number", "refused", law(with_several([3], [[0.95, 0.9998]])), [OURS, "[inputs] S2", "expected text in quotes, found 3"]),
     ("law: called with two", "refused", law(with_area(law="E0 + B * D**-beta - S2(lam, beta) * S2(lam)")), [OURS, "S2(lam, beta)", "argument is 'lam'"]),
+    ("law: derived that calls with two", "refused", law(edited("derived.E0", "hypot(level, x)")), [OURS, "[derived] E0", "unknown function 'hypot'", "sigmoid_root"]),
+    ("law: inverse that calls with two", "refused", law(edited("inverse", {"level": "hypot(level, x)"})), [OURS, "[inverse] level", "unknown function 'hypot'"]),
+    ("law: ridge that calls with two", "refused", law(edited("parameters.level.ridge", "foo(beta, x)")), [OURS, "[parameters] level ridge", "unknown function 'foo'"]),
     ("law: ridge that calls", "refused", law(edited("parameters.level.ridge", "foo(beta)")), [OURS, "[parameters] level ridge", "unknown function 'foo'"]),
     ("model file: no value", "refused", model_file(b"law = "), ["broken", "not valid TOML", "Invalid value"]),
     ("model file: twice", "refused", model_file(b"law = 'a'\nlaw = 'b'"), ["broken", "not valid TOML", "Cannot overwrite"]),
@@ -969,7 +973,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def compiled_before():
-    return nuts.compile_count
+    return compiled.compile_count
 
 
 @pytest.fixture(scope="module")
@@ -1061,4 +1065,4 @@ def test_the_table_is_whole_and_nothing_of_it_was_compiled(compiled_before):
     assert len(names) >= 300
     assert not [name for name in names if names.count(name) > 1]
     assert {case[1] for case in CASES} == {"refused", "note", "warn", "fail", "exit 1", "exit 2", "accepted"}
-    assert nuts.compile_count == compiled_before
+    assert compiled.compile_count == compiled_before

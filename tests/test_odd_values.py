@@ -104,7 +104,7 @@ def nothing_is_sampled(monkeypatch):
         raise bl.InputError("far enough")
 
     monkeypatch.setattr(fitting, "_posterior", stop)
-    monkeypatch.setattr("bayeslaw.inference.nuts.compile_model", stop)
+    monkeypatch.setattr("bayeslaw.inference.compiled.compile_model", stop)
     monkeypatch.setattr(
         engine,
         "attempt",

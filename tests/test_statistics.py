@@ -7,7 +7,7 @@ import pytest
 from conftest import TRAINING_SCHEDULES, TRUTHS, noiseless, shared
 
 import bayeslaw as bl
-from bayeslaw.inference import nuts
+from bayeslaw.inference import compiled
 from bayeslaw.inference.pymc_model import build_model
 from bayeslaw.law import priors
 from bayeslaw.law.evaluate import derive, law_inputs, law_on_scale
@@ -326,11 +326,11 @@ def test_same_seed_same_bits(simulated_fit) -> None:
 
 
 def test_new_data_reuse_the_compiled_model(simulated_fit) -> None:
-    before = nuts.compile_count
+    before = compiled.compile_count
     spec, data = noiseless("compute", noise=0.1, seed=3)
     bl.fit(spec, data.isel(obs=slice(5, None)), draws=50, tune=50)
     bl.fit(simulated_fit.spec, data, draws=50, tune=50)
-    assert nuts.compile_count == before
+    assert compiled.compile_count == before
 
 
 def test_saved_fit_forecasts_the_same(simulated_fit, tmp_path) -> None:
@@ -380,10 +380,10 @@ def test_training_schedules_sample_cleanly_and_name_the_correlation(annealing_fi
         where=["model_size=25M", "run=" + "|".join(TRAINING_SCHEDULES)],
         rename={"schedule": "run"},
     )
-    before = nuts.compile_count
+    before = compiled.compile_count
     fit = bl.fit(spec, data)
     checks = {c.name: c for c in bl.checks(fit)}
-    assert nuts.compile_count == before
+    assert compiled.compile_count == before
     assert all(c.level != "fail" for c in checks.values())
     assert checks["residual-correlation"].level == "warn"
     forecast = bl.forecast(fit, schedule=ALL_SCHEDULES["wsdld_20000_24000"], steps=[20000, 24000])

@@ -31,13 +31,18 @@ def test_the_types_hold():
 
 
 def public_annotations(source: ast.Module):
-    """Yield (place, annotation) of public functions, methods, fields of classes and annotated names."""
+    """Yield (place, annotation) of public functions, methods, fields of classes, annotated names, and types that are named."""
     waiting: list[tuple[str, ast.stmt]] = [("", node) for node in source.body]
     while waiting:
         inside, node = waiting.pop()
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             if not node.target.id.startswith("_"):
                 yield f"{inside}{node.target.id}", node.annotation
+        elif isinstance(
+            node, ast.Assign | ast.TypeAlias
+        ):  # a public signature may use even a private name of a type
+            names = node.targets if isinstance(node, ast.Assign) else [node.name]
+            yield f"{inside}{ast.unparse(names[0])} =", node.value
         elif isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             place = f"{inside}{node.name}"
             if isinstance(node, ast.ClassDef):
@@ -65,8 +70,8 @@ def test_no_public_signature_takes_anything(path):
 
 def test_a_loose_signature_is_found():
     source = ast.parse(
-        "x: Any = 1\n_y: Any = 2\ndef f(a: int, *b: typing.Any) -> dict[str, Any]: ...\n"
+        "x: Any = 1\n_y: Any = 2\nRows = dict[str, Any]\n_Rows = list[Any]\ntype Row = Any\ndef f(a: int, *b: typing.Any) -> dict[str, Any]: ...\n"
         "def _g(a: Any): ...\nclass C:\n    field: Any\n    def __call__(self, a: Any): ...\n    def m(self, *, a: Any): ...\n"
     )
     found = {place for place, annotation in public_annotations(source) if "Any" in ast.unparse(annotation)}
-    assert found == {"x", "f(b)", "f ->", "C.field", "C.m(a)"}
+    assert found == {"x", "Rows =", "_Rows =", "Row =", "f(b)", "f ->", "C.field", "C.m(a)"}

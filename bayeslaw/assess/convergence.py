@@ -18,7 +18,7 @@ SAMPLER_CHECKS = ("rhat", "ess-bulk", "ess-tail", "divergences", "bfmi")
 
 
 def convergence(draws: xr.Dataset) -> dict[str, dict[str, float]]:
-    """R-hat and effective sample sizes of every parameter, by ArviZ."""
+    """Compute R-hat and effective sample sizes of every parameter, by ArviZ."""
     import arviz_stats as azs
 
     with warnings.catch_warnings():

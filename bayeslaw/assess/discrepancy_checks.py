@@ -46,9 +46,7 @@ def _size(fit: Fit) -> list[Check]:
     share = float(np.log(fit.draws["discrepancy_scale"].values).std() / prior_sd(parameter))
     low, high = parameter.prior_90
     if share < UNTOLD:
-        message = (
-            f"The data say how far the curve lies from the law ({100 * share:.0f} % of the prior's sd)."
-        )
+        message = f"The data say how far the curve lies from the law ({100 * share:.0f} % of the prior's sd)."
         return [Check("discrepancy-size", "ok", share, message)]
     message = (
         f"The data cannot tell how far the curve lies from the law ({100 * share:.0f} % of the prior's sd): intervals "

@@ -54,7 +54,7 @@ def summary(fit: Fit, prob: float = 0.9) -> pd.DataFrame:
 
 
 def _located(values: np.ndarray, prob: float) -> dict[str, float]:
-    """Return where draws lie: median, ends of the central interval, mean, sd; NaN where there are none."""
+    """Locate draws: median, ends of the central interval, mean, sd; NaN where there are none."""
     if not len(values):
         return dict.fromkeys(("median", "lower", "upper", "mean", "sd"), np.nan)
     low, median, high = np.quantile(values, [(1 - prob) / 2, 0.5, (1 + prob) / 2])

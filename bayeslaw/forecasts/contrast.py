@@ -24,7 +24,7 @@ from bayeslaw.core.errors import (
     shown,
 )
 from bayeslaw.data.curves import needs_schedule
-from bayeslaw.forecasts.forecast import MOST_TOGETHER
+from bayeslaw.forecasts.forecast import most_together
 from bayeslaw.forecasts.intervals import KINDS, VALUELESS
 from bayeslaw.forecasts.membership import check_groups
 from bayeslaw.forecasts.mixture import Mixture, members
@@ -36,6 +36,7 @@ from bayeslaw.observation.base import to_output
 
 _SCHEDULE = "schedule"
 _NAMES = ("a", "b")
+_ROUNDING = 1e-7
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def contrast(
         ["Llama"]}``. Of a law along schedules a schedule's text, whose last step counts, or a mapping of
         it and the run's group, ``{"schedule": "cosine(…)", "model_size": "100M"}``.
     kind : {"run", "curve", "law"}
-        Two runs, two noiseless curves, or the formula alone.
+        Two runs, two noiseless curves, or the formula alone, which knows of no groups.
     prob : float
         Probability of the interval, in (0, 1).
     new_group : bool
@@ -94,7 +95,7 @@ def contrast(
     xarray.Dataset
         Dim ``target``. ``median``, ``lower``, ``upper`` of a − b in the output's unit; ``mean``, by how
         much the sides' means differ, each taken on the scale of errors as `forecast` does; ``p_less``, the
-        probability that a is below b; ``median_a`` and ``median_b``.
+        probability that a is below b (equal values, to seven digits, are not); ``median_a`` and ``median_b``.
         ``attrs["checks"]`` says how far both lie beyond the data.
 
     Raises
@@ -125,6 +126,8 @@ def contrast(
             f"new_group: the law '{fits[0].spec.name}' pools no parameter over groups; leave it out (--new-group)."
         )
     pair = (_schedules if needs_schedule(fits[0].spec) else _targets)(fits, a, b)
+    if kind == "law":
+        _refuse_groups(fits, pair)
     for one, columns in zip(fits, pair.columns, strict=True):
         if one.is_posterior:
             check_groups(one, columns, new_group)
@@ -142,7 +145,7 @@ def _targets(fits: list[Fit], a: Any, b: Any) -> _Pair:
             raise InputError(
                 f"contrast, {name}: found {shown(side)}, allowed: targets, {{'input': [numbers]}}."
             )
-        inputs, coords, checks = forecast_inputs(fits, side, None, None)
+        inputs, coords, checks = _side_inputs(fits, name, side, None, None)
         parts.append(inputs)
         sizes.append(len(coords["orders_beyond"]))
         found += _named(checks, name)
@@ -150,9 +153,10 @@ def _targets(fits: list[Fit], a: Any, b: Any) -> _Pair:
         raise InputError(
             f"contrast: a has {sizes[0]} targets and b {sizes[1]}; allowed: as many on both sides, or one on either."
         )
-    if sum(sizes) > MOST_TOGETHER:
+    most = min(most_together(fit) for fit in fits)
+    if sum(sizes) > most:
         raise InputError(
-            f"contrast: found {sum(sizes):,} targets, allowed: at most {MOST_TOGETHER:,} together; compare fewer."
+            f"contrast: found {sum(sizes):,} targets, allowed: at most {most:,} together; compare fewer."
         )
     columns = [_joined(ours, theirs) for ours, theirs in zip(*parts, strict=True)]
     rows = np.arange(max(sizes))
@@ -166,6 +170,25 @@ def _joined(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) ->
         name = sorted(odd)[0]
         raise InputError(f"contrast: only one side names {name!r}; name it on both, or on neither.")
     return {name: np.concatenate([ours[name], theirs[name]]) for name in ours}
+
+
+def _refuse_groups(fits: list[Fit], pair: _Pair) -> None:
+    """Refuse to compare groups by the law alone, which is the same for all."""
+    for fit, columns in zip(fits, pair.columns, strict=True):
+        for name in fit.spec.group_columns:
+            if name in columns and (columns[name][pair.a] != columns[name][pair.b]).any():
+                raise InputError(
+                    f"contrast: kind 'law' is the formula with the values that all groups share, so it does not tell one {name} "
+                    "from another; allowed here: 'run' or 'curve'."
+                )
+
+
+def _side_inputs(fits: list[Fit], name: str, *asked: Any) -> Any:
+    """Read a side as `forecast_inputs` does; say which side an error is about."""
+    try:
+        return forecast_inputs(fits, *asked)
+    except InputError as error:
+        raise InputError(f"contrast, {name}: {error}") from None
 
 
 def _schedules(fits: list[Fit], a: Any, b: Any) -> _Pair:
@@ -186,7 +209,7 @@ def _schedules(fits: list[Fit], a: Any, b: Any) -> _Pair:
         runs = runs[0], runs[0]  # one goes on where the other ends: one run, and one group of a pooled `run`
     parts, found = [], []
     for name, run, text, group, at in zip(_NAMES, runs, texts, groups, steps, strict=True):
-        inputs, _, checks = forecast_inputs(fits, None, text, at, group or None)
+        inputs, _, checks = _side_inputs(fits, name, None, text, at, group or None)
         parts.append([_as_run(fit, part, run) for fit, part in zip(fits, inputs, strict=True)])
         found += _named(checks, name)
     columns = [_joined(ours, theirs) for ours, theirs in zip(*parts, strict=True)]
@@ -252,7 +275,10 @@ def _laid_out(
     """Summarise the difference of two sides' draws on the scale of errors."""
     spec = members(fit)[0][0].spec
     with np.errstate(all="ignore"):
-        gap = to_output(spec, ours) - to_output(spec, theirs)
+        one, two = to_output(spec, ours), to_output(spec, theirs)
+        gap = one - two
+        # Two places that are one share everything: what is left is rounding.
+        gap = np.where(np.abs(gap) <= _ROUNDING * np.abs(one), 0.0, gap)
     valued = np.isfinite(gap)
     _, (low, middle, high) = over_draws(gap, valued, [(1 - prob) / 2, 0.5, (1 + prob) / 2])
     sides = [over_draws(side, valued, [0.5]) for side in (ours, theirs)]

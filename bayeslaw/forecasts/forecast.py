@@ -29,8 +29,8 @@ from bayeslaw.observation.base import to_output
 
 _VALUES = 20_000_000
 _BLOCK = 4_000_000
-MOST_TOGETHER = 1000
-"""Targets that are drawn jointly: their covariance is decomposed for each draw."""
+MOST_TOGETHER, MOST_CORRELATED = 1000, 200
+"""Targets that are drawn jointly, and those beside a discrepancy over inputs: their covariance is decomposed for each draw."""
 
 
 def forecast(
@@ -74,7 +74,8 @@ def forecast(
     draws : bool
         Return the joint draws, too: of all targets together, with what they share (the parameters, the
         discrepancy, a group), so that differences and sums of them are draws as well. The summary is then
-        that of these draws. At most 1,000 targets or steps.
+        that of these draws. At most 1,000 targets or steps; 200 where the law has a discrepancy
+        over its inputs.
 
     Returns
     -------
@@ -164,12 +165,18 @@ def _together(
     fit: Fit | Mixture, inputs: list[dict[str, np.ndarray]], prob: float, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Summarise joint draws of every kind, and return them."""
-    if (targets := len(inputs[0]["sampling_error"])) > MOST_TOGETHER:
+    targets, most = len(inputs[0]["sampling_error"]), most_together(fit)
+    if targets > most:
         raise InputError(
-            f"draws: found {targets:,} targets or steps, allowed: at most {MOST_TOGETHER:,} together; forecast fewer, as with "
+            f"draws: found {targets:,} targets or steps, allowed: at most {most:,} together; forecast fewer, as with "
             "steps=range(0, total, 100)."
         )
     return _summarised(posterior_of(fit), inputs, np.random.default_rng(seed), prob, together=True)
+
+
+def most_together(fit: Fit | Mixture) -> int:
+    """Return how many targets of a fit are drawn jointly at most."""
+    return MOST_CORRELATED if any(one.spec.marginalised for one, _ in members(fit)) else MOST_TOGETHER
 
 
 def _summarised(

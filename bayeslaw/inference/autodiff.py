@@ -130,16 +130,21 @@ def _divide(a: Any, b: Any) -> Traced:
 
 def _known(name: str, function: Function) -> Callable[..., Any]:
     """Make a function of the table one of traced values: its value is NumPy's, its derivatives are the table's."""
+    form = getattr(np, name, None)  # looked up once: a point fit calls it a hundred thousand times
 
     def apply(*arguments: Any) -> Any:
         plain = [_value(a) for a in arguments]
-        value = call(name, plain, np)
+        value = call(name, plain, np) if form is None else form(*plain)
         if not any(isinstance(a, Traced) for a in arguments):
             return value
-        derivatives = function.derivatives(*plain, value, np)
-        return _traced(
-            value, *((a, lambda g, d=d: g * d) for a, d in zip(arguments, derivatives, strict=True))
-        )
+        found: list[tuple[Any, ...]] = []
+
+        def derivative(i: int) -> Any:
+            if not found:
+                found.append(function.derivatives(*plain, value, np))
+            return found[0][i]
+
+        return _traced(value, *((a, lambda g, i=i: g * derivative(i)) for i, a in enumerate(arguments)))
 
     return apply
 
@@ -149,12 +154,12 @@ class TracedOps:
 
     @staticmethod
     def dot(a: Any, b: np.ndarray) -> Any:
-        """Matrix product with a constant."""
+        """Multiply a constant matrix and a value."""
         return Traced(a.value @ b, [(a, lambda g: g @ b.T)]) if isinstance(a, Traced) else a @ b
 
     @staticmethod
     def power(base: Any, exponent: Any) -> Any:
-        """Power; with a constant base its logarithm is taken once a row, not once a point."""
+        """Raise to a power; the logarithm of a constant base is taken once for each row, not for each point."""
         b, e = _value(base), _value(exponent)
         if not isinstance(base, Traced):
             if not isinstance(exponent, Traced):

@@ -43,7 +43,7 @@ def compile(spec: Spec, data: xr.Dataset, *, progress: bool | None = None) -> No
     InputError
         If the data lack what the law needs.
     """
-    from bayeslaw.inference.nuts import compile_model
+    from bayeslaw.inference.compiled import compile_model
 
     check_law_and_data("compile", spec, data)
     compile_model(settle_outliers(bind(spec, data)), progress)

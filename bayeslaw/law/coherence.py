@@ -51,6 +51,7 @@ def holds_together(spec: Spec, refuse: Callable[[str, str], InputError]) -> None
         If two parts do not go together.
     """
     _check_names(spec, refuse)
+    _check_calls(spec, refuse)
     _check_symbols(spec, refuse)
     _check_functions(spec, refuse)
     _check_discrepancy(spec, refuse)
@@ -94,6 +95,22 @@ def _refuse_circles(spec: Spec, refuse: Callable[[str, str], InputError]) -> Non
     for where, column in places:
         if column in told:
             raise refuse(where, f"the column {column!r} is what the law predicts ({spec.output.name}), so it can't say anything of it; take another column.")  # fmt: skip
+
+
+def _check_calls(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
+    """Refuse calls with several arguments of what is no function, where they stand; one argument may be an input's."""
+    functions = {i.name for i in spec.inputs.values() if i.function}
+    formulas = {"law": spec.law} | {f"[derived] {n}": d.formula for n, d in spec.derived.items()}
+    formulas |= {f"[inverse] {n}": f for n, f in spec.inverse.items()}
+    formulas |= {
+        f"[parameters] {n} ridge": p.ridge for n, p in spec.parameters.items() if p.ridge is not None
+    }
+    for where, formula in formulas.items():
+        for name, *arguments in sorted(formula.calls):
+            if len(arguments) > 1 and name not in functions:
+                raise refuse(
+                    where, f"unknown function {name!r}{did_you_mean(name, {*FUNCTIONS, *functions})}"
+                )
 
 
 def _check_symbols(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:

@@ -195,8 +195,8 @@ def evaluate(
 
 def _walk(node: ast.AST, values: Values, ops: Ops, calls: Mapping[str, Callable[..., Value]]) -> Value:
     match node:
-        case ast.Constant(value=int(value) | float(value)):
-            return float(value)
+        case ast.Constant():
+            return float(node.value)  # type: ignore[arg-type]  # `parse` let numbers pass alone
         case ast.Name(id=name):
             return values[name]
         case ast.UnaryOp(op=op, operand=operand):

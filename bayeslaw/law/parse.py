@@ -351,7 +351,7 @@ class _Reader:
     def spreads(self, parameters: Mapping[str, Any]) -> dict[str, Parameter]:
         """Return the spread between groups of every pooled parameter."""
         out = {}
-        for name, entry in parameters.items():
+        for name, entry in self.table(parameters, "[parameters]", (), None).items():
             where = f"[parameters] {name}"
             if not isinstance(entry, Mapping) or not {"pool", "spread"} & entry.keys():
                 continue

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import gammaln
 
 from bayeslaw.data.pass_at_k import shown_share
 from bayeslaw.law.spec import Spec
@@ -21,15 +20,13 @@ from bayeslaw.observation.base import (
     Predictive,
     Rows,
     Values,
-    log_normal,
 )
+from bayeslaw.observation.count_density import from_counts, log_binomial, log_counts, log_ways
 
 LATENT = "rate_score"
 """Name of the latent vector: each row's output, standardised by what its counts and the law say of it."""
 _STEP = 32
 _TINY = 1e-12
-_NODES, _NEWTON = 20, 4
-"""Log chances are right to .006, and that of 20,000 samples without a success; else to .0001."""
 
 
 def observe(spec: Spec, inner: GaussianObservation) -> Counts:
@@ -63,12 +60,12 @@ class Counts:
         """Return the counts, what they say of each row, and how the rates scatter."""
         scales, (n, c) = self.scales(rows), (rows.columns["n"], rows.columns["c"])
         given = self.inner.prepare(_exactly(rows, scales["centre"]))
-        ways = np.asarray(_log_ways(n, c).sum() + len(rows) / 2 * np.log(2 * np.pi))
+        ways = np.asarray(log_ways(n, c).sum() + len(rows) / 2 * np.log(2 * np.pi))
         return {**given, **scales, "samples": n, "successes": c, "ways": ways}
 
     def scales(self, rows: Rows) -> dict[str, Array]:
         """Return what counts say of each row, and how large the law's scatter is against that, by direction."""
-        centre, width = _from_counts(rows.columns["n"], rows.columns["c"])
+        centre, width = from_counts(rows.columns["n"], rows.columns["c"])
         around = self.inner.scatter(_exactly(rows, centre))
         if around is None:
             return {"centre": centre, "width": width, "gain": 1 / width**2}
@@ -77,13 +74,13 @@ class Counts:
 
     def scatter(self, rows: Rows) -> Array | None:
         """Return the usual covariance of the rates, their counts' own errors with it."""
-        return self.inner.scatter(replace(rows, error=_from_counts(rows.columns["n"], rows.columns["c"])[1]))
+        return self.inner.scatter(replace(rows, error=from_counts(rows.columns["n"], rows.columns["c"])[1]))
 
     def joint(self, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
         """Return the log density of rates and counts."""
         score = values[LATENT][: terms["centre"].shape[0]]
         y, share = _outputs(score, mean, values, terms, ops)
-        counts = _log_binomial(y, terms["samples"], terms["successes"], ops).sum() + terms["ways"]
+        counts = log_binomial(y, terms["samples"], terms["successes"], ops).sum() + terms["ways"]
         # The score's own standard normal density is not meant: it is taken out again.
         log_jacobian = (ops.log(terms["width"]) + 0.5 * ops.log(share) + 0.5 * score**2).sum()
         return counts + log_jacobian + self.inner.joint(mean, values, {**terms, "observed": y}, ops)
@@ -173,65 +170,7 @@ def _outputs(
     return mean + terms["width"] * step, share
 
 
-def log_counts(centre: np.ndarray, variance: np.ndarray, n: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """Return the log chance of counts whose rate is normal on the scale of errors.
-
-    Parameters
-    ----------
-    centre, variance : numpy.ndarray, shape (draws, rows)
-        Of log(−log p), p the success rate.
-    n, c : numpy.ndarray, shape (rows,)
-
-    Returns
-    -------
-    numpy.ndarray, shape (draws, rows)
-        By Gauss–Hermite quadrature around the mode. A sum over draws of the rate would need many: it is
-        known to a few per mille from many samples.
-    """
-    around, known = _from_counts(n, c)
-    at = (centre * known**2 + around * variance) / (known**2 + variance)
-    for _ in range(_NEWTON):
-        first, second = _derivatives(at, n, c)
-        curvature = 1 / variance - np.minimum(second, 0.0)
-        at = at + (first - (at - centre) / variance) / curvature
-    out = np.full(np.broadcast_shapes(at.shape, np.shape(variance)), -np.inf)
-    for node, weight in zip(*np.polynomial.hermite_e.hermegauss(_NODES), strict=True):
-        y = at + node / np.sqrt(curvature)
-        density = (
-            np.asarray(_log_binomial(y, n, c, NUMPY))
-            + log_normal(y - centre, variance)
-            - 0.5 * np.log(curvature)
-        )
-        out = np.logaddexp(out, density + node**2 / 2 + np.log(weight))
-    return out + _log_ways(n, c)
-
-
-def _derivatives(y: np.ndarray, n: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first and second derivative of `_log_binomial`."""
-    rate = np.exp(np.clip(y, -30.0, 6.0))  # beyond, chances are 0 and 1 to the last digit
-    odds = 1 / np.expm1(rate)
-    return rate * ((n - c) * odds - c), rate * ((n - c) * odds * (1 - rate * (1 + odds)) - c)
-
-
 def _padded(rows: int) -> int:
     """Return the length of a latent vector that serves `rows` rows, so that few lengths have to be compiled."""
     step = _STEP if rows <= 8 * _STEP else 4 * _STEP
     return -(-rows // step) * step
-
-
-def _from_counts(n: np.ndarray, c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's output on the scale of errors and its standard error, from its counts alone."""
-    n, c = (np.asarray(v, dtype=float) for v in (n, c))
-    p = (c + 0.5) / (n + 1)
-    y = -np.log(p)
-    return np.log(y), np.sqrt(p * (1 - p) / (n + 1)) / (p * y)
-
-
-def _log_ways(n: np.ndarray, c: np.ndarray) -> np.ndarray:
-    return gammaln(n + 1) - gammaln(c + 1) - gammaln(n - c + 1)
-
-
-def _log_binomial(y: Tensor, n: Tensor, c: Tensor, ops: DensityOps) -> Tensor:
-    """Log density of counts without its constant, p = exp(−exp(y))."""
-    rate = ops.exp(y)
-    return -c * rate + (n - c) * ops.log(-ops.expm1(-rate))

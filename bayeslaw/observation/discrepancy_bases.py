@@ -23,7 +23,7 @@ class Basis:
     """K decomposed at one length, in the weighted rows' space."""
 
     length: float
-    vectors: Array  # (n, n), one column a direction
+    vectors: Array  # (n, n), one column for each direction
     eigen: Array  # (n,)
     share: Array  # (n,), of run noise in a direction's noise
     rest: Array  # (n,), noise that does not depend on sigma
@@ -45,7 +45,7 @@ class Places:
     lengths, log_lengths : numpy.ndarray
         The grid of lengths, and its log weights.
     bases : list of Basis
-        One a length.
+        One for each length.
     """
 
     place: Array

@@ -215,13 +215,13 @@ def _correlated(prior: Array, part: _Ahead, noise: Array) -> Array:
 
 
 def _drawn(log_weights: Array, rng: np.random.Generator) -> Array:
-    """Draw one place a row of log weights."""
+    """Draw one place for each row of log weights."""
     chance = np.exp(log_weights - log_weights.max(axis=1, keepdims=True)).cumsum(axis=1)
     return (chance < chance[:, -1:] * rng.random((len(chance), 1))).sum(axis=1)
 
 
 def _drawn_between(grid: Array, log_density: Array, rng: np.random.Generator) -> Array:
-    """Draw from a smooth log density known on an even grid, one draw a row: between its points too."""
+    """Draw from a smooth log density known on an even grid, one draw for each row: between its points too."""
     fine = np.linspace(grid[0], grid[-1], _FINE * (len(grid) - 1) + 1)
     smooth = CubicSpline(grid, log_density, axis=1)(fine)
     step = fine[1] - fine[0]
@@ -229,7 +229,7 @@ def _drawn_between(grid: Array, log_density: Array, rng: np.random.Generator) ->
 
 
 def _log_normal_together(own: Array, covariance: Array, noise: Array) -> Array:
-    """Log density of each draw's residuals under a normal with full covariance; shape (draws,)."""
+    """Return the log density of each draw's residuals under a normal with full covariance; shape (draws,)."""
     n = own.shape[1]
     total = covariance + np.eye(n) * (noise + _TINY)[:, :, None]
     factor = np.linalg.cholesky(total)

@@ -181,13 +181,13 @@ def _bent(table: _Table, gap: np.ndarray, sigma: float, kept: np.ndarray) -> np.
 
 
 def _at_edge(place: np.ndarray, sides: list[np.ndarray], group: np.ndarray, kept: np.ndarray) -> bool:
-    """Whether rows reach out of the convex hull of those that are kept, or have fewer of them beyond than they are."""
+    """Return whether rows reach out of the convex hull of those that are kept, or have fewer of them beyond than they are."""
     beyond = min((along[kept] > along[group].max() - _LEVEL * np.ptp(along)).sum() for along in sides)
     return beyond < len(group) or any(_outside(place[i], place[kept]) for i in group)
 
 
 def _outside(at: np.ndarray, others: np.ndarray) -> bool:
-    """Whether a place lies outside the convex hull of others: no weights that sum to one lead there."""
+    """Return whether a place lies outside the convex hull of others: no weights that sum to one lead there."""
     return nnls(np.vstack([others.T, np.full(len(others), _ONE)]), np.append(at, _ONE))[1] > _NEAR
 
 
@@ -208,13 +208,13 @@ def _groups(place: np.ndarray, gap: np.ndarray, kept: np.ndarray) -> list[np.nda
 
 
 def _neighbours(place: np.ndarray, i: int | np.integer, j: int | np.integer, kept: np.ndarray) -> bool:
-    """Whether no kept row lies between two rows: in the circle that has them on the ends of a diameter."""
+    """Return whether no kept row lies between two rows: in the circle that has them on the ends of a diameter."""
     away = ((place[kept] - (place[i] + place[j]) / 2) ** 2).sum(axis=1)
     return bool((away >= ((place[i] - place[j]) ** 2).sum() / 4 - _FLAT).all())
 
 
 def _rough(table: _Table, group: np.ndarray, gap: np.ndarray, sigma: float) -> bool:
-    """Whether rows jump: not even a curve that bends as far as they lie apart holds them."""
+    """Return whether rows jump: not even a curve that bends as far as they lie apart holds them."""
     size = _BEND * np.sqrt(np.mean((gap[group] / sigma) ** 2)) / USUAL_SIZE
     total = size**2 * table.covariance[np.ix_(group, group)] + np.diag(table.noise(sigma)[group])
     inverse = np.linalg.inv(total)
@@ -222,7 +222,7 @@ def _rough(table: _Table, group: np.ndarray, gap: np.ndarray, sigma: float) -> b
 
 
 def _goes_on(table: _Table, sides: list[np.ndarray], i: int, sigma: float, kept: np.ndarray) -> bool:
-    """Whether a row follows from the rows on one side of it, or lies between what two sides lead to expect."""
+    """Return whether a row follows from the rows on one side of it, or lies between what two sides lead to expect."""
     signs = set()
     for along in sides:
         near = np.flatnonzero(kept & (along > along[i]))

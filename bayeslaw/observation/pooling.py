@@ -1,6 +1,6 @@
-"""Partially pooled parameters: one value a group, spread around the law's own on its link scale.
+"""Partially pooled parameters: one value for each group, spread around the law's own on its link scale.
 
-Groups deviate as spread × score with standard normal scores, one a group; `walks` says how NUTS walks them.
+Groups deviate as spread × score with standard normal scores, one for each group; `walks` says how NUTS walks them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def group_labels(spec: Spec, columns: Mapping[str, np.ndarray]) -> dict[str, lis
     ----------
     spec : Spec
     columns : mapping
-        Holds the columns' labels, one a row, as `law.row_columns` returns them.
+        Holds the columns' labels, one for each row, as `row_columns` returns them.
 
     Returns
     -------

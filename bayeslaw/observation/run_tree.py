@@ -33,14 +33,14 @@ class Forest:
 
     def __post_init__(self) -> None:
         if np.shape(self.parent) != np.shape(self.gap) or np.ndim(self.parent) != 1:
-            raise ValueError("a forest needs one parent and one gap a row")
+            raise ValueError("a forest needs one parent and one gap for each row")
         if np.any(self.parent >= np.arange(len(self.parent))) or np.any(np.asarray(self.gap) < 0):
             raise ValueError("in a forest parents stand before their children, and gaps are not negative")
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Arguments with one entry a row, each holding all draws.
+    """Arguments with one entry for each row, each holding all draws.
 
     Attributes
     ----------

@@ -78,7 +78,7 @@ def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray | None
     Returns
     -------
     numpy.ndarray, shape (padded groups, padded groups)
-        Orthonormal, a row a direction.
+        Orthonormal, one row for each direction.
     """
     size = padded(len(labels))
     of = np.eye(size)[group_index(labels, column)]

@@ -19,7 +19,7 @@ import pandas as pd
 import pymc as pm
 
 import bayeslaw as bl
-from bayeslaw.inference import nuts
+from bayeslaw.inference import compiled
 from bayeslaw.inference.pymc_model import build_model, model_data
 from bayeslaw.observation.bound import bind
 
@@ -40,7 +40,7 @@ def main() -> None:
     print(f"compile: {time.perf_counter() - started:.1f} s")
     ours = [fit_one(spec, *case) for case in cases]
     print(
-        f"bayeslaw: {np.mean(ours):.3f} s a fit (median {np.median(ours):.3f}), {nuts.compile_count} compile(s)"
+        f"bayeslaw: {np.mean(ours):.3f} s a fit (median {np.median(ours):.3f}), {compiled.compile_count} compile(s)"
     )
     for sampler in ("pymc", "nutpie"):
         plain = time_pm_sample(spec, [case[2] for case in cases], sampler)
