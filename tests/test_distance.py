@@ -16,6 +16,7 @@ from bayeslaw import plots
 from bayeslaw.core.check import from_json
 from bayeslaw.forecasts.distance import BUDGET, distance, hull_distance, orders_text
 from bayeslaw.forecasts.targets import forecast_inputs
+from bayeslaw.observation.bound import bind
 from bayeslaw.reports import cases
 from bayeslaw.reports.content import Content
 from bayeslaw.reports.default_targets import default_targets
@@ -40,9 +41,14 @@ def fit():
     return bl.fit(PASSES, bl.read_table(iso_flop(), PASSES), "map", bootstrap=8)  # few starts, so quick
 
 
+def stand_in(spec, data):
+    """What a forecast's inputs need of a fit."""
+    return SimpleNamespace(spec=spec, data=data, bound=bind(spec, data))
+
+
 def away(table, targets, spec=CHINCHILLA):
     """Return the orders and the check of targets beyond a table, without a fit."""
-    one = SimpleNamespace(spec=spec, data=bl.read_table(table, spec))
+    one = stand_in(spec, bl.read_table(table, spec))
     _, coords, checks = forecast_inputs([one], targets, None, None)
     return coords["orders_beyond"], checks
 
@@ -246,7 +252,7 @@ def test_ten_thousand_rows_and_targets_are_quick(dims):
 
 def test_a_mixture_says_the_farthest_of_its_laws():
     laws = [noiseless(n) for n in ("compute", "params-tokens")]
-    fits = [SimpleNamespace(spec=spec, data=data) for spec, data in laws]
+    fits = [stand_in(spec, data) for spec, data in laws]
     seen = laws[1][1]
     targets = {"params": [seen["params"].values.min()], "tokens": [1e13]}
     _, coords, _ = forecast_inputs(fits, targets, None, None)
@@ -271,12 +277,13 @@ def test_the_default_target_lies_one_order_beyond(name, monkeypatch):
         data = data.assign(u=("obs", np.geomspace(1, 50, data.sizes["obs"])))
     else:
         spec, data = noiseless(name)
-    one = SimpleNamespace(spec=bl.resolve(spec, data), data=data)
+    one = stand_in(bl.resolve(spec, data), data)
     monkeypatch.setattr("bayeslaw.reports.default_targets.members", lambda fit: [(fit, 1.0)])
     _, coords, (check,) = forecast_inputs([one], default_targets(one), None, None)
     assert coords["orders_beyond"][0] == pytest.approx(1.0, abs=0.005)
     assert check.level == "note" and "1.0 orders" in check.message
     if set(BUDGET) <= {i.column for i in spec.inputs.values()}:
         assert (
-            distance(spec, data, {"N": data["params"].values, "D": data["tokens"].values}).orders.max() == 0
+            distance(bind(spec, data), {"N": data["params"].values, "D": data["tokens"].values}).orders.max()
+            == 0
         )
