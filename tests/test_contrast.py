@@ -259,6 +259,32 @@ def test_an_interval_needs_more_draws_than_lack_a_value(compute):
         assert [c["level"] for c in checks if c["name"] == "finite"] == [level]
 
 
+def test_runs_that_warm_up_otherwise_are_two(curves):
+    """The rates of hold=true are no warm-up's: runs that warmed up longer share no step."""
+    sides = [CONSTANT.format(total=8000).replace("warmup=500", f"warmup={w}") for w in (500, 1000)]
+    found = bl.contrast(curves, *sides, kind="curve")
+    assert found["upper"] > 0.001 and found["lower"] < -0.001
+
+
+def test_step_zero_is_no_branch(curves):
+    """Without warm-up both start at one rate, and at step zero nothing is trained yet."""
+    found = bl.contrast(curves, "constant(peak=2e-4, total=8000)", "cosine(peak=2e-4, end=0, total=8000)")
+    assert found["median"] < 0
+
+
+def test_a_new_group_is_none_that_was_seen(families):
+    """Whatever groups are called."""
+    names = {"a": "a", "b": "a new one", "c": "c"}
+    labels = np.array([names[one] for one in families.data["family"].values])
+    groups = {n: node.to_dataset() for n, node in families.tree.children.items() if not n.endswith("_data")}
+    odd = make_fit(
+        bind(families.spec, families.data.assign_coords(family=("obs", labels))), "nuts", {}, groups
+    )
+    sides = {"C": [1e23]}, {"C": [1e24]}
+    found = [bl.contrast(fit, *sides, kind="curve", new_group=True) for fit in (odd, families)]
+    assert found[0].equals(found[1])
+
+
 # ---- groups
 
 
@@ -312,6 +338,9 @@ def test_command_lines(compute, curves, families, tmp_path):
     both = ("--a", "C=1e23", "--a", "family=a", "--b", "C=1e23", "--b", "family=b")
     row = said("contrast", paths["families"], *both, "--kind", "curve").splitlines()[2].split()
     assert float(row[-1]) == 1.0  # P(a < b)
+    labelled = ("--a", "C=1e23", "--a", "family=a (base)", "--b", "C=1e23", "--b", "family=b", "--new-group")
+    assert "P(a < b)" in said("contrast", paths["families"], *labelled)  # no schedule
+    assert "--b: found 'x'" in said("contrast", paths["compute"], "--a", "C=1e23", "--b", "C=x", code=2)
     assert "each group" in said("groups", paths["families"], "C0", "-o", str(tmp_path / "groups.csv"))
     assert pd.read_csv(tmp_path / "groups.csv")["group"].tolist() == ["a", "b", "c"]
     joint = str(tmp_path / "draws.nc")

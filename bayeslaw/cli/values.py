@@ -119,8 +119,10 @@ def table_arguments(options: dict[str, Any]) -> dict[str, Any]:
     return given | {"rename": pairs(options["rename"], "--rename", "theirs=ours")}
 
 
-def targets_of(at: Sequence[str], fits: Iterable[Fit | Mixture]) -> dict[str, list[Any]] | None:
-    """Read --at options, numbers but for the groups of pooled parameters; None if there are none."""
+def targets_of(
+    at: Sequence[str], fits: Iterable[Fit | Mixture], option: str = "--at"
+) -> dict[str, list[Any]] | None:
+    """Read --at options, or those of another name, numbers but for the groups of pooled parameters; None if there are none."""
     from bayeslaw.forecasts.mixture import members
 
     labels: set[str] = set()
@@ -128,8 +130,8 @@ def targets_of(at: Sequence[str], fits: Iterable[Fit | Mixture]) -> dict[str, li
         for one, _ in members(fit):
             labels |= set(one.spec.group_columns)
     return {
-        name: comma_separated(text) if name in labels else [number(v, "--at") for v in text.split(",")]
-        for name, text in pairs(at, "--at", "name=value").items()
+        name: comma_separated(text) if name in labels else [number(v, option) for v in text.split(",")]
+        for name, text in pairs(at, option, "name=value").items()
     } or None
 
 
@@ -150,9 +152,9 @@ def group_of(options: Sequence[str]) -> dict[str, str] | None:
 
 def side_of(given: Sequence[str], option: str, fit: Fit | Mixture) -> dict[str, Any] | str:
     """Read --a or --b of a contrast: a schedule and its group, or targets."""
-    texts = [text for text in given if "(" in text]
+    texts = [text for text in given if "(" in text.partition("=")[0]]  # a label may have one, too
     if not texts:
-        return targets_of(given, [fit]) or {}
+        return targets_of(given, [fit], option) or {}
     if len(texts) > 1:
         raise InputError(f"{option}: two schedules, {texts[0]!r} and {texts[1]!r}; give one.")
     group = pairs([text for text in given if text not in texts], option, "column=label")

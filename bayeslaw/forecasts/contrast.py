@@ -107,8 +107,8 @@ def contrast(
     -----
     From joint draws: what both sides share moves them together and cancels, so that a difference is known
     better than two intervals side by side suggest. The parameters are shared; the discrepancy as its kernel
-    says; a group, if both are of it; and along schedules, two that have the same rates up to some
-    step are taken for one run up to there, from whose checkpoint the other starts. The noise of two runs
+    says; a group, if both are of it; and along schedules, two that warm up alike and have the same rates up to
+    some step are taken for one run up to there, from whose checkpoint the other starts. The noise of two runs
     is their own.
     """
     check_choice("kind", kind, KINDS)
@@ -200,7 +200,9 @@ def _schedules(fits: list[Fit], a: Any, b: Any) -> _Pair:
     size = min(len(one.lr), len(two.lr))
     apart = np.flatnonzero(one.lr[:size] != two.lr[:size])
     shared = int(apart[0]) - 1 if len(apart) else size - 1
-    branches = shared >= max(one.first, two.first) and groups[0] == groups[1]
+    # The rates of hold=true are not those of warm-up: runs that warmed up otherwise are two from the start.
+    alike = one.warmup == two.warmup and groups[0] == groups[1]
+    branches = alike and shared >= max(one.first, two.first, 1)
     steps = [sorted({*([shared] if branches else []), one.total}), [two.total]]
     runs = _run_names(fits)
     if branches and shared == size - 1:

@@ -148,10 +148,11 @@ def row_scores(
     rows = max(len(v) for v in columns.values())
     for name, column in spec.pooled.items():
         given = row_groups(spec, column, columns)
-        if given is None:
-            given = np.full(rows, "a new one")
         seen = values[score_name(name)]
-        index = group_index(labels[column], given)
+        if given is None:  # whatever its label, it is none of those that were seen
+            given, index = np.full(rows, "a new one"), np.full(rows, -1)
+        else:
+            index = group_index(labels[column], given)
         fresh = list(dict.fromkeys(given[index < 0]))
         if fresh:
             index = np.where(index < 0, len(labels[column]) + group_index(fresh, given), index)
