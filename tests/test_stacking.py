@@ -132,8 +132,8 @@ def test_ends_between_the_same_rows_are_one_window(data):
 def test_references_are_by_name_again(name, data):
     law = bl.load_model(name)
     frozen = bl.resolve(law, data)
-    assert frozen != law and unfrozen(frozen, data) == law
-    other = unfrozen(frozen, data.isel(obs=slice(0, 30)))
+    assert frozen != law and unfrozen(bind(frozen, data)) == law
+    other = unfrozen(bind(frozen, data.isel(obs=slice(0, 30))))
     assert other.inputs["x"] == frozen.inputs["x"]  # a number that is not these rows' stays
 
 

@@ -19,7 +19,7 @@ from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.settings import check_settings, check_size
 from bayeslaw.law.parse import parse_spec
 from bayeslaw.law.spec import REFERENCES, Spec
-from bayeslaw.observation.bound import bind
+from bayeslaw.observation.bound import BoundLaw, bind
 from bayeslaw.observation.shifts import BENT, COLUMN
 from bayeslaw.studies.engine import Task, engine
 
@@ -149,7 +149,7 @@ def ahead_scores(
 def _tasks(one: Fit, blocks: list[Window], settings: Mapping[str, int]) -> list[Task]:
     """Return what is to be fitted of one law: every window, to be judged on its block."""
     # Shifts belong to the rows of the whole fit; every window decides on its own.
-    spec, data = unfrozen(one), one.data.drop_vars([COLUMN, BENT], errors="ignore")
+    spec, data = unfrozen(one.bound), one.data.drop_vars([COLUMN, BENT], errors="ignore")
     draws, seed = settings["draws"] * settings["chains"], settings["seed"]
     return [
         Task(
@@ -256,7 +256,7 @@ def stacking_weights(scores: np.ndarray, shrink: float = SHRINK) -> np.ndarray:
     return weights
 
 
-def unfrozen(fitted: Fit) -> Spec:
+def unfrozen(bound: BoundLaw) -> Spec:
     """Return a fit's law with its references by name again, where they are statistics of the fit's rows.
 
     A frozen reference knows of rows that a window must not see: a break may lie up to the largest x,
@@ -267,13 +267,14 @@ def unfrozen(fitted: Fit) -> Spec:
 
     Parameters
     ----------
-    fitted : Fit
+    bound : BoundLaw
+        With the rows of a fit.
 
     Returns
     -------
     Spec
     """
-    spec = fitted.spec
+    spec = bound.spec
     for entry in spec.inputs.values():
         if isinstance(entry.reference, float | int):
             for name in REFERENCES:
@@ -281,7 +282,7 @@ def unfrozen(fitted: Fit) -> Spec:
                 document["inputs"][entry.name]["reference"] = name
                 named = parse_spec(document, spec.name)
                 try:
-                    number = bind(named, fitted.data).spec.inputs[entry.name].reference
+                    number = bind(named, bound.data).spec.inputs[entry.name].reference
                 except InputError:  # a value that is not positive has no geometric mean
                     continue
                 if np.isclose(number, entry.reference, rtol=1e-12, atol=0):
