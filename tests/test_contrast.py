@@ -317,6 +317,17 @@ def test_what_has_no_groups_is_refused(families, compute, parameter, told):
         bl.groups(compute, "level")
 
 
+def test_draws_without_a_value_compare_nothing(families, monkeypatch):
+    values = np.tile([1.0, 2.0, 3.0], (100, 1)) + 0.01 * np.arange(100)[:, None]
+    values[:10, 2] = np.nan
+    monkeypatch.setattr("bayeslaw.assess.groups._own_values", lambda *_: values)
+    table = bl.groups(families, "level")
+    assert table.loc["c", "> a"] == 1.0 and np.isfinite(table["median"]).all()
+    monkeypatch.setattr("bayeslaw.assess.groups._own_values", lambda *_: np.full((5, 3), np.nan))
+    with pytest.raises(bl.InputError, match="'level' has no finite value in any draw"):
+        bl.groups(families, "level")
+
+
 # ---- the command line
 
 

@@ -54,7 +54,12 @@ def groups(fit: Fit, parameter: str, prob: float = 0.9) -> pd.DataFrame:
     values = _own_values(
         fit, parameter, dict(zip(columns, map(np.array, zip(*seen, strict=True)), strict=True))
     )
+    values = values[np.isfinite(values).all(axis=1)]  # draws in which some group has no value compare nothing
+    if not len(values):
+        raise InputError(f"groups: {parameter!r} has no finite value in any draw; look at the fit's checks.")
     names = [", ".join(label) for label in seen]
+    if len(set(names)) < len(names):  # labels that hold commas themselves
+        names = [" | ".join(map(repr, label)) for label in seen]
     low, middle, high = np.quantile(values, [(1 - prob) / 2, 0.5, (1 + prob) / 2], axis=0)
     entry = spec.derived.get(parameter) or spec.parameters[parameter]
     table = pd.DataFrame(
