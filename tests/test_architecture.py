@@ -164,7 +164,7 @@ def test_nothing_runs_code_that_it_reads(module):
 def test_a_module_says_what_it_is_and_stays_small(module):
     source = tree(module)
     assert ast.get_docstring(source)
-    assert len((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8").splitlines()) < 500
+    assert len((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8").splitlines()) <= 400
 
 
 @pytest.mark.parametrize("statement", ["import bayeslaw", "import bayeslaw.cli.main"])
