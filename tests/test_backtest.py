@@ -22,6 +22,7 @@ from bayeslaw.studies import engine
 from bayeslaw.studies.backtest import scores as window
 from bayeslaw.studies.backtest import variables
 from bayeslaw.studies.backtest.words import one_sided, target_table
+from bayeslaw.studies.writing import save_study
 
 FAST = {"draws": 250, "tune": 300, "chains": 2, "bootstrap": 50, "progress": False}
 POINT = {"methods": ["point"], "bootstrap": 50, "progress": False}
@@ -376,10 +377,10 @@ def test_windows_on_both_sides_lean_to_none(groups):
 
 
 def test_it_is_written_and_read(bt, tmp_path):
-    read = xr.load_dataset(variables.write_backtest(bt, tmp_path / "b.nc"), engine="h5netcdf")
+    read = xr.load_dataset(save_study(bt, tmp_path / "b.nc"), engine="h5netcdf")
     np.testing.assert_array_equal(read["pit"], bt["pit"])
     assert backtest_text(read) == backtest_text(bt)
-    table = pd.read_csv(variables.write_backtest(bt, tmp_path / "b.csv"))
+    table = pd.read_csv(save_study(bt, tmp_path / "b.csv"))
     assert len(table) == 4 and {"method", "window", "end", "coverage_90", "target_lower_95"} <= set(table)
 
 

@@ -24,8 +24,6 @@ HANDS_ON = {
     "law.evaluate.row_columns": "reads what else is known of the rows; `observed_rows` calls it",
     "observation.base.observed_rows": "reads the output; `bind` calls it",
     "studies.backtest.study.backtest": "public",
-    "studies.backtest.study._task": "describes a fit: the engine binds when it fits",
-    "studies.stability.fits.window_tasks": "describes fits: the engine binds when it fits",
     "studies.stability.study.stability": "public",
     "studies.stability.over_k.stability_by_k": "public",
     # While a table is read there is nothing to bind to yet: these look at it before it is a fit's.

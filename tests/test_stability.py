@@ -14,8 +14,8 @@ import bayeslaw as bl
 from bayeslaw.cli.main import main
 from bayeslaw.reports.terminal.studies import stability_text
 from bayeslaw.studies.stability.fits import neighbours_noise
-from bayeslaw.studies.stability.study import write_stability
 from bayeslaw.studies.stability.verdicts import judge_claim
+from bayeslaw.studies.writing import save_study
 
 SMALL = {"draws": 200, "tune": 300, "chains": 2, "seed": 1, "progress": False}
 X = np.geomspace(1e18, 1e23, 40)
@@ -108,11 +108,11 @@ def test_claims_are_judged(right, bent):
 
 
 def test_it_is_written_and_read(right, tmp_path):
-    path = write_stability(right, tmp_path / "st.nc")
+    path = save_study(right, tmp_path / "st.nc")
     with xr.open_dataset(path, engine="h5netcdf") as again:
         assert again.attrs["law_verdict"] == right.attrs["law_verdict"]
         np.testing.assert_array_equal(again["verdict"].values, right["verdict"].values)
-    table = pd.read_csv(write_stability(right, tmp_path / "st.csv"), index_col=0)
+    table = pd.read_csv(save_study(right, tmp_path / "st.csv"), index_col=0)
     assert table.loc["alpha", "stable_orders"] == pytest.approx(5)
 
 

@@ -43,7 +43,7 @@ def backtest(model: str, table: Path, output: Path, plots: Path | None, **option
     with stage("loading"):
         from bayeslaw.reports.terminal.studies import backtest_text
         from bayeslaw.studies.backtest.study import backtest as run
-        from bayeslaw.studies.backtest.variables import write_backtest
+        from bayeslaw.studies.writing import save_study
     spec, data = law_and_rows(model, table, options)
     settings = {n: options[n] for n in ("draws", "tune", "chains", "seed", "bootstrap", "target")}
     windows = None if options["windows"] is None else comma_separated(options["windows"])
@@ -53,7 +53,7 @@ def backtest(model: str, table: Path, output: Path, plots: Path | None, **option
             methods=comma_separated(options["methods"]), **settings,
         )  # fmt: skip
     with writing(output):
-        write_backtest(result, output)
+        save_study(result, output)
     say(f"{backtest_text(result)}\n")
     wrote(output)
     if plots is not None:

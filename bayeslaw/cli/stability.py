@@ -43,12 +43,13 @@ def stability(
     with stage("loading"):
         from bayeslaw.reports.terminal.studies import stability_text
         from bayeslaw.studies.stability.study import stability as run
-        from bayeslaw.studies.stability.study import unclean, write_stability
+        from bayeslaw.studies.stability.study import unclean
+        from bayeslaw.studies.writing import save_study
     spec, data = law_and_rows(model, table, options)
     with stage("fitting windows"):
         result = run(spec, data, **settings)
     with writing(output):
-        write_stability(result, output)
+        save_study(result, output)
     say(f"{stability_text(result)}\n")
     wrote(output)
     if plot is not None:
@@ -79,14 +80,15 @@ def _stability_by_k(
     ks = whole_numbers(by_k, "--by-k")
     with stage("loading"):
         from bayeslaw.reports.terminal.studies import by_k_text
-        from bayeslaw.studies.stability.over_k import stability_by_k, write_by_k
+        from bayeslaw.studies.stability.over_k import stability_by_k
+        from bayeslaw.studies.writing import save_study
     with stage(f"reading {table}"):
         spec, read = law_of(model, options), table_arguments(options)
     del settings["claim"]
     with stage("fitting windows"):
         result = stability_by_k(spec, table, ks, read=read, **settings)
     with writing(output):
-        write_by_k(result, output)
+        save_study(result, output)
     say(f"{by_k_text(result)}\n")
     wrote(output)
     if plot is not None:

@@ -90,10 +90,13 @@ def backtest(
     parts, groups = windows_of(data, along, windows, leave_out)
     rows, orders = targets_of(data, along, parts, target, groups)
     tasks = [
-        _task(changed, data, {**settings, "method": method}, window, row)
+        Task(
+            changed, data.isel(obs=window.seen), {**settings, "method": method}, window_scores,
+            _held_against(data, window, row, seed),
+        )
         for changed, method in runs.values()
         for window, row in zip(parts, rows, strict=True)
-    ]
+    ]  # fmt: skip
     with engine("back-test", len(tasks), progress) as running:
         outcomes = running.run(tasks)
     if all(outcome.failed for outcome in outcomes):
@@ -135,12 +138,10 @@ def _runs(spec: Spec, methods: Sequence[str]) -> dict[str, tuple[Spec, str]]:
     return {name: every[name] for name in methods if name in every}
 
 
-def _task(spec: Spec, data: xr.Dataset, settings: Mapping[str, Any], window: Window, row: int) -> Task:
-    """Return one window by one method: what is fitted, and what it is held against."""
+def _held_against(data: xr.Dataset, window: Window, row: int, seed: int) -> dict[str, Any]:
+    """Return what a window's fit is held against, as `window_scores` takes it."""
     here = np.flatnonzero(window.held == row)
-    given = {
+    return {
         "held": data.isel(obs=window.held), "places": window.held, "size": data.sizes["obs"],
-        "target": int(here[0]) if len(here) else None,
-        "seed": settings["seed"], "seeds": [settings["seed"], *window.seen],
+        "target": int(here[0]) if len(here) else None, "seed": seed, "seeds": [seed, *window.seen],
     }  # fmt: skip
-    return Task(spec, data.isel(obs=window.seen), settings, window_scores, given)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.core.files import write_study
 from bayeslaw.data.row_names import row_names
 from bayeslaw.data.windows import Window
 from bayeslaw.observation.bound import BoundLaw
@@ -144,25 +142,3 @@ def backtest_table(bt: xr.Dataset) -> pd.DataFrame:
         per = {f"{name}_{100 * p:g}": flat[name].sel(level=p, drop=True) for p in LEVELS}
         flat = flat.drop_vars(name).assign(per)
     return flat.drop_dims(["level", "obs"]).to_dataframe(dim_order=["method", "window"]).reset_index()
-
-
-def write_backtest(bt: xr.Dataset, path: str | Path) -> Path:
-    """Write a back-test, whole or not at all.
-
-    Parameters
-    ----------
-    bt : xarray.Dataset
-        As `backtest` returned it.
-    path : path
-        ``.csv``: as `backtest_table` lays it out. Anything else: netCDF, for `xarray.open_dataset`.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    return write_study(bt, path, lambda: backtest_table(bt).to_csv(index=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -129,42 +130,36 @@ def neighbours_noise(fitted: Fit, along: str) -> float:
 
 
 def window_tasks(
-    spec: Spec,
-    data: xr.Dataset,
-    windows: Sequence[Window],
-    given: Mapping[str, Any],
-    settings: Mapping[str, Any],
+    whole: Task, windows: Sequence[Window], row: int, noise_along: str | None = None
 ) -> list[Task]:
     """Return what is to be fitted: every window that has rows enough.
 
     Parameters
     ----------
-    spec : Spec
-    data : xarray.Dataset
-        All rows.
+    whole : Task
+        Of the whole table; its law and settings are those of every window, and what is given to
+        `window_said` but for the window's own.
     windows : sequence of Window
-    given : mapping
-        As of `window_said`: ``place``, ``ends``, and ``noise_along``, which is asked of the last window;
-        ``row`` is the number of the row that is forecast where a window does not see it.
-    settings : mapping
-        draws, tune, chains, seed.
+    row : int
+        The row that is forecast where a window does not see it.
+    noise_along : str, optional
+        The column along which the last window's run noise is measured.
 
     Returns
     -------
     list of Task
         Windows half an order apart may see the same rows: they share a fit.
     """
-    careful = {"target_accept": _CAREFUL if spec.discrepancy is None else None}
-    row, noise_along = given["row"], given.get("noise_along")
+    independent, data = whole.spec.discrepancy is None, whole.data
     return [
-        Task(
-            spec, data.isel(obs=w.seen), {**settings, **careful}, window_said,
-            {
-                "place": given["place"], "ends": given["ends"], "seed": settings["seed"],
-                "target": None if row in w.seen else data.isel(obs=[row]),
+        replace(
+            whole, data=data.isel(obs=w.seen),
+            settings={**whole.settings, "target_accept": _CAREFUL if independent else None},
+            given={
+                **whole.given, "target": None if row in w.seen else data.isel(obs=[row]),
                 "noise_along": noise_along if w is windows[-1] else None,
             },
-            key=(spec.discrepancy is None, w.seen.tobytes()),
+            key=(independent, w.seen.tobytes()),
         )
         for w in windows
         if len(w.seen) >= LEAST_ROWS

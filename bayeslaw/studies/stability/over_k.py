@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.core.errors import InputError, check_type, listed
-from bayeslaw.core.files import write_study
 from bayeslaw.data.pass_at_k import check_ks
 from bayeslaw.data.tables import read_table
 from bayeslaw.law.spec import Spec
@@ -87,28 +85,6 @@ def by_k_table(st: xr.Dataset) -> pd.DataFrame:
         Columns k, parameter and every variable.
     """
     return st.to_dataframe(dim_order=["k", "parameter"]).reset_index()
-
-
-def write_by_k(st: xr.Dataset, path: str | Path) -> Path:
-    """Write a study over k, whole or not at all.
-
-    Parameters
-    ----------
-    st : xarray.Dataset
-        As `stability_by_k` returned it.
-    path : path
-        ``.csv``: as `by_k_table` lays it out. Anything else: netCDF, for `xarray.open_dataset`.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    return write_study(st, path, lambda: by_k_table(st).to_csv(index=False))
 
 
 def _slice(st: xr.Dataset, rows: int) -> xr.Dataset:

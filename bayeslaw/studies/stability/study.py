@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,12 @@ from bayeslaw.core.errors import (
     check_probability,
     shown,
 )
-from bayeslaw.core.files import write_study
 from bayeslaw.data.windows import Window, growing_windows, trailing_windows
 from bayeslaw.inference.saving import data_hash
 from bayeslaw.inference.settings import check_law_and_data, check_settings, check_size
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import bind
-from bayeslaw.studies.engine import engine
+from bayeslaw.studies.engine import Task, engine
 from bayeslaw.studies.stability.fits import (
     LEAST_ROWS,
     first_rows,
@@ -33,6 +32,7 @@ from bayeslaw.studies.stability.fits import (
     middle_place,
     needs_noise,
     records_of,
+    window_said,
     window_tasks,
     without_discrepancy,
 )
@@ -132,13 +132,14 @@ def stability(
     views = ["growing"] * len(growing) + ["trailing"] * len(trailing)
     as_given, near = (bind(spec, first_rows(data, view)).spec for view in (growing, trailing))
     ends = (1 - prob) / 2, (1 + prob) / 2
-    given = {"place": middle_place(bind(near, data.isel(obs=[row]))), "row": row, "ends": ends}
+    given = {"place": middle_place(bind(near, data.isel(obs=[row]))), "ends": ends, "seed": seed}
+    whole = Task(as_given, data, settings, window_said, given)
     fits = sum(len(window.seen) >= LEAST_ROWS for window in (*growing, *trailing))
     with engine("stability", fits, progress) as running:
-        known = {**given, "noise_along": along if needs_noise(near) else None}
-        first = records_of(growing, running.run(window_tasks(as_given, data, growing, known, settings)))
-        plain = without_discrepancy(near, first[-1]["noise"])
-        then = records_of(trailing, running.run(window_tasks(plain, data, trailing, given, settings)))
+        noise_along = along if needs_noise(near) else None
+        first = records_of(growing, running.run(window_tasks(whole, growing, row, noise_along)))
+        plain = replace(whole, spec=without_discrepancy(near, first[-1]["noise"]))
+        then = records_of(trailing, running.run(window_tasks(plain, trailing, row)))
     orders = np.log10([values[row] / w.end for w in (*growing, *trailing)])
     records = [*first, *then]
     out = laid_out(records, views, [*growing, *trailing], orders, ends)
@@ -180,28 +181,6 @@ def stable_spans(st: xr.Dataset) -> pd.DataFrame:
 def unclean(st: xr.Dataset) -> np.ndarray:
     """Return which windows' fits failed a check of the sampler; one that is too short has no fit to fail."""
     return (st["failed"].values != "") & st["fitted"].values.astype(bool)
-
-
-def write_stability(st: xr.Dataset, path: str | Path) -> Path:
-    """Write a study of stability, whole or not at all.
-
-    Parameters
-    ----------
-    st : xarray.Dataset
-        As `stability` returned it.
-    path : path
-        ``.csv``: the table of `stable_spans`. Anything else: netCDF, for `xarray.open_dataset`.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
-    """
-    return write_study(st, path, lambda: stable_spans(st).to_csv(index_label="parameter"))
 
 
 def _check_arguments(
