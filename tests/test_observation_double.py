@@ -21,7 +21,7 @@ from bayeslaw.inference.predictive import draw_prior
 from bayeslaw.inference.pymc_model import build_model
 from bayeslaw.law import families
 from bayeslaw.law.priors import draw_priors
-from bayeslaw.observation.base import NUMPY, Array, Rows, Values
+from bayeslaw.observation.base import NUMPY, Array, Draws, Rows
 from bayeslaw.observation.bound import bind
 from bayeslaw.observation.registry import observation_of
 
@@ -42,11 +42,11 @@ class Laplace:
     def prepare(self, rows: Rows) -> dict[str, Array]:
         return {"observed": rows.y, "sampling_error": rows.error, "log_slope": rows.log_slope}
 
-    def joint(self, mean: Any, values: Values, terms: Mapping[str, Any], ops: Any) -> Any:
+    def joint(self, mean: Any, values: Draws, terms: Mapping[str, Any], ops: Any) -> Any:
         error, log_slope = terms["sampling_error"], terms["log_slope"]
         return self.each(terms["observed"] - mean, values, error, log_slope, ops).sum()
 
-    def each(self, residual: Any, values: Values, error: Any, log_slope: Any, ops: Any) -> Any:
+    def each(self, residual: Any, values: Draws, error: Any, log_slope: Any, ops: Any) -> Any:
         lean, scale = values["lean"], ops.sqrt(values["sigma"] ** 2 + error**2)
         steep = ((lean + 1 / lean) * abs(residual) + (lean - 1 / lean) * residual) / (2 * scale)
         return log_slope - ops.log(scale * (lean + 1 / lean)) - steep
@@ -54,17 +54,17 @@ class Laplace:
     def scatter(self, rows: Rows) -> Array | None:
         return None
 
-    def unconditioned(self, values: Values) -> NewRows:
+    def unconditioned(self, values: Draws) -> NewRows:
         return NewRows(self, values)
 
-    def condition(self, rows: Rows, mean: Array, values: Values) -> GivenRows:
+    def condition(self, rows: Rows, mean: Array, values: Draws) -> GivenRows:
         return GivenRows(self, values, rows, mean)
 
 
 @dataclass(frozen=True)
 class NewRows:
     model: Laplace
-    values: Values
+    values: Draws
 
     def predict(
         self, new_mean: Array, new_rows: Rows, rng: np.random.Generator, together: bool = False

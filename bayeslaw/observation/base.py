@@ -22,7 +22,7 @@ from bayeslaw.law.evaluate import from_scale, log_slope, row_columns, to_scale
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
 
-Values = Mapping[str, Array]
+Draws = Mapping[str, Array]
 """Draws of parameters, (draws, 1), and of latent vectors, (draws, size); what is fixed may be a number."""
 
 _NUMPY = SimpleNamespace(
@@ -67,9 +67,9 @@ class Rows:
         return np.shape(self.y)[-1]
 
 
-def log_normal(residual: Array, variance: Array) -> Array:
+def log_normal[T: (Array, Tensor)](residual: T, variance: T, ops: DensityOps = NUMPY) -> T:
     """Return the log density of normal residuals, elementwise."""
-    return np.asarray(-0.5 * (np.log(2 * np.pi * variance) + residual**2 / variance))
+    return -0.5 * (ops.log(2 * np.pi * variance) + residual**2 / variance)
 
 
 class Predictive(Protocol):
@@ -138,17 +138,17 @@ class Observation(Protocol):
     def scatter(self, rows: Rows) -> Array | None:
         """Return the usual covariance of rows around the law in units of run noise; None where they scatter independently."""
 
-    def unconditioned(self, values: Values) -> Predictive:
+    def unconditioned(self, values: Draws) -> Predictive:
         """Return what is said of new rows where none was seen."""
 
-    def condition(self, rows: Rows, mean: Array, values: Values) -> Conditional:
+    def condition(self, rows: Rows, mean: Array, values: Draws) -> Conditional:
         """Return what seen rows, under draws of the parameters, say of themselves and of new ones."""
 
 
 class GaussianObservation(Observation, Protocol):
     """An observation model that is normal given its values."""
 
-    def condition(self, rows: Rows, mean: Array, values: Values) -> GaussianConditional:
+    def condition(self, rows: Rows, mean: Array, values: Draws) -> GaussianConditional:
         """Return the conditional, which knows mean and variance of rows that are left out."""
 
 

@@ -19,7 +19,7 @@ from bayeslaw.law.catalogue import resolve
 from bayeslaw.law.evaluate import law_on_scale, used_inputs
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
-from bayeslaw.observation.base import Observation, Rows, Values, observed_rows
+from bayeslaw.observation.base import Draws, Observation, Rows, observed_rows
 from bayeslaw.observation.pooling import by_row, group_labels, row_scores
 from bayeslaw.observation.registry import observation_of
 
@@ -62,7 +62,7 @@ class BoundLaw:
 
     def law(
         self,
-        values: Values,
+        values: Draws,
         columns: Mapping[str, Array] | None = None,
         rng: np.random.Generator | None = None,
     ) -> Array:
@@ -85,7 +85,7 @@ class BoundLaw:
         columns = self.rows.columns if columns is None else columns
         if self.spec.pooled:
             scores = row_scores(self.spec, values, self.labels, columns, rng)
-            values = cast(Values, by_row(self.spec, values, scores, np))  # of arrays: what it is made of is
+            values = cast(Draws, by_row(self.spec, values, scores, np))  # of arrays: what it is made of is
         return law_on_scale(self.spec, values, columns)
 
 

@@ -15,11 +15,11 @@ from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
 from bayeslaw.observation.base import (
     NUMPY,
+    Draws,
     GaussianConditional,
     GaussianObservation,
     Predictive,
     Rows,
-    Values,
 )
 from bayeslaw.observation.count_density import from_counts, log_binomial, log_counts, log_ways
 
@@ -85,11 +85,11 @@ class Counts:
         log_jacobian = (ops.log(terms["width"]) + 0.5 * ops.log(share) + 0.5 * score**2).sum()
         return counts + log_jacobian + self.inner.joint(mean, values, {**terms, "observed": y}, ops)
 
-    def unconditioned(self, values: Values) -> NewCounts:
+    def unconditioned(self, values: Draws) -> NewCounts:
         """Return what new counts do where none was seen."""
         return NewCounts(self.inner.unconditioned(values))
 
-    def condition(self, rows: Rows, mean: Array, values: Values) -> CountsGivenRows:
+    def condition(self, rows: Rows, mean: Array, values: Draws) -> CountsGivenRows:
         """Return the conditional: that of the rates, which every draw knows."""
         y, _ = _outputs(values[LATENT][:, : len(rows)], mean, values, self.scales(rows), NUMPY)
         rates = self.inner.condition(_exactly(rows, np.asarray(y)), mean, values)
@@ -121,7 +121,7 @@ class CountsGivenRows(NewCounts):
 
     rates: GaussianConditional
     rows: Rows
-    values: Values
+    values: Draws
 
     def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the log chance of new counts."""

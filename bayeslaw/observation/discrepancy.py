@@ -17,7 +17,7 @@ import numpy as np
 
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
-from bayeslaw.observation.base import Rows, Values
+from bayeslaw.observation.base import Draws, Rows
 from bayeslaw.observation.discrepancy_bases import (
     usual_covariance,
     usual_value,
@@ -69,10 +69,10 @@ class GaussianProcess:
             more = more + shift_density(values, terms, ops)
         return ops.with_gradient("covariance", residual, values["sigma"], *(terms[n] for n in TERMS)) + more
 
-    def unconditioned(self, values: Values) -> NewRows:
+    def unconditioned(self, values: Draws) -> NewRows:
         """Return what a curve does that was not seen."""
         return NewRows(self.spec, values)
 
-    def condition(self, rows: Rows, mean: Array, values: Values) -> GaussianProcessGivenRows:
+    def condition(self, rows: Rows, mean: Array, values: Draws) -> GaussianProcessGivenRows:
         """Return what seen rows say of the curve."""
         return GaussianProcessGivenRows(self.spec, values, rows, mean)

@@ -73,15 +73,18 @@ def places_of(spec: Spec, rows: Rows) -> Places:
     Places
         The same as last time for the same rows.
     """
-    if not (_last and _last[0][0] is rows and _last[0][1] is spec):
-        place = places(spec, rows)
-        middle = usual_value(spec, "sigma") ** 2
-        share = middle / (middle + rows.error**2)
-        grid, log_lengths = lengths(spec)
-        kind = discrepancy_of(spec).kernel
-        found = [_basis(kind, place, share, middle, length) for length in grid]
-        _last[:] = [(rows, spec, Places(place, np.sqrt(share), grid, log_lengths, found))]
-    return _last[0][2]
+    for seen, by, found in _last:
+        if seen is rows and by is spec:
+            return found
+    place = places(spec, rows)
+    middle = usual_value(spec, "sigma") ** 2
+    share = middle / (middle + rows.error**2)
+    grid, log_lengths = lengths(spec)
+    kind = discrepancy_of(spec).kernel
+    bases = [_basis(kind, place, share, middle, length) for length in grid]
+    found = Places(place, np.sqrt(share), grid, log_lengths, bases)
+    _last[:] = [(rows, spec, found)]
+    return found
 
 
 def _basis(kind: str, place: Array, share: Array, middle: float, length: float) -> Basis:

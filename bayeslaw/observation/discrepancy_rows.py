@@ -12,7 +12,7 @@ from scipy.interpolate import CubicSpline
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
 from bayeslaw.observation import discrepancy_grad
-from bayeslaw.observation.base import NUMPY, Rows, Values, log_normal
+from bayeslaw.observation.base import NUMPY, Draws, Rows, log_normal
 from bayeslaw.observation.discrepancy_bases import (
     discrepancy_of,
     discrepancy_scale,
@@ -49,7 +49,7 @@ class NewRows:
     """New rows around a curve with a discrepancy."""
 
     spec: Spec
-    values: Values
+    values: Draws
 
     def _by_length(self, draws: int) -> Iterator[tuple[int, Array, Array, Array]]:
         """Yield each length's place on the grid, the draws that have it, their scale and sigma."""
@@ -197,7 +197,7 @@ class GaussianProcessGivenRows(NewRows):
         return joint + np.sum(log_slope), log_normal(own, apart) + log_slope
 
 
-def _draws(values: Values) -> int:
+def _draws(values: Draws) -> int:
     return len(values["discrepancy_scale"]) if np.ndim(values["discrepancy_scale"]) else len(values["sigma"])
 
 

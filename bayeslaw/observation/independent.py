@@ -8,7 +8,7 @@ import numpy as np
 
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
-from bayeslaw.observation.base import NUMPY, Rows, Values
+from bayeslaw.observation.base import NUMPY, Draws, Rows, log_normal
 
 
 def observe(spec: Spec) -> Independent:
@@ -55,14 +55,14 @@ class Independent:
         """Return the log density of each row."""
         variance = values["sigma"] ** 2 + error**2
         if not self.heavy:
-            return -0.5 * (ops.log(2 * np.pi * variance) + (y - mean) ** 2 / variance) + log_slope
+            return log_normal(y - mean, variance, ops) + log_slope
         return _log_t(y - mean, variance, values["nu"], ops) + log_slope
 
-    def unconditioned(self, values: Values) -> Scattered:
+    def unconditioned(self, values: Draws) -> Scattered:
         """Return what new rows do: seen ones say nothing more."""
         return Scattered(self, values)
 
-    def condition(self, rows: Rows, mean: Array, values: Values) -> IndependentGivenRows:
+    def condition(self, rows: Rows, mean: Array, values: Draws) -> IndependentGivenRows:
         """Return the conditional."""
         return IndependentGivenRows(self, values, rows, mean)
 
@@ -72,7 +72,7 @@ class Scattered:
     """New rows around the law."""
 
     model: Independent
-    values: Values
+    values: Draws
 
     def predict(
         self, new_mean: Array, new_rows: Rows, rng: np.random.Generator, together: bool = False

@@ -15,7 +15,7 @@ import numpy as np
 
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
-from bayeslaw.observation.base import Rows, Values, log_normal
+from bayeslaw.observation.base import Draws, Rows, log_normal
 from bayeslaw.observation.discrepancy_bases import discrepancy_of, discrepancy_scale
 from bayeslaw.observation.run_tree import Forest, draw_states, leave_one_out, log_density
 
@@ -82,11 +82,11 @@ class Runs:
             + terms["constant"]
         )
 
-    def unconditioned(self, values: Values) -> NewRuns:
+    def unconditioned(self, values: Draws) -> NewRuns:
         """Return what curves do where none was seen."""
         return NewRuns(self, values)
 
-    def condition(self, rows: Rows, mean: Array, values: Values) -> RunsGivenRows:
+    def condition(self, rows: Rows, mean: Array, values: Draws) -> RunsGivenRows:
         """Return what seen curves say."""
         return RunsGivenRows(self, values, rows, mean)
 
@@ -96,7 +96,7 @@ class NewRuns:
     """New curves around the law."""
 
     model: Runs
-    values: Values
+    values: Draws
 
     @property
     def _scale_and_length(self) -> tuple[Array, Array]:
@@ -190,7 +190,7 @@ class RunsGivenRows(NewRuns):
         return joint + np.sum(new_rows.log_slope), each + new_rows.log_slope
 
 
-def _variance(values: Values, rows: Rows) -> np.ndarray:
+def _variance(values: Draws, rows: Rows) -> np.ndarray:
     """Return the variance of run noise and sampling error, shape (draws, rows)."""
     return np.reshape(values["sigma"], (-1, 1)) ** 2 + np.asarray(rows.error) ** 2
 
