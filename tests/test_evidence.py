@@ -20,8 +20,8 @@ from bayeslaw.cli.main import main
 from bayeslaw.core.check import from_json
 from bayeslaw.data.direction import directions
 from bayeslaw.data.sizes import check_sizes
-from bayeslaw.forecasts.heldout import log_mean
 from bayeslaw.forecasts.intervals import finite_checks, over_draws
+from bayeslaw.forecasts.posterior import log_mean
 from bayeslaw.inference import fitting
 from bayeslaw.inference.point_fit import point_spec
 from bayeslaw.inference.prior_reach import CONFLICT, prior_conflict, refuse_out_of_reach

@@ -76,7 +76,7 @@ def _noise(fit: Fit) -> list[Check]:
 def _law(fit: Fit) -> list[Check]:
     """Compare what is known of the law's value with what is known of the curve, in the middle of the data."""
     thin = max(1, fit.draws.sizes["chain"] * fit.draws.sizes["draw"] // _DRAWS)
-    law, curve = fitted_mean(fit, thin), given_rows(fit, thin).fitted()
+    law, curve = fitted_mean(fit, thin), given_rows(fit, fit_values(fit, thin)).fitted()
     ratio = float(np.median(law.std(axis=0)) / max(np.median(curve.std(axis=0)), 1e-300))
     if ratio < 3:
         return [Check("discrepancy-law", "ok", ratio, f"Within the data the law is known nearly as well as the curve ({ratio:.1f} times its sd).")]  # fmt: skip

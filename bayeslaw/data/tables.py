@@ -13,7 +13,6 @@ import xarray as xr
 from bayeslaw.core.check import Check, to_json
 from bayeslaw.core.errors import InputError, check_choice, check_type
 from bayeslaw.data.columns import PASS_OUTPUTS, with_late
-from bayeslaw.data.columns import training_compute as training_compute
 from bayeslaw.data.filters import keep
 from bayeslaw.data.gold import GOLD
 from bayeslaw.data.joins import join_tables, refuse_gaps

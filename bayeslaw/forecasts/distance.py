@@ -17,7 +17,7 @@ from scipy.optimize import nnls
 from scipy.spatial import ConvexHull, QhullError
 
 from bayeslaw.core.check import Check
-from bayeslaw.data.tables import training_compute
+from bayeslaw.data.columns import training_compute
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
 

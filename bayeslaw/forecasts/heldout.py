@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
-from scipy.special import logsumexp
 
 from bayeslaw.data.pass_at_k import shown_share
-from bayeslaw.forecasts.intervals import VALUELESS
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
-from bayeslaw.forecasts.posterior import posterior_of
+from bayeslaw.forecasts.posterior import log_mean, posterior_of, weighted_densities
 from bayeslaw.inference.fit import Fit
 from bayeslaw.observation.base import to_output
 from bayeslaw.observation.bound import bind
@@ -82,29 +80,10 @@ def held_out(fit: Fit | Mixture, data: xr.Dataset, draws: int = 1000, seed: int 
     return HeldOut(observed, unseen, float(log_mean(joint)), log_mean(each), unit)
 
 
-def log_mean(logs: np.ndarray) -> np.ndarray:
-    """Average densities over the draws at which the law has a value.
-
-    Parameters
-    ----------
-    logs : numpy.ndarray, shape (draws, …)
-        Log densities; NaN where the law has no value.
-
-    Returns
-    -------
-    numpy.ndarray
-        Log of the mean density; NaN where more draws lack a value than a forecast may leave out.
-    """
-    lacking = np.isnan(logs)
-    mean = logsumexp(np.where(lacking, -np.inf, logs), axis=0) - np.log(np.maximum((~lacking).sum(axis=0), 1))
-    return np.where(lacking.mean(axis=0) > VALUELESS, np.nan, mean)
-
-
 def _held_out_mixture(mixture: Mixture, data: xr.Dataset, draws: int, seed: int) -> HeldOut:
     """Mix what the laws say of the rows: one law is right for all of them together."""
     fits, weights = zip(*members(mixture), strict=True)
     parts = [held_out(one, data, draws, seed) for one in fits]
-    joint = logsumexp([part.log_joint for part in parts], b=weights)
-    each = logsumexp([part.log_rows for part in parts], b=np.array(weights)[:, None], axis=0)
+    joint, each = weighted_densities([(part.log_joint, part.log_rows) for part in parts], weights)
     unseen = mixed([{"run": part.draws} for part in parts], weights)["run"]
     return HeldOut(parts[0].observed, unseen, float(joint), each, parts[0].unit)

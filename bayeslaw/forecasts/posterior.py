@@ -6,6 +6,7 @@ A NUTS fit, a point fit with its bootstrap, and a mixture of laws answer the sam
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from bayeslaw.core.draws import over_draws
+from bayeslaw.forecasts.intervals import VALUELESS
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
 from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.fitted import given_rows
@@ -76,7 +78,7 @@ class SampledPosterior:
     def __init__(self, fit: Fit, thin: int = 1) -> None:
         self.fit, self.spec = fit, fit.spec
         self._values = fit_values(fit, thin)
-        self._given = given_rows(fit, thin)
+        self._given = given_rows(fit, self._values)
 
     def draws(self) -> dict[str, np.ndarray]:
         """Return draws of parameters and latent vectors, fixed noise too."""
@@ -99,7 +101,7 @@ class SampledPosterior:
         """Return log densities; errors are those of a forecast, at the law's median, not at what was observed."""
         law, centre = self._law(rows.columns, rng)
         error = new_rows(self.spec, rows.columns, law).error
-        return self._given.density(centre, Rows(rows.y, error, rows.log_slope, rows.columns, rows.attrs), rng)
+        return self._given.density(centre, replace(rows, error=error), rng)
 
     def noise_variance(self) -> np.ndarray:
         """Return the variance of run noise, shape (draws, 1)."""
@@ -204,9 +206,9 @@ class MixedPosterior:
     def density(self, rows: Rows, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return the laws' mean log densities, weighted: one law is right for all rows together."""
         parts = [part.density(rows, rng) for part in self._parts]
-        joint = logsumexp([_mean(one) for one, _ in parts], b=self.weights)
-        each = logsumexp([_mean(one) for _, one in parts], b=np.array(self.weights)[:, None], axis=0)
-        return np.atleast_1d(joint), each[None]
+        means = [(float(log_mean(joint)), log_mean(each)) for joint, each in parts]
+        joint, each = weighted_densities(means, self.weights)
+        return np.array([joint]), each[None]
 
 
 def posterior_of(fit: Fit | Mixture, thin: int = 1) -> SampledPosterior | PointPosterior | MixedPosterior:
@@ -243,8 +245,43 @@ def _law_alone(spec: Spec, values: Mapping[str, Any], columns: Columns) -> np.nd
     return np.broadcast_to(law, (len(next(iter(values.values()))), len(columns["sampling_error"])))
 
 
-def _mean(logs: np.ndarray) -> np.ndarray:
-    return logsumexp(logs, axis=0) - np.log(len(logs))
+def log_mean(logs: np.ndarray) -> np.ndarray:
+    """Average densities over the draws at which the law has a value.
+
+    Parameters
+    ----------
+    logs : numpy.ndarray, shape (draws, …)
+        Log densities; NaN where the law has no value.
+
+    Returns
+    -------
+    numpy.ndarray
+        Log of the mean density; NaN where more draws lack a value than a forecast may leave out.
+    """
+    lacking = np.isnan(logs)
+    mean = logsumexp(np.where(lacking, -np.inf, logs), axis=0) - np.log(np.maximum((~lacking).sum(axis=0), 1))
+    return np.where(lacking.mean(axis=0) > VALUELESS, np.nan, mean)
+
+
+def weighted_densities(
+    parts: Sequence[tuple[float, np.ndarray]], weights: Sequence[float]
+) -> tuple[float, np.ndarray]:
+    """Weigh laws' log densities of rows: one law is right for all of them together.
+
+    Parameters
+    ----------
+    parts : sequence of (float, numpy.ndarray of shape (rows,))
+        Each law's, of all rows together and of each.
+    weights : sequence of float
+
+    Returns
+    -------
+    joint : float
+    each : numpy.ndarray, shape (rows,)
+    """
+    joint = logsumexp([together for together, _ in parts], b=weights)
+    each = logsumexp([rows for _, rows in parts], b=np.array(weights)[:, None], axis=0)
+    return float(joint), each
 
 
 def _residual_density(own: np.ndarray, residual: np.ndarray, error: np.ndarray) -> np.ndarray:

@@ -14,9 +14,9 @@ from bayeslaw.core.errors import (
     did_you_mean,
     shown,
 )
+from bayeslaw.data.columns import training_compute
 from bayeslaw.data.curves import needs_schedule, schedule_inputs
 from bayeslaw.data.sizes import ALLOWED, LARGEST_ERROR, largest_error, odd_sizes
-from bayeslaw.data.tables import training_compute
 from bayeslaw.forecasts.distance import BUDGET, Distance, distance, distance_checks, farthest
 from bayeslaw.forecasts.membership import named_group, schedule_groups
 from bayeslaw.inference.fit import Fit

@@ -7,7 +7,7 @@ import numpy as np
 from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.values import fit_values, flat_values
 from bayeslaw.law.evaluate import law_on_scale
-from bayeslaw.observation.base import Conditional
+from bayeslaw.observation.base import Conditional, Draws
 
 
 def fitted_mean(fit: Fit, thin: int = 1) -> np.ndarray:
@@ -17,10 +17,10 @@ def fitted_mean(fit: Fit, thin: int = 1) -> np.ndarray:
     return fit.bound.law(fit_values(fit, thin))
 
 
-def given_rows(fit: Fit, thin: int = 1) -> Conditional:
-    """Return a posterior's observation model, conditioned on the fit's own rows."""
+def given_rows(fit: Fit, values: Draws) -> Conditional:
+    """Return a posterior's observation model, conditioned on the fit's own rows under draws from `fit_values`."""
     bound = fit.bound
-    return bound.observation.condition(bound.rows, fitted_mean(fit, thin), fit_values(fit, thin))
+    return bound.observation.condition(bound.rows, bound.law(values), values)
 
 
 def residuals(fit: Fit) -> np.ndarray:
@@ -39,4 +39,4 @@ def residuals(fit: Fit) -> np.ndarray:
     if not fit.is_posterior:
         return fit.tree["point"]["residual"].values
     thin = max(1, fit.draws.sizes["draw"] // 100)
-    return fit.bound.rows.y - np.median(given_rows(fit, thin).fitted(), axis=0)
+    return fit.bound.rows.y - np.median(given_rows(fit, fit_values(fit, thin)).fitted(), axis=0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bayeslaw.data.tables import training_compute
+from bayeslaw.data.columns import training_compute
 from bayeslaw.forecasts.distance import BUDGET
 from bayeslaw.forecasts.mixture import Mixture, members
 from bayeslaw.forecasts.targets import forecast_inputs
