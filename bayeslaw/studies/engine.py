@@ -8,7 +8,7 @@ impossible costs no other, and progress is shown.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,12 +83,13 @@ class Engine:
         self._on_step, self._done = on_step, 0
         self._kept: dict[Hashable, tuple[Fit, float]] = {}
 
-    def run(self, tasks: Sequence[Task]) -> list[Outcome]:
+    def run(self, tasks: Iterable[Task]) -> list[Outcome]:
         """Run tasks.
 
         Parameters
         ----------
-        tasks : sequence of Task
+        tasks : iterable of Task
+            Made as they are run where it is a generator: a task holds its rows.
 
         Returns
         -------

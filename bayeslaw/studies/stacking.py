@@ -140,8 +140,8 @@ def ahead_scores(
     check_size(settings, first.data)
     along = next(iter(first.spec.inputs.values())).column if along is None else along
     blocks = _blocks(first.data, along, windows)
-    tasks = [task for one in fits.values() for task in _tasks(one, blocks, settings)]
-    with engine("windows", len(tasks), progress) as running:
+    tasks = (task for one in fits.values() for task in _tasks(one, blocks, settings))
+    with engine("windows", len(fits) * len(blocks), progress) as running:
         records = [o.value if not o.failed else (np.nan, o.failed) for o in running.run(tasks)]
     return _assembled(records, list(fits), blocks).assign_attrs(along=along)
 

@@ -89,15 +89,16 @@ def backtest(
     check_size(settings if posteriors else {"bootstrap": bootstrap}, data)
     parts, groups = windows_of(data, along, windows, leave_out)
     rows, orders = targets_of(data, along, parts, target, groups)
-    tasks = [
+    # One after the other: each holds a copy of the table.
+    tasks = (
         Task(
             changed, data.isel(obs=window.seen), {**settings, "method": method}, window_scores,
             _held_against(data, window, row, seed),
         )
         for changed, method in runs.values()
         for window, row in zip(parts, rows, strict=True)
-    ]  # fmt: skip
-    with engine("back-test", len(tasks), progress) as running:
+    )  # fmt: skip
+    with engine("back-test", len(runs) * len(parts), progress) as running:
         outcomes = running.run(tasks)
     if all(outcome.failed for outcome in outcomes):
         raise InputError(
