@@ -66,7 +66,8 @@ def contrast(
         result = run(loaded, *sides, kind, prob, new_group=new_group, seed=seed)
     found = from_json(result.attrs["checks"])
     say(contrast_text(result))
-    say("\n" + checks_text([c for c in found if c.level != "ok"]))
+    if told := [c for c in found if c.level != "ok"]:
+        say("\n" + checks_text(told))
     if output is not None:
         with writing(output):
             write_text(output, result.to_dataframe().to_csv())
