@@ -25,7 +25,6 @@ from bayeslaw.observation.count_density import from_counts, log_binomial, log_co
 
 LATENT = "rate_score"
 """Name of the latent vector: each row's output, standardised by what its counts and the law say of it."""
-_STEP = 32
 _TINY = 1e-12
 
 
@@ -54,7 +53,7 @@ class Counts:
 
     def latents(self, rows: Rows) -> dict[str, int]:
         """Return the size of the rates' scores, and what the rates' own scatter has."""
-        return {LATENT: _padded(len(rows)), **self.inner.latents(rows)}
+        return {LATENT: len(rows), **self.inner.latents(rows)}
 
     def prepare(self, rows: Rows) -> dict[str, Array]:
         """Return the counts, what they say of each row, and how the rates scatter."""
@@ -78,7 +77,7 @@ class Counts:
 
     def joint(self, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
         """Return the log density of rates and counts."""
-        score = values[LATENT][: terms["centre"].shape[0]]
+        score = values[LATENT]
         y, share = _outputs(score, mean, values, terms, ops)
         counts = log_binomial(y, terms["samples"], terms["successes"], ops).sum() + terms["ways"]
         # The score's own standard normal density is not meant: it is taken out again.
@@ -168,9 +167,3 @@ def _outputs(
     if turn is not None:
         step = ops.dot(step, turn.T)
     return mean + terms["width"] * step, share
-
-
-def _padded(rows: int) -> int:
-    """Return the length of a latent vector that serves `rows` rows, so that few lengths have to be compiled."""
-    step = _STEP if rows <= 8 * _STEP else 4 * _STEP
-    return -(-rows // step) * step

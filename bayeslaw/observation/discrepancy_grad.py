@@ -6,9 +6,9 @@ other; scales lie innermost, so that each touches its neighbours in memory.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from bayeslaw.core.compiled import compiled
 from bayeslaw.law.types import Array
 
 _CHUNK = 24
@@ -16,13 +16,13 @@ _CHUNK = 24
 takes the time, and so few neither overflow nor vanish."""
 
 
-@numba.njit(error_model="numpy")
+@compiled
 def _along(residual, weight, basis):
     weighted = residual * weight
     return weighted, basis @ weighted
 
 
-@numba.njit(error_model="numpy")
+@compiled
 def _terms(
     weighted, z, sigma, eigen, share, rest, first,
     left_eigen, left_share, left_rest, left_count, log_lengths, scale_square, relative, log_scales,
@@ -60,7 +60,7 @@ def _terms(
     return each
 
 
-@numba.njit(error_model="numpy")
+@compiled
 def table(
     residual: Array, sigma: Array, weight: Array, basis: Array, eigen: Array, share: Array, rest: Array,
     first: Array, left_eigen: Array, left_share: Array, left_rest: Array, left_count: Array,
@@ -84,7 +84,7 @@ def table(
     )  # fmt: skip
 
 
-@numba.njit(error_model="numpy")
+@compiled
 def evaluate(
     residual: Array, sigma: Array, weight: Array, basis: Array, eigen: Array, share: Array, rest: Array,
     first: Array, left_eigen: Array, left_share: Array, left_rest: Array, left_count: Array,

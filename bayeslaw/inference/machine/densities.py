@@ -1,0 +1,110 @@
+"""Log densities that know their gradients: how the machine calls each.
+
+A row of the table for each: the compiled function takes what varies, then data, and returns the value and the
+gradient by each that varies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayeslaw.inference.machine.record import Graph, NotRecordableError, Recorded, apply
+
+
+@dataclass(frozen=True)
+class Density:
+    """What a density takes.
+
+    Attributes
+    ----------
+    varying : tuple of int
+        Ranks of what it is differentiated by.
+    data : tuple of (str, int)
+        Kind and rank of the rest: "float" or "int".
+    """
+
+    varying: tuple[int, ...]
+    data: tuple[tuple[str, int], ...]
+
+
+_INT, _VECTOR = ("int", 1), ("float", 1)
+DENSITIES = {
+    "forest": Density((1, 0, 0, 0), (_VECTOR, _INT, _VECTOR)),
+    "covariance": Density(
+        (1, 0), (_VECTOR, ("float", 2), *(_VECTOR,) * 3, _INT, *(_VECTOR,) * 6, ("float", 0), _VECTOR)
+    ),
+}
+
+
+def recorded_call(graph: Graph, name: str, inputs: Sequence[Any]) -> Recorded:
+    """Record the call of a density.
+
+    Parameters
+    ----------
+    graph : Graph
+    name : str
+    inputs : sequence
+        What varies, recorded values or constants, then data as arrays.
+
+    Returns
+    -------
+    Recorded
+        A scalar.
+    """
+    kind = DENSITIES[name]
+    count = len(kind.varying)
+    varying = []
+    for value, rank in zip(inputs[:count], kind.varying, strict=True):
+        if not isinstance(value, Recorded):
+            value = apply(graph, "copy", np.asarray(value, dtype=float))
+        if rank == 1 and value.length is not None and value.node.size is None:
+            raise NotRecordableError("a density takes a vector whose entries vary")
+        varying.append(value.node)
+    data = tuple(
+        np.asarray(v, dtype=float if what == "float" else np.int64, order="C")
+        for v, (what, _) in zip(inputs[count:], kind.data, strict=True)
+    )
+    if any(isinstance(v, Recorded) for v in inputs[count:]) or [v.ndim for v in data] != [
+        r for _, r in kind.data
+    ]:
+        raise NotRecordableError(
+            f"the data of density {name!r} are not of the ranks {[r for _, r in kind.data]}"
+        )
+    size = 1 + sum(1 if n.size is None else n.size for n in varying)
+    call = graph.apply(name, *varying, payload=data, size=size)
+    return Recorded(graph, graph.apply("part", call, payload=(0, None), size=None), None)
+
+
+def call_table(
+    name: str,
+    places: Sequence[int],
+    data: Sequence[np.ndarray],
+    constant: Callable[[np.ndarray], int],
+    integers: Callable[[np.ndarray], int],
+) -> list[int]:
+    """Return where a call finds what it takes.
+
+    Parameters
+    ----------
+    name : str
+    places : sequence of int
+        Where what varies begins.
+    data : sequence of numpy.ndarray
+    constant, integers : callable
+        Keep an array, and return where it begins.
+
+    Returns
+    -------
+    list of int
+        The places, then the beginning and the length along two axes of each array of data.
+    """
+    table = list(places)
+    for array, (what, _) in zip(data, DENSITIES[name].data, strict=True):
+        at = (constant if what == "float" else integers)(array.ravel())
+        rows, *rest = array.shape or (1,)
+        table += [at, rows, rest[0] if rest else 1]
+    return table
