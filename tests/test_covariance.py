@@ -191,7 +191,7 @@ def test_a_shift_moves_its_row_and_pays_for_it():
     shift = np.zeros(24)
     shift[[3, 17]] = 1.5, -0.8
     rows = observed_rows(spec, data.assign({COLUMN: ("obs", shift)}))
-    score = np.zeros(8)
+    score = np.zeros(2)
     score[:2] = 0.4, -1.1
     width = float(np.exp(link_normal(spec.noise["sigma"])[0]))
     size = SIGMA * 0.1

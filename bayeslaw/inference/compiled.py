@@ -14,19 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bayeslaw.core.errors import InputError
 from bayeslaw.core.progress import shows, work
-from bayeslaw.inference.nuts import Walk
-from bayeslaw.inference.pymc_model import build_model, latent_sizes, model_data, walks
-from bayeslaw.inference.values import noise_values
-from bayeslaw.law.priors import scalar_names, walked
+from bayeslaw.inference.coordinates import latent_vectors
+from bayeslaw.inference.pymc_model import build_model, model_data
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import NUMPY
 from bayeslaw.observation.bound import BoundLaw
-from bayeslaw.observation.pooling import score_name
-from bayeslaw.observation.walks import scores_from
 
 if TYPE_CHECKING:
     from nutpie.compile_pymc import CompiledPyMCModel
@@ -83,7 +76,7 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
         Holding the rows.
     """
     global compile_count
-    key = structure(bound.spec, latent_sizes(bound))
+    key = structure(bound.spec, latent_vectors(bound))
     values = model_data(bound)
     if key not in _compiled:
         _settle_compiledir()
@@ -106,50 +99,6 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
     model = _compiled[key]
     known = {variable.name for variable in model.shared_var_keys}
     return model.with_data(**{name: value for name, value in values.items() if name in known})
-
-
-def pymc_walk(bound: BoundLaw, progress: bool | None = False) -> Walk:
-    """Return a law's posterior as PyMC states it and nutpie compiles it.
-
-    Parameters
-    ----------
-    bound : BoundLaw
-    progress : bool, optional
-        As of `fit`.
-
-    Returns
-    -------
-    Walk
-    """
-    scalars, sizes = scalar_names(walked(bound.spec)), latent_sizes(bound)
-
-    def named(drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {**drawn, **walked_scores(bound, drawn)}
-
-    return Walk(
-        compile_model(bound, progress), {**dict.fromkeys(scalars, False), **dict.fromkeys(sizes, True)}, named
-    )
-
-
-def walked_scores(bound: BoundLaw, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the scores of pooled parameters' groups, from where NUTS walked.
-
-    Parameters
-    ----------
-    bound : BoundLaw
-    drawn : mapping of str to numpy.ndarray
-        Parameters, shape (draws,), and latent vectors, (draws, size).
-
-    Returns
-    -------
-    dict of str to numpy.ndarray, shape (draws, groups)
-    """
-    spec = bound.spec
-    known, out = noise_values(spec, drawn), {}
-    for name, how in walks(bound).items():
-        spread, walk = np.asarray(known[f"{name}_spread"])[..., None], drawn[score_name(name)]
-        out[score_name(name)], _ = scores_from(spec, name, walk, spread, how, NUMPY)
-    return out
 
 
 def _settle_compiledir() -> None:

@@ -14,14 +14,13 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln
 
-from bayeslaw.inference.pymc_model import walks
 from bayeslaw.law.evaluate import evaluate_law, fixed_values, references, to_scale
 from bayeslaw.law.expression import evaluate
 from bayeslaw.law.priors import link_bounds, link_normal, walked
 from bayeslaw.law.spec import Parameter
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name, score_sizes
-from bayeslaw.observation.walks import scores_from
+from bayeslaw.observation.walks import centring, directions, scores_from, shares
 
 _SQRT2 = float(np.sqrt(2.0))
 
@@ -67,6 +66,21 @@ def coordinate_sizes(bound: BoundLaw) -> dict[str, int | None]:
 def latent_vectors(bound: BoundLaw) -> dict[str, int]:
     """Return the lengths of the latent vectors, by name."""
     return {**bound.observation.latents(bound.rows), **score_sizes(bound.spec, bound.labels)}
+
+
+def walks(bound: BoundLaw) -> dict[str, dict[str, np.ndarray]]:
+    """Return how NUTS walks the groups of each pooled parameter: see `pooling.scores_from`."""
+    spec, rows = bound.spec, bound.rows
+    if not spec.pooled:
+        return {}
+    scatter = bound.observation.scatter(rows)
+    inputs = [np.asarray(rows.columns[n], dtype=float) for n in spec.inputs if n in rows.columns]
+    out = {}
+    for name, column in spec.pooled.items():
+        grouped = bound.labels[column], row_groups(spec, column, rows.columns)
+        out[name] = {"near": centring(*grouped, rows.y, inputs), "share": shares(*grouped),
+                     "along": directions(*grouped, scatter)}  # fmt: skip
+    return out
 
 
 def state(bound: BoundLaw, given: Mapping[str, Any], ops: Any) -> State:

@@ -13,12 +13,15 @@ import xarray as xr
 
 from bayeslaw.core.compiled import is_kept
 from bayeslaw.core.progress import shows, work
-from bayeslaw.inference.coordinates import latent_vectors
+from bayeslaw.inference.coordinates import latent_vectors, walks
 from bayeslaw.inference.values import noise_values
 from bayeslaw.law.evaluate import derive
-from bayeslaw.law.priors import sampled, scalar_names
+from bayeslaw.law.priors import sampled, scalar_names, walked
 from bayeslaw.law.spec import Spec
+from bayeslaw.observation.base import NUMPY
 from bayeslaw.observation.bound import BoundLaw
+from bayeslaw.observation.pooling import score_name
+from bayeslaw.observation.walks import scores_from
 
 _KEPT_STATS = ("diverging", "energy", "n_steps", "depth", "step_size", "mean_tree_accept", "logp")
 _MAX_LOW_RANK = 64
@@ -95,8 +98,8 @@ def walk_of(bound: BoundLaw, progress: bool | None) -> Walk:
     )
     with told:
         from bayeslaw.inference.machine import callback
+        from bayeslaw.inference.machine.graph import NotRecordableError
         from bayeslaw.inference.machine.posterior import named_values, posterior_program
-        from bayeslaw.inference.machine.record import NotRecordableError
     try:
         program = posterior_program(bound)
         dim = program.density.inputs
@@ -104,11 +107,30 @@ def walk_of(bound: BoundLaw, progress: bool | None) -> Walk:
             program.density, lambda seed: np.random.default_rng(seed).uniform(-1, 1, dim)
         )
     except (NotRecordableError, TypeError, ImportError):
-        from bayeslaw.inference.compiled import pymc_walk
-
-        return pymc_walk(bound, progress)
+        return _pymc_walk(bound, progress)
     name = callback.COORDINATES
     return Walk(model, {name: True}, lambda drawn: named_values(program, drawn[name]))
+
+
+def _pymc_walk(bound: BoundLaw, progress: bool | None) -> Walk:
+    """Return a law's posterior as PyMC states it and nutpie compiles it."""
+    from bayeslaw.inference.compiled import compile_model
+
+    read = {
+        **dict.fromkeys(scalar_names(walked(bound.spec)), False),
+        **dict.fromkeys(latent_vectors(bound), True),
+    }
+    return Walk(compile_model(bound, progress), read, lambda drawn: {**drawn, **_scores(bound, drawn)})
+
+
+def _scores(bound: BoundLaw, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the scores of pooled parameters' groups, from where NUTS walked."""
+    spec = bound.spec
+    known, out = noise_values(spec, drawn), {}
+    for name, how in walks(bound).items():
+        spread, walk = np.asarray(known[f"{name}_spread"])[..., None], drawn[score_name(name)]
+        out[score_name(name)], _ = scores_from(spec, name, walk, spread, how, NUMPY)
+    return out
 
 
 def _run(name: str, model: Any, settings: Mapping[str, Any], progress: bool | None) -> Any:

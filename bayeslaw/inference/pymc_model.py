@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslaw.inference.coordinates import latent_vectors, walks
 from bayeslaw.inference.pymc_priors import pymc_priors
 from bayeslaw.law.evaluate import evaluate_law, fixed_values, references, to_scale
 from bayeslaw.law.functions import FUNCTIONS, MORE, Function
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
-from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name, score_sizes
-from bayeslaw.observation.walks import centring, directions, scores_from, shares
+from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name
+from bayeslaw.observation.walks import scores_from
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -51,36 +52,6 @@ def model_data(bound: BoundLaw) -> dict[str, np.ndarray]:
     }
 
 
-def walks(bound: BoundLaw) -> dict[str, dict[str, np.ndarray]]:
-    """Return how NUTS walks the groups of each pooled parameter: see `pooling.scores_from`."""
-    spec, rows = bound.spec, bound.rows
-    if not spec.pooled:
-        return {}
-    scatter = bound.observation.scatter(rows)
-    inputs = [np.asarray(rows.columns[n], dtype=float) for n in spec.inputs if n in rows.columns]
-    out = {}
-    for name, column in spec.pooled.items():
-        grouped = bound.labels[column], row_groups(spec, column, rows.columns)
-        out[name] = {"near": centring(*grouped, rows.y, inputs), "share": shares(*grouped),
-                     "along": directions(*grouped, scatter)}  # fmt: skip
-    return out
-
-
-def latent_sizes(bound: BoundLaw) -> dict[str, int]:
-    """Return the lengths of the latent vectors that data need, by name.
-
-    Parameters
-    ----------
-    bound : BoundLaw
-
-    Returns
-    -------
-    dict of str to int
-        Padded, so that data of similar size share one compiled model.
-    """
-    return {**bound.observation.latents(bound.rows), **score_sizes(bound.spec, bound.labels)}
-
-
 def build_model(bound: BoundLaw) -> pm.Model:
     """State a law, its priors and its observation model in PyMC.
 
@@ -103,7 +74,7 @@ def build_model(bound: BoundLaw) -> pm.Model:
             _named(given, kind) for kind in ("constant", "input", "group", "term")
         )
         how = {n: {kind: given[f"{kind}_{n}"] for kind in ("near", "share", "along")} for n in groups}
-        latent = {n: pm.Normal(n, shape=size) for n, size in latent_sizes(bound).items()}
+        latent = {n: pm.Normal(n, shape=size) for n, size in latent_vectors(bound).items()}
         scores: dict[str, Any] = {}
 
         def moved(name: str, sampled: dict[str, Any]) -> Any:

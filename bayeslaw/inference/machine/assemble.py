@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bayeslaw.inference.machine.densities import call_table
+from bayeslaw.inference.machine.graph import Node
 from bayeslaw.inference.machine.instructions import CALLS, OPCODES
-from bayeslaw.inference.machine.record import Node
 
 COLUMNS = 9
 """Of an instruction: its number, where its result begins, how many entries it runs over; where its two arguments

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-
-from bayeslaw.inference.machine.record import Graph, NotRecordableError, Recorded, apply
 
 
 @dataclass(frozen=True)
@@ -38,45 +35,6 @@ DENSITIES = {
         (1, 0), (_VECTOR, ("float", 2), *(_VECTOR,) * 3, _INT, *(_VECTOR,) * 6, ("float", 0), _VECTOR)
     ),
 }
-
-
-def recorded_call(graph: Graph, name: str, inputs: Sequence[Any]) -> Recorded:
-    """Record the call of a density.
-
-    Parameters
-    ----------
-    graph : Graph
-    name : str
-    inputs : sequence
-        What varies, recorded values or constants, then data as arrays.
-
-    Returns
-    -------
-    Recorded
-        A scalar.
-    """
-    kind = DENSITIES[name]
-    count = len(kind.varying)
-    varying = []
-    for value, rank in zip(inputs[:count], kind.varying, strict=True):
-        if not isinstance(value, Recorded):
-            value = apply(graph, "copy", np.asarray(value, dtype=float))
-        if rank == 1 and value.length is not None and value.node.size is None:
-            raise NotRecordableError("a density takes a vector whose entries vary")
-        varying.append(value.node)
-    data = tuple(
-        np.asarray(v, dtype=float if what == "float" else np.int64, order="C")
-        for v, (what, _) in zip(inputs[count:], kind.data, strict=True)
-    )
-    if any(isinstance(v, Recorded) for v in inputs[count:]) or [v.ndim for v in data] != [
-        r for _, r in kind.data
-    ]:
-        raise NotRecordableError(
-            f"the data of density {name!r} are not of the ranks {[r for _, r in kind.data]}"
-        )
-    size = 1 + sum(1 if n.size is None else n.size for n in varying)
-    call = graph.apply(name, *varying, payload=data, size=size)
-    return Recorded(graph, graph.apply("part", call, payload=(0, None), size=None), None)
 
 
 def call_table(

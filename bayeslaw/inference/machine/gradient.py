@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bayeslaw.inference.machine.record import Graph, Node, Recorded, RecordingOps
+from bayeslaw.inference.machine.graph import Graph, Node
+from bayeslaw.inference.machine.record import Recorded, RecordingOps
 from bayeslaw.law.functions import FUNCTIONS, MORE
 
 Rule = Callable[..., tuple[Any, ...]]

@@ -10,8 +10,9 @@ import numpy as np
 from bayeslaw.inference.coordinates import coordinate_sizes, state
 from bayeslaw.inference.machine.assemble import Program, assemble
 from bayeslaw.inference.machine.gradient import pull_back
+from bayeslaw.inference.machine.graph import Graph, Node, NotRecordableError
 from bayeslaw.inference.machine.kernel import run_many
-from bayeslaw.inference.machine.record import Graph, Node, NotRecordableError, Recorded, RecordingOps
+from bayeslaw.inference.machine.record import Recorded, RecordingOps
 from bayeslaw.observation.bound import BoundLaw
 
 
