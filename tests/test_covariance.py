@@ -21,7 +21,7 @@ from bayeslaw.observation.base import NUMPY, Rows, observed_rows
 from bayeslaw.observation.bound import bind
 from bayeslaw.observation.discrepancy import observe
 from bayeslaw.observation.discrepancy_bases import lengths, places, scales
-from bayeslaw.observation.discrepancy_terms import TERMS
+from bayeslaw.observation.discrepancy_terms import TERMS, offset_variance
 from bayeslaw.observation.kernels import kernel, length_grid, scale_grid, variance
 from bayeslaw.observation.outliers import outlying_shifts
 from bayeslaw.observation.shifts import COLUMN, SHIFT
@@ -70,9 +70,9 @@ def each_normal(spec, rows, mean, sigma=SIGMA):
     unit = sigma if spec.discrepancy.relative else 1.0
     each = [
         [
-            multivariate_normal(mean, dense(spec, rows, j, scale=s * unit) + noise(rows, sigma)).logpdf(
-                rows.y
-            )
+            multivariate_normal(
+                mean, dense(spec, rows, j, scale=s * unit) + noise(rows, sigma) + offset_variance(spec)
+            ).logpdf(rows.y)
             for s in sizes
         ]
         for j in grid

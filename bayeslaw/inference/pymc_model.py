@@ -12,6 +12,7 @@ from bayeslaw.inference.coordinates import latent_vectors, walks
 from bayeslaw.inference.pymc_priors import pymc_priors
 from bayeslaw.law.evaluate import evaluate_law, fixed_values, references, to_scale
 from bayeslaw.law.functions import FUNCTIONS, MORE, Function
+from bayeslaw.law.priors import integrated
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name
@@ -39,7 +40,7 @@ def model_data(bound: BoundLaw) -> dict[str, np.ndarray]:
     """
     spec, rows, labels = bound.spec, bound.rows, bound.labels
     fixed = {p.name: p.fixed for p in spec.noise.values() if p.fixed is not None}
-    scalars = {**references(spec), **fixed_values(spec), **fixed}
+    scalars = {**references(spec), **fixed_values(spec), **fixed, **integrated(spec)}
     return {
         **{f"input_{name}": values for name, values in bound.inputs.items()},
         **{f"constant_{name}": np.float64(value) for name, value in scalars.items()},

@@ -105,12 +105,53 @@ def _nodes(each, blend, log_lengths, log_scales):
 
 
 @compiled
+def _gradient(
+    residual, z, noise, tau, by_tau, weight, level, eigen, share, rest, first, left_eigen, left_count,
+    inverses, told, moved, chance, blend,
+):  # fmt: skip
+    """Return the derivative by sigma², those along the directions, and what multiplies the rows themselves."""
+    sections, scales, points = len(left_count), len(tau), len(weight)
+    whole, shift, cross = _sizes(weight, residual)
+    along, left, left_moved, by_noise = np.zeros_like(z), np.zeros(sections), np.zeros(sections), 0.0
+    for j in range(sections):
+        k, length = j % points, j // points
+        base, a = noise * share[k] + rest[k], share[k]
+        outside, shift_outside, cross_outside = whole[k], shift[k], cross[k]
+        for i in range(first[j], first[j + 1]):
+            outside -= z[i] * z[i]
+            shift_outside -= level[i] * level[i]
+            cross_outside -= level[i] * z[i]
+        for s in range(scales):
+            here, v = chance[length, s] * blend[k], 1.0 / (tau[s] * left_eigen[j] + base)
+            m, g = moved[j, s], told[j, s]
+            square = outside - 2 * m * cross_outside + m * m * shift_outside + g * shift_outside
+            by_v = v * (left_count[j] - v * square)
+            by_noise -= 0.5 * here * (by_tau[s] * left_eigen[j] + a) * by_v
+            left[j] += here * v
+            left_moved[j] += here * v * m
+        for i in range(first[j], first[j + 1]):
+            inside, inside_moved, slope = 0.0, 0.0, 0.0
+            for s in range(scales):
+                v, m = inverses[i, s], moved[j, s]
+                part, u = chance[length, s] * v, z[i] - m * level[i]
+                wide = u * u + told[j, s] * level[i] * level[i]
+                slope += part * (by_tau[s] * eigen[i] + a) * (1.0 - v * wide)
+                inside += part
+                inside_moved += part * m
+            by_noise -= 0.5 * blend[k] * slope
+            along[i] = z[i] * (left[j] - blend[k] * inside) - level[i] * (
+                left_moved[j] - blend[k] * inside_moved
+            )
+    return by_noise, along, left, left_moved
+
+
+@compiled
 def table(
     residual: Array, sigma: Array, weight: Array, basis: Array, level: Array, eigen: Array, share: Array,
     rest: Array, first: Array, left_eigen: Array, left_count: Array, constant: Array, log_sigmas: Array, log_lengths: Array, scale_square: Array, log_scales: Array,
     relative: Array, offset: Array,
-) -> tuple[Array, Array, Array]:  # fmt: skip
-    """Return the log density of each length and scale with its prior weight, and what the level is given each.
+) -> Array:  # fmt: skip
+    """Return the log density of each length and scale with its prior weight, shape (lengths, scales).
 
     Parameters
     ----------
@@ -118,8 +159,7 @@ def table(
 
     Returns
     -------
-    log_density, mean, variance : arrays, shape (lengths, scales)
-        Mean and variance of the shift of all rows that was integrated out; of the nearest point.
+    array
     """
     noise, (blend, _) = sigma.item() ** 2, _blend(log_sigmas, sigma.item())
     z, tau = basis @ residual, scale_square * (noise if relative.item() else 1.0)
@@ -129,11 +169,7 @@ def table(
         residual, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
         offset.item(), np.empty((len(z), scales)), told, moved,
     )  # fmt: skip
-    nothing, lengths = np.zeros(scales), np.zeros(len(log_lengths))
-    return (
-        _nodes(each, blend, log_lengths, log_scales), _nodes(moved, blend, lengths, nothing),
-        _nodes(told, blend, lengths, nothing),
-    )  # fmt: skip
+    return _nodes(each, blend, log_lengths, log_scales)
 
 
 @compiled
@@ -199,44 +235,15 @@ def evaluate(
     chance = np.exp(nodes - top)
     sum_of_it = chance.sum()
     chance /= sum_of_it
-    along, by_residual = np.zeros_like(z), np.zeros_like(residual)
-    whole, shift, cross = _sizes(weight, residual)
-    by_noise, by_point = 0.0, 0.0
-    by_tau = scale_square * relative.item()
+    by_noise, along, left, left_moved = _gradient(
+        residual, z, noise, tau, scale_square * relative.item(), weight, level, eigen, share, rest, first,
+        left_eigen, left_count, inverses, told, moved, chance, blend,
+    )  # fmt: skip
+    by_residual, by_point = along @ basis, 0.0
     for j in range(sections):
         k, length = j % points, j // points
-        base, a = noise * share[k] + rest[k], share[k]
-        outside, shift_outside, cross_outside = whole[k], shift[k], cross[k]
-        for i in range(first[j], first[j + 1]):
-            outside -= z[i] * z[i]
-            shift_outside -= level[i] * level[i]
-            cross_outside -= level[i] * z[i]
-        left, left_moved = 0.0, 0.0
-        for s in range(scales):
-            share_of_it = chance[length, s] * blend[k]
-            by_point += chance[length, s] * by_blend[k] * each[j, s]
-            v = 1.0 / (tau[s] * left_eigen[j] + base)
-            m, g = moved[j, s], told[j, s]
-            square = outside - 2 * m * cross_outside + m * m * shift_outside
-            by_v = v * (left_count[j] - v * (square + g * shift_outside))
-            by_noise -= 0.5 * share_of_it * (by_tau[s] * left_eigen[j] + a) * by_v
-            left += share_of_it * v
-            left_moved += share_of_it * v * m
-        for i in range(first[j], first[j + 1]):
-            e, inside, inside_moved, slope = eigen[i], 0.0, 0.0, 0.0
-            for s in range(scales):
-                v, m = inverses[i, s], moved[j, s]
-                part = chance[length, s] * v
-                u = z[i] - m * level[i]
-                slope += part * (by_tau[s] * e + a) * (1.0 - v * (u * u + told[j, s] * level[i] * level[i]))
-                inside += part
-                inside_moved += part * m
-            by_noise -= 0.5 * blend[k] * slope
-            inside, inside_moved = blend[k] * inside, blend[k] * inside_moved
-            along[i] = z[i] * (left - inside) - level[i] * (left_moved - inside_moved)
-        for i in range(len(residual)):
-            by_residual[i] -= weight[k, i] ** 2 * (left * residual[i] - left_moved)
-    by_residual += along @ basis
+        by_point += by_blend[k] * (chance[length] * each[j]).sum()
+        by_residual -= weight[k] ** 2 * (left[j] * residual - left_moved[j])
     return (
         np.asarray(top + np.log(sum_of_it)), by_residual,
         np.asarray(2 * sigma.item() * by_noise + by_point),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from bayeslaw.law.offset import offset
+from bayeslaw.law.priors import from_link, link_normal
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
 from bayeslaw.observation import discrepancy_grad
@@ -114,12 +116,12 @@ class GaussianProcessGivenRows(NewRows):
         return residual
 
     def complete(self, rng: np.random.Generator) -> dict[str, Array]:
-        """Draw the length and the scale that the joint density marginalised."""
+        """Draw the length and the scale that the joint density marginalised, then the law's level where it did."""
         residual, terms = self._residual, density_terms(self.spec, self.rows)
         data, grid = [np.asarray(terms[n]) for n in TERMS], grid_of(self.spec, self.rows)
         sigma = np.broadcast_to(self.values["sigma"], (len(residual), 1))[:, 0]
         tables = np.stack([
-            discrepancy_grad.table(r, np.asarray(s), *data)[0] for r, s in zip(residual, sigma, strict=True)
+            discrepancy_grad.table(r, np.asarray(s), *data) for r, s in zip(residual, sigma, strict=True)
         ])  # fmt: skip
         with np.errstate(divide="ignore"):
             by_length = np.log(np.exp(tables - tables.max(axis=(1, 2), keepdims=True)).sum(axis=2))
@@ -130,7 +132,23 @@ class GaussianProcessGivenRows(NewRows):
             out["discrepancy_scale"] = np.exp(
                 _drawn_between(scale, tables[np.arange(len(index)), index], rng)
             )
-        return {n: v for n, v in out.items() if n in self.spec.noise and self.spec.noise[n].fixed is None}
+        out = {n: v for n, v in out.items() if n in self.spec.noise and self.spec.noise[n].fixed is None}
+        return out | self._level(out, rng)
+
+    def _level(self, drawn: Draws, rng: np.random.Generator) -> dict[str, Array]:
+        """Draw the law's level, which is an offset of all rows, given length and scale."""
+        level = offset(self.spec)
+        if level is None:
+            return {}
+        given = {**self.values, **{n: v[:, None] for n, v in drawn.items()}}
+        (mean, sd), shift = link_normal(level), np.empty(len(self._residual))
+        for j, at, scale, sigma in replace(self, values=given)._by_length(len(shift)):
+            basis = places_of(self.spec, self.rows).bases[j]
+            inverse, told = basis.inverse(scale, sigma), basis.vectors.sum(axis=0)
+            variance = 1 / (1 / sd**2 + inverse @ told**2)
+            centre = variance * ((self._residual[at] @ basis.vectors) * told * inverse).sum(axis=1)
+            shift[at] = centre + np.sqrt(variance) * rng.standard_normal(len(at))
+        return {level.name: from_link(level, mean + shift)}
 
     def left_out(self) -> tuple[Array, Array]:
         """Return mean and variance of each row given all others."""

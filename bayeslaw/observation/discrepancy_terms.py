@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayeslaw.law.offset import offset
+from bayeslaw.law.priors import link_normal
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
 from bayeslaw.observation.base import Rows
@@ -62,10 +64,16 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
         "section": np.tile(np.log(where.weights).sum(axis=1), len(where.bases)),
         "log_sigmas": np.log(grid.sigmas), "log_lengths": grid.log_lengths, "scale_square": grid.scales**2,
         "log_scales": grid.log_scales, "relative": np.asarray(discrepancy_of(spec).relative, dtype=float),
-        "offset": np.asarray(0.0),
+        "offset": np.asarray(offset_variance(spec)),
         "constant": np.asarray(np.sum(rows.log_slope) - n / 2 * np.log(2 * np.pi)),
         **(shift_terms(rows, usual_value(spec, "sigma")) if has_shifts(spec) else {}),
     }  # fmt: skip
+
+
+def offset_variance(spec: Spec) -> float:
+    """Return the prior variance, on the scale of errors, of the shift of all rows that is integrated out."""
+    level = offset(spec)
+    return 0.0 if level is None else link_normal(level)[1] ** 2
 
 
 def _sections(basis: Basis, points: int) -> list[dict[str, Array]]:
