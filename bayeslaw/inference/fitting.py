@@ -162,8 +162,9 @@ def _posterior(bound: BoundLaw, settings: dict[str, Any], progress: bool | None)
     rng = np.random.default_rng(settings["seed"])
     prior = draw_prior(bound, rng)
     from bayeslaw.inference import nuts
+    from bayeslaw.inference.pilot import sample_settled
 
-    groups = nuts.sample(bound, settings, progress)
+    bound, groups = sample_settled(bound, lambda bound: nuts.sample(bound, settings, progress))
     if groups["posterior"].sizes["draw"] < settings["draws"]:
         raise KeyboardInterrupt("sampling was stopped; nothing was kept")
     return make_fit(bound, "nuts", settings, groups | prior | draw_replicated(bound, groups, rng))
