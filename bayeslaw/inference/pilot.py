@@ -87,7 +87,7 @@ def settle_grid(bound: BoundLaw) -> BoundLaw:
         if draws is None:
             return bound
         seen = _seen(bound, draws)
-        if rows <= _MANY or again:
+        if rows <= _MANY or again or not unequal:
             bound = _with(bound, settled(bound.spec, bound.rows, seen, _WIDER))
     return replace(bound, rows=with_few(bound.rows, seen))
 

@@ -88,6 +88,8 @@ def settled(spec: Spec, rows: Rows, seen: Seen, wider: float = 1.0) -> str:
         "lengths": _span(likely.max(axis=1), told["lengths"][0], len(lengths(spec)[0])),
         "scales": _span(likely.max(axis=0), told["scales"][0], len(scales(spec)[0])),
     }
+    if np.ptp(rows.error) == 0:  # decomposed exactly, whatever the run noise
+        return json.dumps({**spans, "sigmas": grid_of(spec, rows).sigmas.tolist()})
     logs = np.log(seen.sigma)
     ends = tuple(np.quantile(logs, [_TAIL, 1 - _TAIL]))
     few = seen.some(6)
@@ -97,7 +99,7 @@ def settled(spec: Spec, rows: Rows, seen: Seen, wider: float = 1.0) -> str:
         at = np.linspace(-1, 1, points) if points > 1 else np.zeros(1)
         sigmas = np.exp(np.mean(ends) + wider * (ends[1] - ends[0]) / 2 * at)
         text = json.dumps({**spans, "sigmas": sigmas.tolist()})
-        if np.ptp(rows.error) == 0 or np.abs(misses(spec, with_grid(rows, text), few)).max() < _CLOSE:
+        if np.abs(misses(spec, with_grid(rows, text), few)).max() < _CLOSE:
             break
     return text
 
