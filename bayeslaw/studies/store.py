@@ -66,7 +66,7 @@ class Store:
             sound = said["format"] == _FORMAT and said["name"] == name and said["sha256"] == _sha(body)
             if sound:
                 return Outcome(**exact_value(body.decode("ascii")))
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass
         raise InputError(f"{path}: is not as it was written")
 

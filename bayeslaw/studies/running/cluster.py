@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -57,8 +58,13 @@ class Cluster:
                 job, _ = waiting.pop(future.key)
                 self._under_way = len(waiting)
                 yield job, self._settled(future, result)
+        except Exception as error:
+            if self._client.status == "running" or isinstance(error, InputError):
+                raise
+            raise _gone(type(error).__name__) from None
         finally:
-            self._client.cancel([future for _, future in waiting.values()])
+            if self._client.status == "running":
+                self._client.cancel([future for _, future in waiting.values()])
             self._under_way = 0
 
     def close(self) -> None:
@@ -89,14 +95,18 @@ class Cluster:
         if future.status == "finished" and not broken:
             return result
         if future.status != "error":  # cancelled, lost
-            raise InputError(
-                f"on: the cluster gave up a task ({future.status}), as it does when its scheduler ends; what was finished is "
-                "in the store, where there is one."
-            )
+            raise _gone(future.status)
         _, error, trace = result
         if isinstance(error, KilledWorker):
             return Lost(f"{error.allowed_failures + 1} workers died over it")
         raise error.with_traceback(trace)
+
+
+def _gone(why: str) -> InputError:
+    return InputError(
+        f"on: the cluster gave up a task ({why}), as it does when its scheduler ends; what was finished is in the store, where "
+        "there is one: run the study again with a cluster that is there."
+    )
 
 
 def cluster(on: Any) -> Cluster:
@@ -128,7 +138,7 @@ def cluster(on: Any) -> Cluster:
                 f"on: found a client that is {_state(on)}, allowed: a running one, as Client(…) returns it."
             )
         return Cluster(on, own=False)
-    if not isinstance(on, str) or "://" not in on:
+    if not isinstance(on, str) or not re.fullmatch(r"\w+://\S+", on):
         raise InputError(
             f"on: found {shown(on)}, allowed: a distributed.Client, or the address of a scheduler, such as tcp://host:8786."
         )
