@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -19,6 +19,9 @@ from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw, bind
 from bayeslaw.observation.outliers import outlying_shifts
 from bayeslaw.observation.shifts import BENT, COLUMN
+
+if TYPE_CHECKING:
+    import pymc as pm
 
 _SOME_ROWS = 200
 
@@ -47,6 +50,16 @@ def compile(spec: Spec, data: xr.Dataset, *, progress: bool | None = None) -> No
 
     check_law_and_data("compile", spec, data)
     compile_model(settle_outliers(bind(spec, data)), progress)
+
+
+def pymc_model(spec: Spec, data: xr.Dataset) -> pm.Model:
+    """State a law, its priors and its rows as a PyMC model.
+    """
+    from bayeslaw.inference.pymc_statement import state_model
+
+    check_law_and_data("pymc_model", spec, data)
+    check_sizes(spec, data)
+    return state_model(settle_outliers(bind(spec, data)))
 
 
 def fit(
