@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import Observation
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.counts import LATENT, Counts
@@ -70,7 +71,7 @@ def state_rows(around: Around) -> None:
     if isinstance(bound.observation, Counts):
         _counts(around, bound.observation, terms)
     elif "observed" in terms:
-        name = _output_on_scale(around)
+        name = output_on_scale(around.bound.spec, around.own)
         data = pm.Data(f"{name}_data", bound.rows.y, dims=OBS)
         _scattered(around, bound.observation, terms, observed=data)
     else:
@@ -80,9 +81,10 @@ def state_rows(around: Around) -> None:
         )
 
 
-def _output_on_scale(around: Around) -> str:
-    output = around.bound.spec.output
-    return around.own(output.name if output.scale == "identity" else f"{output.scale}_{output.name}")
+def output_on_scale(spec: Spec, own: Callable[[str], str]) -> str:
+    """Return what the output is called on the scale of errors."""
+    output = spec.output
+    return own(output.name if output.scale == "identity" else f"{output.scale}_{output.name}")
 
 
 def _counts(around: Around, counts: Counts, terms: Mapping[str, Any]) -> None:
@@ -92,10 +94,9 @@ def _counts(around: Around, counts: Counts, terms: Mapping[str, Any]) -> None:
     from bayeslaw.inference.pymc_transforms import Scored
 
     columns, own = around.bound.rows.columns, around.own
-    centre = np.asarray(around.bound.terms["centre"])
-    y = _scattered(
-        around, counts.inner, terms, default_transform=Scored(counts, terms, around.ops), initval=centre
-    )
+    scored = Scored(counts, around.bound.terms, around.ops)
+    start = np.asarray(around.bound.terms["centre"])
+    y = _scattered(around, counts.inner, terms, default_transform=scored, initval=start)
     n, c = (np.rint(columns[name]).astype(np.int64) for name in ("n", "c"))
     n, c = pm.Data(own("n"), n, dims=OBS), pm.Data(own("c_data"), c, dims=OBS)
     pm.Binomial(own("c"), n=n, p=pm.math.exp(-pm.math.exp(y)), observed=c, dims=OBS)
@@ -116,7 +117,7 @@ def _independent(
     if rows.error.any() and "observed" in given:  # of inferred outputs the counts are the sampling error
         error = pm.Data(around.own("sampling_error"), rows.error, dims=OBS)
         spread = pm.math.sqrt(spread**2 + error**2)
-    name = _output_on_scale(around)
+    name = output_on_scale(around.bound.spec, around.own)
     if observation.heavy:
         return pm.StudentT(name, nu=around.noise["nu"], mu=around.mean, sigma=spread, **given)
     return pm.Normal(name, mu=around.mean, sigma=spread, **given)
@@ -137,7 +138,7 @@ def _jointly(
         return observation.joint(mean, named, {**terms, "observed": value}, around.ops)
 
     return pm.CustomDist(
-        _output_on_scale(around), around.mean, *values.values(), logp=log_density,
+        output_on_scale(around.bound.spec, around.own), around.mean, *values.values(), logp=log_density,
         signature=f"{','.join(cores)}->(rows)", class_name=type(observation).__name__, **given,
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslaw.inference.compiled import settle_compiledir
 from bayeslaw.inference.coordinates import walks
 from bayeslaw.inference.pymc_model import constants_of, tensor_ops
 from bayeslaw.inference.pymc_priors import pymc_priors
@@ -39,10 +40,11 @@ def state_model(bound: BoundLaw) -> pm.Model:
     pymc.Model
         See `bayeslaw.pymc_model`.
     """
+    settle_compiledir()
     import pymc as pm
     import pytensor.tensor as pt
 
-    spec, ops, own = bound.spec, tensor_ops(), _names_of_ours(bound.spec)
+    spec, ops, own = bound.spec, tensor_ops(), names_of_ours(bound.spec)
     dims = {column: own("_".join(columns)) for column, columns in spec.pool_columns.items()}
     with pm.Model(coords=_coords(bound, dims)) as model:
         constants = {n: pm.Data(n, np.float64(v)) for n, v in constants_of(spec).items()}
@@ -63,8 +65,8 @@ def state_model(bound: BoundLaw) -> pm.Model:
     return model
 
 
-def _names_of_ours(spec: Spec) -> Callable[[str], str]:
-    """Return what gives a name of ours, with an underscore behind it where the law has one like it."""
+def names_of_ours(spec: Spec) -> Callable[[str], str]:
+    """Return what gives a name of ours: itself, with an underscore behind it where the law has one like it."""
     inputs = [name for symbol in spec.inputs for name in (symbol, f"ref_{symbol}")]
     theirs = {*_THEIRS, *inputs, *spec.scalar_names, *spec.parameters, *spec.noise, *spec.derived}
     theirs |= set(scalar_names(sampled(spec)))
