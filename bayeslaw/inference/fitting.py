@@ -28,11 +28,12 @@ _SOME_ROWS = 200
 
 
 def compile(spec: Spec, data: xr.Dataset, *, progress: bool | None = None) -> None:
-    """Compile a law ahead of fitting it.
+    """Make ready what a fit needs, ahead of it.
 
-    `fit` compiles by itself, once for each structure of a law in a process, and re-uses the result
-    for any data and any number of rows, any references, any fixed values. So a loop of fits
-    compiles once; call this to have those seconds behind you at a time of your choosing.
+    `fit` does so by itself. The sampler is compiled once on a machine, for every law, and kept in
+    the user's cache folder; after that a law needs no compiling. An observation model of one's own
+    that the sampler's machine cannot run is compiled by PyMC, once in a process for each structure
+    of a law; call this to have those seconds behind you at a time of your choosing.
 
     Parameters
     ----------
@@ -47,10 +48,10 @@ def compile(spec: Spec, data: xr.Dataset, *, progress: bool | None = None) -> No
     InputError
         If the data lack what the law needs.
     """
-    from bayeslaw.inference.compiled import compile_model
+    from bayeslaw.inference.nuts import walk_of
 
     check_law_and_data("compile", spec, data)
-    compile_model(settle_outliers(bind(spec, data)), progress)
+    walk_of(settle_outliers(bind(spec, data)), progress)
 
 
 def pymc_model(spec: Spec, data: xr.Dataset) -> pm.Model:
