@@ -79,7 +79,7 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
     key = structure(bound.spec, latent_vectors(bound))
     values = model_data(bound)
     if key not in _compiled:
-        _settle_compiledir()
+        settle_compiledir()
         import nutpie
         import pytensor
 
@@ -101,7 +101,7 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
     return model.with_data(**{name: value for name, value in values.items() if name in known})
 
 
-def _settle_compiledir() -> None:
+def settle_compiledir() -> None:
     """Give PyTensor a temporary folder where it cannot write to its own, in the home folder."""
     flags = os.environ.get("PYTENSOR_FLAGS", "")
     if "pytensor" in sys.modules or "compiledir" in flags:

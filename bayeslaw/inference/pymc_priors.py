@@ -98,16 +98,13 @@ def _sheared(p: Parameter, shear: TensorVariable) -> TensorVariable:
 
     Where the data pin down the product of two parameters, their posterior is a thin curved ridge; the
     product is a straight coordinate. Where they pin down groups, the law's own value follows those. A
-    shear has a unit Jacobian, so that the prior stays what it is: the normal that the distance is given
-    is taken out again.
+    shear has a unit Jacobian, so that the prior stays what it is: the distance, given the others, is as normal.
     """
     import pymc as pm
 
     mean, sd = link_normal(p)
-    distance = pm.Normal(f"{p.name}_sheared", mean, sd)
-    link = distance + shear
-    pm.Potential(f"{p.name}_prior", ((distance - mean) ** 2 - (link - mean) ** 2) / (2 * sd**2))
-    return pm.Deterministic(p.name, _inverse_link(p)(link))
+    distance = pm.Normal(f"{p.name}_sheared", mean - shear, sd)
+    return pm.Deterministic(p.name, _inverse_link(p)(distance + shear))
 
 
 def _inverse_link(p: Parameter) -> Callable[[Any], Any]:
