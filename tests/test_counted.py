@@ -166,11 +166,10 @@ def test_families_and_zeros_in_one_fit():
     level = TRUTH["E0"] + TRUTH["C0"] * reference ** -TRUTH["alpha"]
     low, high = np.quantile(fit.draws["level"], [0.005, 0.995])
     assert low < level < high and high / low < 8
-    scores = fit.tree["latent"]["level_score"].values.reshape(-1, 16)[:, :3].mean(axis=0)
+    scores = fit.tree["latent"]["level_score"].values.reshape(-1, 3).mean(axis=0)
     assert (np.diff(scores) > 0).all()
-    shift = fit.draws["level_spread"].values.reshape(-1, 1) * fit.tree["latent"][
-        "level_score"
-    ].values.reshape(-1, 16)
+    scores = fit.tree["latent"]["level_score"].values.reshape(-1, 3)
+    shift = fit.draws["level_spread"].values.reshape(-1, 1) * scores
     apart = (shift[:, 2] - shift[:, 0]).mean()
     assert apart == pytest.approx(0.6, abs=0.2)
 

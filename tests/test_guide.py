@@ -21,7 +21,7 @@ from bayeslaw.cli import guide
 from bayeslaw.cli.main import main
 from bayeslaw.demo import simulated_counts
 from bayeslaw.inference import compiled, nuts
-from bayeslaw.inference.pymc_model import latent_sizes
+from bayeslaw.inference.coordinates import latent_vectors
 from bayeslaw.law.evaluate import evaluate_law, law_inputs, to_scale
 from bayeslaw.law.priors import draw_priors
 from bayeslaw.observation.bound import BoundLaw
@@ -205,7 +205,7 @@ def nearest_priors(bound: BoundLaw, settings: dict, progress: bool | None) -> di
         "posterior": nuts.posterior(spec, drawn, coords),
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords),
     }
-    if sizes := latent_sizes(bound):
+    if sizes := latent_vectors(bound):
         latent = {
             n: (("chain", "draw", f"{n}_dim"), rng.standard_normal((*shape, k))) for n, k in sizes.items()
         }

@@ -399,7 +399,7 @@ def test_levels_of_combinations_come_back(sampled, tmp_path):
     fc = bl.forecast(fit, {"C": [1e21] * 4, "benchmark": ["GSM8K", "GSM8K", "MATH", "MATH"], "difficulty": ["easy", "hard"] * 2})  # fmt: skip
     own = np.log(median(fc))
     np.testing.assert_allclose(own - own[0], [0, 0.4, 0.4, 0.8], atol=0.1)
-    assert fit.tree["latent"][score_name("level")].sizes[f"{score_name('level')}_dim"] == 16
+    assert fit.tree["latent"][score_name("level")].sizes[f"{score_name('level')}_dim"] == 4
 
 
 def test_studies_of_a_pooled_fit(sampled):

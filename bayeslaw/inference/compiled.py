@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from bayeslaw.core.errors import InputError
 from bayeslaw.core.progress import shows, work
-from bayeslaw.inference.pymc_model import build_model, latent_sizes, model_data
+from bayeslaw.inference.coordinates import latent_vectors
+from bayeslaw.inference.pymc_model import build_model, model_data
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
 
@@ -75,10 +76,10 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
         Holding the rows.
     """
     global compile_count
-    key = structure(bound.spec, latent_sizes(bound))
+    key = structure(bound.spec, latent_vectors(bound))
     values = model_data(bound)
     if key not in _compiled:
-        _settle_compiledir()
+        settle_compiledir()
         import nutpie
         import pytensor
 
@@ -100,7 +101,7 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
     return model.with_data(**{name: value for name, value in values.items() if name in known})
 
 
-def _settle_compiledir() -> None:
+def settle_compiledir() -> None:
     """Give PyTensor a temporary folder where it cannot write to its own, in the home folder."""
     flags = os.environ.get("PYTENSOR_FLAGS", "")
     if "pytensor" in sys.modules or "compiledir" in flags:

@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from bayeslaw.core.compiled import is_kept
 from bayeslaw.core.progress import shows, work
-from bayeslaw.inference.pymc_model import latent_sizes, walks
+from bayeslaw.inference.coordinates import latent_vectors, walks
 from bayeslaw.inference.values import noise_values
 from bayeslaw.law.evaluate import derive
-from bayeslaw.law.priors import sampled, scalar_names, walked
+from bayeslaw.law.priors import integrated, sampled, scalar_names, walked
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import NUMPY
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import score_name
 from bayeslaw.observation.walks import scores_from
 
-if TYPE_CHECKING:
-    pass
-from bayeslaw.inference.compiled import compile_model
-
 _KEPT_STATS = ("diverging", "energy", "n_steps", "depth", "step_size", "mean_tree_accept", "logp")
 _MAX_LOW_RANK = 64
 """Dimensions up to which correlations are adapted. At 170 that took nutpie minutes, sampling itself seconds."""
+
+
+@dataclass(frozen=True)
+class Walk:
+    """A posterior as nutpie samples it.
+
+    Attributes
+    ----------
+    model : nutpie compiled model
+    variables : mapping of str to bool
+        What is read of its draws; True for vectors.
+    named : callable
+        Draws of those, flattened over chains, to parameters (draws,) and latent vectors (draws, size) by name.
+    """
+
+    model: Any
+    variables: Mapping[str, bool]
+    named: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 def sample(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> dict[str, xr.Dataset]:
@@ -47,40 +63,87 @@ def sample(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> 
         ``posterior`` (parameters, then the paper's; dims chain, draw), ``sample_stats``, and
         ``latent`` if the observation model has vectors.
     """
-    import nutpie
+    walk = walk_of(bound, progress)
+    trace = _run(bound.spec.name, walk.model, settings, progress)
+    drawn, stats = _read_trace(trace, walk.variables)
+    shape = stats["diverging"].shape
+    flat = {n: v.reshape(shape[0] * shape[1], *v.shape[2:]) for n, v in drawn.items()}
+    named = {n: v.reshape(*shape, *v.shape[1:]) for n, v in walk.named(flat).items()}
+    return groups_of(bound, named, stats, settings["seed"])
 
-    spec, model = bound.spec, compile_model(bound, progress)
-    own_bar = shows(progress)
-    steps = settings["chains"] * (settings["draws"] + settings["tune"])
-    told = work(f"sampling the law '{spec.name}'", steps, False if own_bar else progress)
-    with told as on_step, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        # The raw trace: turning it into a tree by ourselves takes a tenth of the time.
-        trace = nutpie.sample(
-            model,
-            draws=settings["draws"], tune=settings["tune"], chains=settings["chains"], seed=settings["seed"],
-            cores=min(settings["chains"], os.cpu_count() or 1), progress_bar=own_bar, save_warmup=False,
-            progress_callback=lambda chains: on_step(sum(chain.finished_draws for chain in chains)),
-            target_accept=settings["target_accept"], adaptation=_adaptation(model.n_dim), return_raw_trace=True,
-        )  # fmt: skip
-    sizes = latent_sizes(bound)
-    drawn, stats = _read_trace(trace, scalar_names(walked(spec)), sizes)
-    coords = {
-        name: np.arange(size) for name, size in zip(("chain", "draw"), stats["diverging"].shape, strict=True)
+
+def groups_of(
+    bound: BoundLaw, named: Mapping[str, np.ndarray], stats: Mapping[str, np.ndarray], seed: int
+) -> dict[str, xr.Dataset]:
+    """Lay draws out as the groups of a fit's tree, what the density marginalised drawn as well.
+
+    Parameters
+    ----------
+    bound : BoundLaw
+    named : mapping of str to numpy.ndarray
+        Of `walked` parameters (chains, draws), of latent vectors (chains, draws, size).
+    stats : mapping of str to numpy.ndarray, shape (chains, draws)
+        The sampler's; ``diverging`` at least.
+    seed : int
+
+    Returns
+    -------
+    dict of str to xarray.Dataset
+        As of `sample`.
+    """
+    shape = stats["diverging"].shape
+    coords = {name: np.arange(size) for name, size in zip(("chain", "draw"), shape, strict=True)}
+    drawn = {**named, **_completed(bound, named, seed)}
+    groups = {
+        "posterior": posterior(bound.spec, drawn, coords),
+        "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords),
     }
-    stats = xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords)
-    drawn |= _scores(bound, drawn)
-    drawn |= _completed(bound, drawn, settings["seed"])
-    groups = {"posterior": posterior(spec, drawn, coords), "sample_stats": stats}
-    if sizes:
-        dims = ("chain", "draw")
-        groups["latent"] = xr.Dataset({n: ((*dims, f"{n}_dim"), drawn[n]) for n in sizes}, coords)
+    if latent := latent_vectors(bound):
+        groups["latent"] = xr.Dataset({n: (("chain", "draw", f"{n}_dim"), drawn[n]) for n in latent}, coords)
     return groups
 
 
-def _adaptation(dimensions: int) -> str:
-    """Return how the mass matrix adapts: its correlations too, while that costs less than it saves."""
-    return "low_rank" if dimensions <= _MAX_LOW_RANK else "diag"
+def walk_of(bound: BoundLaw, progress: bool | None) -> Walk:
+    """Return a law's posterior as the machine runs it, or, where it cannot, as PyMC compiles it.
+
+    Parameters
+    ----------
+    bound : BoundLaw
+    progress : bool, optional
+        As of `fit`.
+
+    Returns
+    -------
+    Walk
+    """
+    told = work(
+        "compiling the sampler, once on this machine (10-20 s)", progress=False if is_kept() else progress
+    )
+    with told:
+        from bayeslaw.inference.machine import callback
+        from bayeslaw.inference.machine.graph import NotRecordableError
+        from bayeslaw.inference.machine.posterior import named_values, posterior_program
+    try:
+        program = posterior_program(bound)
+        dim = program.density.inputs
+        model = callback.nutpie_model(
+            program.density, lambda seed: np.random.default_rng(seed).uniform(-1, 1, dim)
+        )
+    except (NotRecordableError, TypeError, ImportError):
+        return _pymc_walk(bound, progress)
+    name = callback.COORDINATES
+    return Walk(model, {name: True}, lambda drawn: named_values(program, drawn[name]))
+
+
+def _pymc_walk(bound: BoundLaw, progress: bool | None) -> Walk:
+    """Return a law's posterior as PyMC states it and nutpie compiles it."""
+    from bayeslaw.inference.compiled import compile_model
+
+    read = {
+        **dict.fromkeys(scalar_names(walked(bound.spec)), False),
+        **dict.fromkeys(latent_vectors(bound), True),
+    }
+    return Walk(compile_model(bound, progress), read, lambda drawn: {**drawn, **_scores(bound, drawn)})
 
 
 def _scores(bound: BoundLaw, drawn: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -93,16 +156,40 @@ def _scores(bound: BoundLaw, drawn: Mapping[str, np.ndarray]) -> dict[str, np.nd
     return out
 
 
+def _run(name: str, model: Any, settings: Mapping[str, Any], progress: bool | None) -> Any:
+    """Run nutpie; return the raw trace: turning it into a tree by ourselves takes a tenth of the time."""
+    import nutpie
+
+    own_bar = shows(progress)
+    steps = settings["chains"] * (settings["draws"] + settings["tune"])
+    told = work(f"sampling the law '{name}'", steps, False if own_bar else progress)
+    with told as on_step, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return nutpie.sample(
+            model,
+            draws=settings["draws"], tune=settings["tune"], chains=settings["chains"], seed=settings["seed"],
+            cores=min(settings["chains"], os.cpu_count() or 1), progress_bar=own_bar, save_warmup=False,
+            progress_callback=lambda chains: on_step(sum(chain.finished_draws for chain in chains)),
+            target_accept=settings["target_accept"], adaptation=_adaptation(model.n_dim), return_raw_trace=True,
+        )  # fmt: skip
+
+
+def _adaptation(dimensions: int) -> str:
+    """Return how the mass matrix adapts: its correlations too, while that costs less than it saves."""
+    return "low_rank" if dimensions <= _MAX_LOW_RANK else "diag"
+
+
 def _completed(bound: BoundLaw, drawn: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
     """Draw what the density marginalised, such as a discrepancy's length, given what was sampled."""
     shape = next(iter(drawn.values())).shape[:2]
-    values = noise_values(bound.spec, {n: v.reshape(shape[0] * shape[1], -1) for n, v in drawn.items()})
+    drawn = {n: v.reshape(shape[0] * shape[1], -1) for n, v in drawn.items()}
+    values = noise_values(bound.spec, {**integrated(bound.spec), **drawn})
     given = bound.observation.condition(bound.rows, bound.law(values), values)
     return {name: v.reshape(shape) for name, v in given.complete(np.random.default_rng(seed)).items()}
 
 
 def _read_trace(
-    trace: Any, names: Iterable[str], vectors: Iterable[str]
+    trace: Any, variables: Mapping[str, bool]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Read nutpie's Arrow batches, one a chain: draws and statistics behind the warm-up."""
     import pyarrow as pa
@@ -117,14 +204,14 @@ def _read_trace(
         columns = []
         for batch, rows in zip(batches, kept, strict=True):
             column = pa.array(batch.column(name))
-            if name in vectors:
+            if variables.get(name):
                 values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
             else:
                 values = column.to_numpy(zero_copy_only=False)
             columns.append(values[rows][:shortest])
         return np.stack(columns)
 
-    draws = {name: read(draw_batches, name) for name in (*names, *vectors)}
+    draws = {name: read(draw_batches, name) for name in variables}
     return draws, {
         name: read(stat_batches, name) for name in _KEPT_STATS if name in stat_batches[0].column_names
     }

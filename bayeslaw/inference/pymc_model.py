@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayeslaw.inference.coordinates import latent_vectors, walks
 from bayeslaw.inference.pymc_priors import pymc_priors
 from bayeslaw.law.evaluate import evaluate_law, fixed_values, references, to_scale
 from bayeslaw.law.functions import FUNCTIONS, MORE, Function
+from bayeslaw.law.priors import integrated, walked
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
-from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name, score_sizes
-from bayeslaw.observation.walks import centring, directions, scores_from, shares
+from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name
+from bayeslaw.observation.walks import scores_from
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -37,11 +39,12 @@ def model_data(bound: BoundLaw) -> dict[str, np.ndarray]:
         Inputs, references, fixed values, groups, and what the observation model prepares.
     """
     spec, rows, labels = bound.spec, bound.rows, bound.labels
-    fixed = {p.name: p.fixed for p in spec.noise.values() if p.fixed is not None}
-    scalars = {**references(spec), **fixed_values(spec), **fixed}
     return {
         **{f"input_{name}": values for name, values in bound.inputs.items()},
-        **{f"constant_{name}": np.float64(value) for name, value in scalars.items()},
+        **{
+            f"constant_{name}": np.float64(value)
+            for name, value in {**constants_of(spec), **integrated(spec)}.items()
+        },
         **{
             f"group_{n}": group_index(labels[c], row_groups(spec, c, rows.columns))
             for n, c in spec.pooled.items()
@@ -51,34 +54,10 @@ def model_data(bound: BoundLaw) -> dict[str, np.ndarray]:
     }
 
 
-def walks(bound: BoundLaw) -> dict[str, dict[str, np.ndarray]]:
-    """Return how NUTS walks the groups of each pooled parameter: see `pooling.scores_from`."""
-    spec, rows = bound.spec, bound.rows
-    if not spec.pooled:
-        return {}
-    scatter = bound.observation.scatter(rows)
-    inputs = [np.asarray(rows.columns[n], dtype=float) for n in spec.inputs if n in rows.columns]
-    out = {}
-    for name, column in spec.pooled.items():
-        grouped = bound.labels[column], row_groups(spec, column, rows.columns)
-        out[name] = {"near": centring(*grouped, rows.y, inputs), "share": shares(*grouped),
-                     "along": directions(*grouped, scatter)}  # fmt: skip
-    return out
-
-
-def latent_sizes(bound: BoundLaw) -> dict[str, int]:
-    """Return the lengths of the latent vectors that data need, by name.
-
-    Parameters
-    ----------
-    bound : BoundLaw
-
-    Returns
-    -------
-    dict of str to int
-        Padded, so that data of similar size share one compiled model.
-    """
-    return {**bound.observation.latents(bound.rows), **score_sizes(bound.spec, bound.labels)}
+def constants_of(spec: Spec) -> dict[str, float]:
+    """Return references and fixed values, by name."""
+    fixed = {p.name: p.fixed for p in spec.noise.values() if p.fixed is not None}
+    return {**references(spec), **fixed_values(spec), **fixed}
 
 
 def build_model(bound: BoundLaw) -> pm.Model:
@@ -96,14 +75,14 @@ def build_model(bound: BoundLaw) -> pm.Model:
     import pymc as pm
     import pytensor.tensor as pt
 
-    spec, ops = bound.spec, _tensor_ops()
+    spec, ops = bound.spec, tensor_ops()
     with pm.Model() as model:
         given = {name: pm.Data(name, value) for name, value in model_data(bound).items()}
         constants, inputs, groups, terms = (
             _named(given, kind) for kind in ("constant", "input", "group", "term")
         )
         how = {n: {kind: given[f"{kind}_{n}"] for kind in ("near", "share", "along")} for n in groups}
-        latent = {n: pm.Normal(n, shape=size) for n, size in latent_sizes(bound).items()}
+        latent = {n: pm.Normal(n, shape=size) for n, size in latent_vectors(bound).items()}
         scores: dict[str, Any] = {}
 
         def moved(name: str, sampled: dict[str, Any]) -> Any:
@@ -111,7 +90,7 @@ def build_model(bound: BoundLaw) -> pm.Model:
             scores[name] = _scores(spec, name, latent[score_name(name)], spread, how[name], ops)
             return -spread * (how[name]["share"] * scores[name]).sum()
 
-        values = pymc_priors(spec, constants, ops, moved)
+        values = pymc_priors(spec, walked(spec), constants, ops, moved)
         noise = {
             n: values[n] if n in values else constants[n] for n in spec.noise if n in {**values, **constants}
         }
@@ -136,8 +115,8 @@ def _named(given: dict[str, Any], kind: str) -> dict[str, Any]:
     return {n.removeprefix(f"{kind}_"): v for n, v in given.items() if n.startswith(f"{kind}_")}
 
 
-def _tensor_ops() -> SimpleNamespace:
-    """PyTensor's functions, with varying powers as exp(y log x), which is faster than a general one.
+def tensor_ops() -> SimpleNamespace:
+    """Return PyTensor's functions, with varying powers as exp(y log x), which is faster than a general one.
 
     A constant power may have a negative base, as in ``(x - a)**2``; a varying one may not.
     """

@@ -127,7 +127,7 @@ class Observation(Protocol):
     """
 
     def latents(self, rows: Rows) -> dict[str, int]:
-        """Return sizes by name of the standard normal vectors that the joint density takes, padded so that few sizes are compiled."""
+        """Return sizes by name of the standard normal vectors that the joint density takes."""
 
     def prepare(self, rows: Rows) -> dict[str, Array]:
         """Return arrays by name that the compiled density takes; they may change without compiling."""

@@ -65,7 +65,7 @@ class GaussianProcess:
         """Return the log density, length and scale marginalised."""
         residual, more = terms["observed"] - mean, terms["constant"]
         if has_shifts(self.spec):
-            residual = residual - (terms["shift_row"] * shift_sizes(values, terms)).sum(axis=1)
+            residual = residual - ops.dot(shift_sizes(values, terms), terms["shift_row"].T)
             more = more + shift_density(values, terms, ops)
         return ops.with_gradient("covariance", residual, values["sigma"], *(terms[n] for n in TERMS)) + more
 

@@ -13,8 +13,6 @@ from bayeslaw.core.errors import InputError, did_you_mean
 from bayeslaw.law.spec import JOINT, Spec
 from bayeslaw.law.types import Ops, Value, Values
 
-_STEP = 16
-
 
 def score_name(parameter: str) -> str:
     """Return the name of the latent vector of a pooled parameter's scores."""
@@ -79,13 +77,8 @@ def group_index(labels: list[str], column: np.ndarray) -> np.ndarray:
 
 
 def score_sizes(spec: Spec, labels: Mapping[str, list[str]]) -> dict[str, int]:
-    """Return the padded lengths of the latent vectors, by name."""
-    return {score_name(n): padded(len(labels[c])) for n, c in spec.pooled.items()}
-
-
-def padded(groups: int) -> int:
-    """Return the length of a latent vector that serves so many groups, so that few lengths are compiled."""
-    return -(-groups // _STEP) * _STEP
+    """Return the lengths of the latent vectors, by name."""
+    return {score_name(n): len(labels[c]) for n, c in spec.pooled.items()}
 
 
 def by_row(spec: Spec, values: Values, scores: Values, ops: Ops) -> dict[str, Value]:

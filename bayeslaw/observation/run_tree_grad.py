@@ -6,14 +6,14 @@ It goes from leaves to roots, keeping what it saw, and back from roots to leaves
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from bayeslaw.core.compiled import compiled
 from bayeslaw.law.types import Array
 from bayeslaw.observation import beliefs
 
 # Not PyTensor's numba_njit: its fast-math may reorder the sums that keep the digits.
-_jit = numba.njit(error_model="numpy")
+_jit = compiled
 _observe, _carry, _merge = _jit(beliefs.observe), _jit(beliefs.carry), _jit(beliefs.merge)
 _PRIOR = beliefs.PRIOR
 

@@ -19,7 +19,6 @@ COLUMN = "outlying"
 """The data's column that says how far a row is out, on the scale of errors; zero for most."""
 BENT = "bent"
 """The same of rows that may be a bend of the curve: they have no shift."""
-_SLOTS = 8
 _LOG_T = -np.log(2 * np.sqrt(2.0))
 
 
@@ -29,8 +28,8 @@ def outlying(rows: Rows) -> np.ndarray:
 
 
 def slots(rows: Rows) -> int:
-    """Return the padded number of shifts."""
-    return max(1, -(-len(outlying(rows)) // _SLOTS)) * _SLOTS
+    """Return the number of shifts, at least one: a vector of none is no vector."""
+    return max(1, len(outlying(rows)))
 
 
 def shift_terms(rows: Rows, width: float) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 from bayeslaw.law.priors import link_normal
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import DensityOps, Tensor, Tensors
-from bayeslaw.observation.pooling import group_index, padded
+from bayeslaw.observation.pooling import group_index
 
 _TINY = 1e-12
 
@@ -40,7 +40,7 @@ def centring(
 
     Returns
     -------
-    numpy.ndarray, shape (padded groups,)
+    numpy.ndarray, shape (groups,)
     """
     index, rows = group_index(labels, column), len(y) * shares(labels, column)
     logs = [np.log(v) for v in inputs if np.ndim(v) == 1 and (v > 0).all()]
@@ -57,8 +57,8 @@ def centring(
 
 
 def shares(labels: list[str], column: np.ndarray) -> np.ndarray:
-    """Return each group's share of the rows, shape (padded groups,)."""
-    return np.bincount(group_index(labels, column), minlength=padded(len(labels))) / len(column)
+    """Return each group's share of the rows, shape (groups,)."""
+    return np.bincount(group_index(labels, column), minlength=len(labels)) / len(column)
 
 
 def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray | None) -> np.ndarray:
@@ -77,10 +77,10 @@ def directions(labels: list[str], column: np.ndarray, scatter: np.ndarray | None
 
     Returns
     -------
-    numpy.ndarray, shape (padded groups, padded groups)
+    numpy.ndarray, shape (groups, groups)
         Orthonormal, one row for each direction.
     """
-    size = padded(len(labels))
+    size = len(labels)
     of = np.eye(size)[group_index(labels, column)]
     apart = of - of @ np.outer(np.ones(size), shares(labels, column))
     told = apart.T @ (apart if scatter is None else np.linalg.solve(scatter, apart))

@@ -1,0 +1,174 @@
+"""Compiled functions, kept on disk between processes: compiled once a machine.
+
+Numba keeps a caller's code when only a function that it calls has changed, and a stale cache is a silent wrong
+answer. So everything is kept in a folder whose name holds a hash of all the sources that compiled code is made
+of, of the compiler's versions and of the processor. The folder belongs to the user alone, for its index is a
+pickle; where it cannot, or cannot be written, functions are compiled anew in each process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+from numba.core import caching, ccallback
+
+_SOURCES = ("core/compiled.py", "observation", "inference/machine")
+"""Modules that have compiled functions, or constants that those take."""
+_OPTIONS = {"error_model": "numpy", "nogil": True}
+compiled_functions: list[Any] = []
+"""What this process has, in the order in which it was made."""
+
+
+class _Cache(caching.FunctionCache):
+    """Numba's, which costs no answer where a file is damaged or the disk is full."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the kept function; None where there is none, or none that can be read."""
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception:  # a damaged pickle raises anything; what was kept is made again
+            return None
+        # Of two processes that keep a function for other types at once, one's file can get the other's entry.
+        return found if found is None or found.signature.args == tuple(getattr(sig, "args", sig)) else None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep a function, if there is room."""
+        for _ in range(2):
+            try:
+                return super().save_overload(sig, data)
+            except Exception:  # nor may a damaged index or a full disk cost the answer
+                self._forget()
+
+    def _forget(self) -> None:
+        try:
+            os.unlink(self._cache_file._index_path)
+        except OSError:
+            pass
+
+
+def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Compile a function on its first call, or take it from where it is kept.
+
+    Parameters
+    ----------
+    function : callable
+        Of numbers and arrays.
+    **options
+        Of ``numba.njit``.
+
+    Returns
+    -------
+    callable
+    """
+    if function is None:
+        return lambda given: compiled(given, **options)
+    made = numba.njit(**{**_OPTIONS, **options})(function)
+    made._cache = _cache_of(function)
+    compiled_functions.append(made)
+    return made
+
+
+def callback(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function at once, or take it from where it is kept, as one that C code can call.
+
+    Parameters
+    ----------
+    signature : numba signature
+
+    Returns
+    -------
+    callable
+        Decorator; the result has an ``address``.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        from numba.core import sigutils
+
+        made = ccallback.CFunc(function, sigutils.normalize_signature(signature), locals={}, options=dict(_OPTIONS))  # fmt: skip
+        made._cache = _cache_of(function)
+        made.compile()
+        compiled_functions.append(made)
+        return made
+
+    return decorate
+
+
+def _cache_of(function: Callable[..., Any]) -> Any:
+    """Return the cache of a function, one that keeps nothing where there is no folder for it."""
+    folder = cache_folder()
+    if folder is None:
+        return caching.NullCache()
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        return _Cache(function)
+    except (RuntimeError, OSError):
+        return caching.NullCache()
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@cache
+def cache_folder() -> Path | None:
+    """Return the folder of compiled functions, made if it was missing.
+
+    Returns
+    -------
+    pathlib.Path or None
+        ``bayeslaw/<hash>`` in the folder that ``XDG_CACHE_HOME`` names, by default ``.cache`` in the home folder.
+        None where it cannot be written, or others than the user could.
+    """
+    try:
+        above = os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or Path.home()) / ".cache"
+        own = Path(above) / "bayeslaw"
+        folder = own / fingerprint()
+        own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (own, folder):
+            path.mkdir(mode=0o700, exist_ok=True)
+            if not _private(path):
+                return None
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):
+        return None
+
+
+def _private(path: Path) -> bool:
+    """Return whether a folder is the user's own, and nobody else's."""
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
+        return False
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        if any(path.iterdir()):  # others may have put something there
+            return False
+        path.chmod(0o700)
+    return True
+
+
+@cache
+def fingerprint() -> str:
+    """Return a hash of all that compiled code is made of: sources, compilers, processor."""
+    package = Path(__file__).parents[1]
+    found = hashlib.sha256()
+    for source in _SOURCES:
+        for path in sorted((package / source).rglob("*.py")) or [package / source]:
+            found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    features = llvm.get_host_cpu_features().flatten()
+    found.update(repr((numba.__version__, llvmlite.__version__, llvm.get_host_cpu_name(), features)).encode())
+    return found.hexdigest()[:20]
+
+
+def is_kept() -> bool:
+    """Return whether compiled functions of these sources lie in the cache already."""
+    folder = cache_folder()
+    return folder is not None and any(folder.rglob("*.nbc"))
