@@ -15,8 +15,6 @@ import pandas as pd
 from extrapolation import DATA
 
 import bayeslaw as bl
-from bayeslaw.studies.running.base import Runner
-from bayeslaw.studies.running.execution import check_execution, runner
 from bayeslaw.studies.stability.study import unclean
 
 K = (1, 4, 16, 64, 128)
@@ -27,19 +25,13 @@ GOLD = {"join": DATA / "pythia" / "gsm8k_gold_nll.csv", "on": "model"}
 
 def checkpoints(jobs: int = 1) -> None:
     """Spans of three laws on GSM8K, windows every half order of compute."""
-    with runner(check_execution("stability", {"jobs": jobs})) as where:
-        spans_of_checkpoints(where)
-
-
-def spans_of_checkpoints(where: Runner) -> None:
-    """Print what every law's windows say for every k."""
     counts = pd.read_csv(DATA / "pythia" / "gsm8k_counts.csv")
     started, failed, fits = time.perf_counter(), 0, 0
     for name, more in (("compute", {}), ("params-tokens", {}), ("gold-likelihood", GOLD)):
         spec = bl.load_model(name)
         for k in K:
             data = bl.read_table(counts, spec, k=k, where="lr_warming_up=0", **more)
-            st = bl.stability(spec, data, along="compute", claim=CLAIMS[name], progress=False, on=where)
+            st = bl.stability(spec, data, along="compute", claim=CLAIMS[name], progress=False, jobs=jobs)
             bad = int(unclean(st).sum())
             failed, fits = failed + bad, fits + st.sizes["window"]
             spans = {
