@@ -56,7 +56,9 @@ def counts(name: str, groups: bool = False):
         "tokens": 10 ** rng.uniform(9, 11.5, size), "gold_nll": np.geomspace(20, 150, size),
         "n": rng.integers(20, 4000, size),
     })  # fmt: skip
-    frame["c"] = np.where(np.arange(size) % 6 == 0, 0, rng.binomial(frame["n"], np.geomspace(0.001, 0.6, size)))
+    frame["c"] = np.where(
+        np.arange(size) % 6 == 0, 0, rng.binomial(frame["n"], np.geomspace(0.001, 0.6, size))
+    )
     if groups:
         frame = frame.assign(family=rng.choice(["a", "b", "c"], size), size=rng.choice(["s", "t"], size))
     return frame
@@ -78,7 +80,10 @@ def curves(groups: bool = False):
 def _changed(name: str, data=None, **changes) -> BoundLaw:
     groups = "pool" in changes
     if POOLED in changes.get("pool", {}):
-        changes = {**changes, "pool": {"e_0" if name == "sigmoid-power" else "level": changes["pool"][POOLED]}}
+        changes = {
+            **changes,
+            "pool": {"e_0" if name == "sigmoid-power" else "level": changes["pool"][POOLED]},
+        }
     spec = bl.change(bl.load_model(name), **changes)
     if data is None:
         family = changes.get("likelihood", {}).get("family")
@@ -314,7 +319,9 @@ def against_pymc(bound: BoundLaw, points: np.ndarray | None = None) -> tuple[flo
     there = pymc_coordinates(bound, program.sizes, points)
     function, variables = pymc_density(bound)
     assert {name for name, _ in variables} == set(there)
-    every = [[there[n][0][i] if rank else there[n][0][i, 0] for n, rank in variables] for i in range(len(points))]
+    every = [
+        [there[n][0][i] if rank else there[n][0][i, 0] for n, rank in variables] for i in range(len(points))
+    ]
     with np.errstate(all="ignore"):
         theirs = [function(*given) for given in every]
     expected = np.array([float(t[0]) for t in theirs]) + rounded_mass(bound)

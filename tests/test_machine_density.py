@@ -79,7 +79,9 @@ def shares_by_hand(p, given):
     return {**out, p.names[-1]: rest}
 
 
-@pytest.mark.parametrize("case", [n for n in CASES if n in PRIORS or n.startswith(("compute:", "chinchilla:"))])
+@pytest.mark.parametrize(
+    "case", [n for n in CASES if n in PRIORS or n.startswith(("compute:", "chinchilla:"))]
+)
 def test_values_are_those_of_the_stated_priors(case):
     bound = CASES[case]()
     program = posterior_program(bound)

@@ -224,7 +224,9 @@ def test_indices_and_matrices_that_differ_are_apart():
 
 def test_truncations_that_differ_are_apart():
     low, high = result_of(lambda ops, s: ops.truncated(s, -1.0, 1.0) * np.array([1.0, 0.0]) + ops.truncated(s, -1.0, 2.0) * np.array([0.0, 1.0]), 0.5)  # fmt: skip
-    assert low == pytest.approx(truncated(0.5, -1.0, 1.0)) and high == pytest.approx(truncated(0.5, -1.0, 2.0))
+    assert low == pytest.approx(truncated(0.5, -1.0, 1.0)) and high == pytest.approx(
+        truncated(0.5, -1.0, 2.0)
+    )
 
 
 # ---- random code
@@ -280,7 +282,9 @@ def play(steps, ops, values):
         elif kind == "mix":
             made.append(1.5 * a - 0.5 + a * 0.0 + (0.25 - a) / 4.0)
         elif kind == "constant" and length(a) > 1:
-            made.append(a * rng.choice([np.ones(length(a)), rng.standard_normal(length(a)), np.full(length(a), -1.0)]))
+            made.append(
+                a * rng.choice([np.ones(length(a)), rng.standard_normal(length(a)), np.full(length(a), -1.0)])
+            )
     total = sum(ops.sin(k + v).sum() for k, v in enumerate(made[::3]))
     return total + sum(v.sum() for v in made)
 
@@ -334,7 +338,7 @@ def test_places_are_used_again_and_never_while_they_are_read():
     for _, out, n, a, step, b, other, *_ in program.code.tolist():
         for begin, moves in ((a, step), (b, other)):
             taken = range(begin, begin + (n if moves else 1))
-            assert begin < 0 or out not in taken and out + n - 1 not in taken or out == begin == 0
+            assert begin < 0 or (out not in taken and out + n - 1 not in taken) or out == begin == 0
     x = np.linspace(-1, 1, 50)
     expected = x
     for _ in range(300):

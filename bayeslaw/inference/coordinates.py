@@ -16,7 +16,7 @@ from scipy.special import gammaln
 
 from bayeslaw.law.evaluate import evaluate_law, fixed_values, references, to_scale
 from bayeslaw.law.expression import evaluate
-from bayeslaw.law.priors import link_bounds, link_normal, walked
+from bayeslaw.law.priors import integrated, link_bounds, link_normal, walked
 from bayeslaw.law.spec import Parameter
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name, score_sizes
@@ -99,7 +99,7 @@ def state(bound: BoundLaw, given: Mapping[str, Any], ops: Any) -> State:
     State
     """
     spec, rows = bound.spec, bound.rows
-    constants = {**references(spec), **fixed_values(spec)}
+    constants = {**references(spec), **fixed_values(spec), **integrated(spec)}
     constants |= {p.name: p.fixed for p in spec.noise.values() if p.fixed is not None}
     values, more, latent = _parameters(bound, given, constants, ops)
     noise = {n: values.get(n, constants.get(n)) for n in spec.noise if n in {**values, **constants}}

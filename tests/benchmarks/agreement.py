@@ -22,7 +22,10 @@ def cross() -> None:
     for name, case in {**CROSS, **PRIORS}.items():
         value, gradient = against_pymc(case())
         worst = max(worst, value, gradient)
-        print(f"{name:45s} log density {value:.1e}  gradient {gradient:.1e}{'' if worst <= BOUND else '  !'}", flush=True)
+        print(
+            f"{name:45s} log density {value:.1e}  gradient {gradient:.1e}{'' if worst <= BOUND else '  !'}",
+            flush=True,
+        )
     print(f"{len(CROSS) + len(PRIORS)} cases, at most {worst:.1e} apart; {time.perf_counter() - began:.0f} s")
 
 

@@ -173,6 +173,13 @@ def _data(number, first, integers, constants):
 
 
 @compiled
+def _matrix(number, first, integers, constants):
+    """Return a table's array of rank two."""
+    shape = integers[first + 3 * number + 1], integers[first + 3 * number + 2]
+    return _data(number, first, integers, constants).reshape(shape)
+
+
+@compiled
 def _whole_data(number, first, integers):
     at = integers[first + 3 * number]
     return integers[at : at + integers[first + 3 * number + 1]]
@@ -181,16 +188,15 @@ def _whole_data(number, first, integers):
 @compiled
 def _covariance(z, at, constants, integers, work):
     given, data = integers[at : at + 2], at + 2
-    weight = _data(0, data, integers, constants)
-    rows = len(weight)
+    weight = _matrix(0, data, integers, constants)
+    rows = weight.shape[1]
     residual, sigma = _at(given[0], rows, constants, work), _at(given[1], 1, constants, work)
-    basis = _data(1, data, integers, constants).reshape((integers[data + 4], rows))
     value, by_residual, by_sigma = discrepancy_grad.evaluate(
-        residual, np.asarray(sigma[0]), weight, basis, _data(2, data, integers, constants),
-        _data(3, data, integers, constants), _data(4, data, integers, constants), _whole_data(5, data, integers),
-        _data(6, data, integers, constants), _data(7, data, integers, constants), _data(8, data, integers, constants),
-        _data(9, data, integers, constants), _data(10, data, integers, constants), _data(11, data, integers, constants),
-        np.asarray(_data(12, data, integers, constants)[0]), _data(13, data, integers, constants),
+        residual, np.asarray(sigma[0]), weight, _matrix(1, data, integers, constants), _data(2, data, integers, constants),
+        _data(3, data, integers, constants), _data(4, data, integers, constants), _data(5, data, integers, constants), _whole_data(6, data, integers),
+        _data(7, data, integers, constants), _data(8, data, integers, constants), _data(9, data, integers, constants),
+        _data(10, data, integers, constants), _data(11, data, integers, constants), _data(12, data, integers, constants),
+        _data(13, data, integers, constants), np.asarray(_data(14, data, integers, constants)[0]), np.asarray(_data(15, data, integers, constants)[0]),
     )  # fmt: skip
     z[0] = value.item()
     z[1 : rows + 1] = by_residual
