@@ -48,9 +48,7 @@ def state_model(bound: BoundLaw) -> pm.Model:
     dims = {column: own("_".join(columns)) for column, columns in spec.pool_columns.items()}
     with pm.Model(coords=_coords(bound, dims)) as model:
         constants = {n: pm.Data(n, np.float64(v)) for n, v in constants_of(spec).items()}
-        inputs = {
-            n: pm.Data(n, v, dims=(OBS, *[None] * (np.ndim(v) - 1))) for n, v in bound.inputs.items()
-        }
+        inputs = {n: pm.Data(n, v, dims=(OBS, *[None] * (np.ndim(v) - 1))) for n, v in bound.inputs.items()}
         deviations: dict[str, Any] = {}
         values = pymc_priors(spec, constants, ops, _moved(bound, dims, constants, deviations, ops))
         known = {**constants, **values}
@@ -99,9 +97,7 @@ def _moved(
         spread = {**constants, **known}[f"{name}_spread"]
         walked = Walked(bound.spec, name, how[name], ops)
         dim = dims[bound.spec.pooled[name]]
-        deviations[name] = pm.Normal(
-            f"{name}_deviation", 0.0, spread, dims=dim, default_transform=walked
-        )
+        deviations[name] = pm.Normal(f"{name}_deviation", 0.0, spread, dims=dim, default_transform=walked)
         return -(how[name]["share"] * deviations[name]).sum()
 
     return moved
