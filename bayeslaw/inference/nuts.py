@@ -16,7 +16,7 @@ from bayeslaw.core.progress import shows, work
 from bayeslaw.inference.coordinates import latent_vectors, walks
 from bayeslaw.inference.values import noise_values
 from bayeslaw.law.evaluate import derive
-from bayeslaw.law.priors import sampled, scalar_names, walked
+from bayeslaw.law.priors import integrated, sampled, scalar_names, walked
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import NUMPY
 from bayeslaw.observation.bound import BoundLaw
@@ -182,7 +182,8 @@ def _adaptation(dimensions: int) -> str:
 def _completed(bound: BoundLaw, drawn: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
     """Draw what the density marginalised, such as a discrepancy's length, given what was sampled."""
     shape = next(iter(drawn.values())).shape[:2]
-    values = noise_values(bound.spec, {n: v.reshape(shape[0] * shape[1], -1) for n, v in drawn.items()})
+    drawn = {n: v.reshape(shape[0] * shape[1], -1) for n, v in drawn.items()}
+    values = noise_values(bound.spec, {**integrated(bound.spec), **drawn})
     given = bound.observation.condition(bound.rows, bound.law(values), values)
     return {name: v.reshape(shape) for name, v in given.complete(np.random.default_rng(seed)).items()}
 

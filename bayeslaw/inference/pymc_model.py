@@ -12,6 +12,7 @@ from bayeslaw.inference.coordinates import latent_vectors, walks
 from bayeslaw.inference.pymc_priors import pymc_priors
 from bayeslaw.law.evaluate import evaluate_law, fixed_values, references, to_scale
 from bayeslaw.law.functions import FUNCTIONS, MORE, Function
+from bayeslaw.law.priors import integrated, walked
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name
@@ -40,7 +41,10 @@ def model_data(bound: BoundLaw) -> dict[str, np.ndarray]:
     spec, rows, labels = bound.spec, bound.rows, bound.labels
     return {
         **{f"input_{name}": values for name, values in bound.inputs.items()},
-        **{f"constant_{name}": np.float64(value) for name, value in constants_of(spec).items()},
+        **{
+            f"constant_{name}": np.float64(value)
+            for name, value in {**constants_of(spec), **integrated(spec)}.items()
+        },
         **{
             f"group_{n}": group_index(labels[c], row_groups(spec, c, rows.columns))
             for n, c in spec.pooled.items()
@@ -86,7 +90,7 @@ def build_model(bound: BoundLaw) -> pm.Model:
             scores[name] = _scores(spec, name, latent[score_name(name)], spread, how[name], ops)
             return -spread * (how[name]["share"] * scores[name]).sum()
 
-        values = pymc_priors(spec, constants, ops, moved)
+        values = pymc_priors(spec, walked(spec), constants, ops, moved)
         noise = {
             n: values[n] if n in values else constants[n] for n in spec.noise if n in {**values, **constants}
         }

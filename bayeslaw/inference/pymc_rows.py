@@ -67,7 +67,9 @@ def state_rows(around: Around) -> None:
     import pytensor
 
     bound = around.bound
-    terms = {n: pytensor.shared(v, name=f"term_{n}") for n, v in bound.terms.items()}
+    # The law's level is a parameter of this model: it is not integrated out.
+    given = {n: np.zeros_like(v) if n == "offset" else v for n, v in bound.terms.items()}
+    terms = {n: pytensor.shared(v, name=f"term_{n}") for n, v in given.items()}
     if isinstance(bound.observation, Counts):
         _counts(around, bound.observation, terms)
     elif "observed" in terms:

@@ -13,8 +13,8 @@ from bayeslaw.inference.pymc_model import constants_of, tensor_ops
 from bayeslaw.inference.pymc_priors import pymc_priors
 from bayeslaw.inference.pymc_rows import OBS, OUTLYING, Around, outlying_labels, row_labels, state_rows
 from bayeslaw.law.evaluate import derive, evaluate_law, to_scale
-from bayeslaw.law.priors import sampled, scalar_names
-from bayeslaw.law.spec import JOINT, Spec
+from bayeslaw.law.priors import integrated, sampled, scalar_names, walked
+from bayeslaw.law.spec import JOINT, Parameter, Spec
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name
 
@@ -50,7 +50,9 @@ def state_model(bound: BoundLaw) -> pm.Model:
         constants = {n: pm.Data(n, np.float64(v)) for n, v in constants_of(spec).items()}
         inputs = {n: pm.Data(n, v, dims=(OBS, *[None] * (np.ndim(v) - 1))) for n, v in bound.inputs.items()}
         deviations: dict[str, Any] = {}
-        values = pymc_priors(spec, constants, ops, _moved(bound, dims, constants, deviations, ops))
+        values = pymc_priors(
+            spec, _stated(spec), constants, ops, _moved(bound, dims, constants, deviations, ops)
+        )
         known = {**constants, **values}
         noise = {n: known[n] for n in spec.noise if n in known}
         for name, value in derive(spec, known, ops).items():
@@ -61,6 +63,11 @@ def state_model(bound: BoundLaw) -> pm.Model:
         mean = pm.Deterministic(own(MEAN), mean, dims=OBS)
         state_rows(Around(bound, mean, noise, own, ops))
     return model
+
+
+def _stated(spec: Spec) -> dict[str, Parameter]:
+    """Return the parameters of the model: those that NUTS samples, and the level that our own density integrates out."""
+    return {n: p for n, p in sampled(spec).items() if n in walked(spec) or n in integrated(spec)}
 
 
 def names_of_ours(spec: Spec) -> Callable[[str], str]:
