@@ -94,7 +94,7 @@ def _annealing(folder: Path, say: Callable[[str], None]) -> list[Section]:
     from bayeslaw.inference.fitting import fit
     from bayeslaw.law.catalogue import load_model
 
-    say("Annealing law, two published loss curves of 20,000 steps (compiles first; 20 s on a new machine)")
+    say("Annealing law, two published loss curves of 20,000 steps")
     spec = load_model("annealing")
     data = read_curves(CURVES, spec, SCHEDULES)
     with _timed("posterior by NUTS, 4 x (1000 + 1000) draws", say):
@@ -274,9 +274,7 @@ def _ladder(folder: Path, say: Callable[[str], None]) -> list[Section]:
     from bayeslaw.inference.fitting import fit
     from bayeslaw.law.catalogue import load_model
 
-    say(
-        "Compute law, a SIMULATED ladder of checkpoints with known truth (compiles first; 10 s on a new machine)"
-    )
+    say("Compute law, a SIMULATED ladder of checkpoints with known truth")
     counts = simulated_counts()
     write_text(folder / "simulated-counts.csv", counts.to_csv(index=False))
     spec = load_model("compute")

@@ -50,6 +50,8 @@ COUNTS = {
     "counts, brownian": {"discrepancy": BROWNIAN},
 }
 
+_RECORDED = 32
+
 
 def forecast_values(fit: bl.Fit) -> list[float]:
     """Mean, median and interval of law, curve and run, within the data and beyond."""
@@ -109,7 +111,10 @@ def counted_numbers(way: str) -> dict[str, list[float]]:
     if spec.discrepancy is not None:
         values["discrepancy_scale"] = rng.uniform(0.3, 3.0, (draws, 1))
         values["discrepancy_length"] = rng.uniform(2.0, 6.0, (draws, 1))
-    values |= {name: rng.standard_normal((draws, size)) for name, size in model.latents(rows).items()}
+    # Drawn for as many rows as when the numbers were recorded; a model takes as many as it has.
+    values |= {
+        n: rng.standard_normal((draws, _RECORDED))[:, :size] for n, size in model.latents(rows).items()
+    }
     mean = np.log(rate) + 0.05 * rng.standard_normal((draws, 1))
     given = model.condition(rows, mean[:, :12], values)
     together, each = given.density(mean[:, 12:], new.rows, np.random.default_rng(5))

@@ -36,7 +36,8 @@ def spec() -> bl.Spec:
 
 @pytest.fixture(scope="module")
 def right(spec) -> xr.Dataset:
-    return bl.stability(spec, bl.read_table(ladder(), spec), along="x", **SMALL)
+    # Not the other ladders' seed: its last run lies 1.67 sd off, and whether a 90 % interval holds it is a matter of draws.
+    return bl.stability(spec, bl.read_table(ladder(seed=4), spec), along="x", **SMALL)
 
 
 @pytest.fixture(scope="module")

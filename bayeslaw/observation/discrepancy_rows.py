@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from bayeslaw.law.offset import offset
 from bayeslaw.law.priors import from_link, link_normal
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
-from bayeslaw.observation import discrepancy_grad
 from bayeslaw.observation.base import NUMPY, Draws, Rows, log_normal
 from bayeslaw.observation.discrepancy_bases import (
     discrepancy_of,
@@ -118,6 +116,8 @@ class GaussianProcessGivenRows(NewRows):
 
     def complete(self, rng: np.random.Generator) -> dict[str, Array]:
         """Draw the length and the scale that the joint density marginalised, then the law's level where it did."""
+        from bayeslaw.observation import discrepancy_grad  # compiled: who only forecasts needs no compiler
+
         residual, terms = self.residual, density_terms(self.spec, self.rows)
         data, grid = [np.asarray(terms[n]) for n in TERMS], grid_of(self.spec, self.rows)
         sigma = np.broadcast_to(self.values["sigma"], (len(residual), 1))[:, 0]
@@ -244,6 +244,8 @@ def _drawn(log_weights: Array, rng: np.random.Generator) -> Array:
 
 def _drawn_between(grid: Array, log_density: Array, rng: np.random.Generator) -> Array:
     """Draw from a smooth log density known on an even grid, one draw for each row: between its points too."""
+    from scipy.interpolate import CubicSpline  # loads much of SciPy, for what only a new fit needs
+
     fine = np.linspace(grid[0], grid[-1], _FINE * (len(grid) - 1) + 1)
     smooth = CubicSpline(grid, log_density, axis=1)(fine)
     step = fine[1] - fine[0]

@@ -13,6 +13,7 @@ from numba.extending import intrinsic
 from bayeslaw.core.compiled import callback
 from bayeslaw.inference.machine.assemble import COLUMNS, Program
 from bayeslaw.inference.machine.kernel import run
+from bayeslaw.inference.sampler_import import nutpie_module
 
 if TYPE_CHECKING:
     from nutpie.sample import CompiledModel
@@ -22,7 +23,7 @@ COORDINATES = "coordinates"
 _NUMBERS, _INTEGERS = types.CPointer(types.double), types.CPointer(types.int64)
 _LOGP = types.int64(types.uint64, _NUMBERS, _NUMBERS, _NUMBERS, _INTEGERS)
 _EXPAND = types.int64(types.uint64, types.uint64, _NUMBERS, _NUMBERS, _INTEGERS)
-_FINE, _BAD_VALUE, _BAD_GRADIENT = 0, 4, 3
+_FINE, _FAILED, _BAD_GRADIENT, _BAD_VALUE = 0, 1, 3, 4
 
 
 @intrinsic
@@ -58,7 +59,10 @@ def _logp(dim, point, gradient, value, told):
     given, into, out = carray(point, (dim,)), carray(gradient, (dim,)), carray(value, (1,))
     for i in range(dim):
         work[i] = given[i]
-    run(code, constants, integers, work)
+    try:
+        run(code, constants, integers, work)
+    except Exception:  # an error that leaves here would be printed, and the caller told that all is fine
+        return _FAILED
     total, fine = work[dim], True
     for i in range(dim):
         total -= 0.5 * given[i] * given[i]
@@ -108,6 +112,7 @@ def nutpie_model(program: Program, start: Callable[[int], np.ndarray]) -> Compil
     TypeError
         If this nutpie builds its models otherwise.
     """
+    nutpie_module()
     from nutpie.compile_pymc import CompiledPyMCModel
 
     dim, told = program.inputs, _told(program)

@@ -97,11 +97,13 @@ def _two(op, z, x, s, y, t, n):
         for i in range(n):
             z[i] = x[i * s] ** y[i * t]
     elif op == _MAXIMUM:
-        for i in range(n):
-            z[i] = max(x[i * s], y[i * t])
+        for i in range(n):  # as NumPy's: what is no number stays none
+            a, b = x[i * s], y[i * t]
+            z[i] = a if a >= b or a != a else b
     elif op == _MINIMUM:
         for i in range(n):
-            z[i] = min(x[i * s], y[i * t])
+            a, b = x[i * s], y[i * t]
+            z[i] = a if a <= b or a != a else b
     elif op == _GE:
         for i in range(n):
             z[i] = 1.0 if x[i * s] >= y[i * t] else 0.0
