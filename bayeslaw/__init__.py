@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bayeslaw.forecasts.forecast import forecast
     from bayeslaw.forecasts.mixture import Mixture
     from bayeslaw.inference.fit import Fit
-    from bayeslaw.inference.fitting import compile, fit
+    from bayeslaw.inference.fitting import compile, fit, pymc_model
     from bayeslaw.inference.loading import load_fit
     from bayeslaw.law.catalogue import change, load_model, models, resolve
     from bayeslaw.law.evaluate import to_sampling
@@ -44,7 +44,7 @@ _HOME = {
     "backtest": "studies.backtest.study", "contrast": "forecasts.contrast", "groups": "assess.groups", "change": "law.catalogue", "checks": "assess.checks", "compare": "studies.compare", "compile": "inference.fitting", "fit": "inference.fitting",
     "forecast": "forecasts.forecast", "load_fit": "inference.loading", "load_model": "law.catalogue",
     "log_likelihood": "assess.likelihood", "models": "law.catalogue", "parse_schedule": "law.schedules",
-    "pass_at_k": "data.pass_at_k", "read_curves": "data.curves", "read_table": "data.tables", "report": "reports.build", "resolve": "law.catalogue",
+    "pass_at_k": "data.pass_at_k", "pymc_model": "inference.fitting", "read_curves": "data.curves", "read_table": "data.tables", "report": "reports.build", "resolve": "law.catalogue",
     "stability": "studies.stability.study", "stability_by_k": "studies.stability.over_k", "stable_spans": "studies.stability.study", "stack": "studies.stacking", "summary": "assess.summary", "to_sampling": "law.evaluate",
 }  # fmt: skip
 

@@ -21,7 +21,7 @@ from bayeslaw.observation.base import NUMPY, Rows, observed_rows
 from bayeslaw.observation.bound import bind
 from bayeslaw.observation.discrepancy import observe
 from bayeslaw.observation.discrepancy_bases import lengths, places, scales
-from bayeslaw.observation.discrepancy_terms import TERMS
+from bayeslaw.observation.discrepancy_terms import TERMS, offset_variance
 from bayeslaw.observation.kernels import kernel, length_grid, scale_grid, variance
 from bayeslaw.observation.outliers import outlying_shifts
 from bayeslaw.observation.shifts import COLUMN, SHIFT
@@ -70,9 +70,9 @@ def each_normal(spec, rows, mean, sigma=SIGMA):
     unit = sigma if spec.discrepancy.relative else 1.0
     each = [
         [
-            multivariate_normal(mean, dense(spec, rows, j, scale=s * unit) + noise(rows, sigma)).logpdf(
-                rows.y
-            )
+            multivariate_normal(
+                mean, dense(spec, rows, j, scale=s * unit) + noise(rows, sigma) + offset_variance(spec)
+            ).logpdf(rows.y)
             for s in sizes
         ]
         for j in grid
@@ -137,7 +137,7 @@ TOLERANCE = {"matern32": 3e-2, "matern52": 3e-2, "brownian": 5e-3}
 
 
 def test_without_the_cut_the_density_is_exact(monkeypatch):
-    monkeypatch.setattr("bayeslaw.observation.discrepancy_terms._CUT", 0.0)
+    monkeypatch.setattr("bayeslaw.observation.discrepancy_terms._TOLD", 0.0)
     for name in KERNELS:
         spec, _, rows = law(name, error=0.05)
         expected = mixture(spec, rows, rows.y + 0.05)
@@ -303,7 +303,7 @@ def test_the_density_of_new_rows_is_all_less_seen(name):
 
 
 def test_length_and_scale_are_drawn_from_their_conditional_distribution(monkeypatch):
-    monkeypatch.setattr("bayeslaw.observation.discrepancy_terms._CUT", 0.0)
+    monkeypatch.setattr("bayeslaw.observation.discrepancy_terms._TOLD", 0.0)
     spec, _, rows = law("matern32")
     mean, draws = rows.y - 0.3 * np.sin(np.arange(24) / 6), 20_000
     _, values = given(spec, draws)

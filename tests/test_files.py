@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 import bayeslaw as bl
 from bayeslaw import plots
 from bayeslaw.core.files import write_bytes, write_study, write_text
-from bayeslaw.inference.compiled import _settle_compiledir
+from bayeslaw.inference.compiled import settle_compiledir
 from bayeslaw.reports.elements import Section
 from bayeslaw.reports.page import write_page
 
@@ -213,15 +213,15 @@ def test_compiled_code_has_a_folder_where_the_home_folder_cannot_be_written(tmp_
     monkeypatch.setenv("PYTENSOR_FLAGS", "")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    _settle_compiledir()
+    settle_compiledir()
     assert os.environ["PYTENSOR_FLAGS"] == ""
     monkeypatch.setenv("HOME", os.devnull)
-    _settle_compiledir()
+    settle_compiledir()
     assert os.environ["PYTENSOR_FLAGS"].startswith(f"base_compiledir={tmp_path}{os.sep}bayeslaw-")
     monkeypatch.setenv("PYTENSOR_FLAGS", "")
     monkeypatch.setattr(tempfile, "tempdir", os.devnull)
     with pytest.raises(bl.InputError, match="set TMPDIR to a folder that can"):
-        _settle_compiledir()
+        settle_compiledir()
 
 
 # ---- who writes

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from bayeslaw.cli.options import FILE, reading_options, sampling_options
+from bayeslaw.cli.options import FILE, execution_of, execution_options, sampling_options, study_options
 from bayeslaw.cli.output import exit_by, model_file, say, settle_outputs, stage, writing, wrote
 from bayeslaw.cli.values import comma_separated, law_and_rows
 from bayeslaw.core.outputs import folder_outputs
 
 
 @click.command()
-@reading_options
+@study_options
 @click.option("--along", default="compute", show_default=True, help="A column of numbers, or of labels.")
 @click.option("--leave-out", is_flag=True, help="Leave out each group of the column, numbers too.")
 @click.option("--windows", metavar="V,V", help="Largest values seen, or the groups to leave out.")
@@ -28,6 +28,7 @@ from bayeslaw.core.outputs import folder_outputs
 )
 @sampling_options
 @click.option("--bootstrap", default=300, show_default=True, help="Resamples for the point fit.")
+@execution_options
 @click.option(
     "-o",
     "--output",
@@ -50,7 +51,7 @@ def backtest(model: str, table: Path, output: Path, plots: Path | None, **option
     with stage("fitting and predicting"):
         result = run(
             spec, data, options["along"], windows=windows, leave_out=options["leave_out"] or None,
-            methods=comma_separated(options["methods"]), **settings,
+            methods=comma_separated(options["methods"]), **settings, **execution_of(options),
         )  # fmt: skip
     with writing(output):
         save_study(result, output)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bayeslaw.cli.fits import by_stem, load_fits
-from bayeslaw.cli.options import FILE, sampling_options
+from bayeslaw.cli.options import FILE, cluster_option, execution_of, execution_options, sampling_options
 from bayeslaw.cli.output import exit_by, say, settle_outputs, stage, writing, wrote
 
 if TYPE_CHECKING:
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 @click.option("--ahead", is_flag=True, help="Fit again to growing windows: how each law predicts rows ahead.")
 @click.option("--along", metavar="COL", help="The column along which windows grow, with --ahead.")
 @sampling_options
+@cluster_option
+@execution_options
 @click.option("-o", "--output", type=FILE, help="Write the table as CSV.")
 def compare(fits: Sequence[Path], output: Path | None, **options: Any) -> None:
     """Compare FITs of several laws to the same rows; a law is called by its file's name.
 
-    The draws, tune, chains and seed are of the fits that --ahead makes.
+    The draws, tune, chains and seed are of the fits that --ahead makes; so is where they run.
     """
     settle_outputs({"FIT": fits}, output=output)
     with stage("loading"):
@@ -35,7 +37,9 @@ def compare(fits: Sequence[Path], output: Path | None, **options: Any) -> None:
         from bayeslaw.core.files import write_text
         from bayeslaw.reports.terminal.studies import comparison_text
     loaded = load_fits(fits)
-    table = comparison_of(fits, loaded, **options)
+    execution = execution_of(options)
+    kept = ("ahead", "along", "draws", "tune", "chains", "seed")
+    table = comparison_of(fits, loaded, **{n: options[n] for n in kept}, **execution)
     say(comparison_text(table))
     if output is not None:
         with writing(output):

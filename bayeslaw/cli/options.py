@@ -4,14 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+
+from bayeslaw.cli.output import remember
 
 FILE = click.Path(path_type=Path)
 
 
+_JOINED = "The column that both tables have; by default model. Goes with --join."
+_CLUSTER = "Make the fits on a Dask cluster: its scheduler's address."
+_ADDRESS = "tcp://HOST:PORT"
+
+
 def reading_options(command: Callable) -> Callable:
     """Add the options that say which law is fitted to which rows."""
+    return _reading(command, click.option("--on", metavar="COL", help=_JOINED))
+
+
+def study_options(command: Callable) -> Callable:
+    """Add the same of a command that fits many times; its --on names a cluster, too."""
+    on = click.option(
+        "--on",
+        metavar=f"COL|{_ADDRESS}",
+        multiple=True,
+        callback=_column_or_cluster,
+        help=f"{_JOINED} Or: {_CLUSTER}",
+    )
+    return _reading(command, on)
+
+
+def _column_or_cluster(ctx: click.Context, param: click.Parameter, given: Sequence[str]) -> str | None:
+    """Return the column, and set the option cluster; the last of each counts, as of any option."""
+    clusters = [text for text in given if "://" in text]
+    ctx.params["cluster"] = clusters[-1] if clusters else None
+    columns = [text for text in given if text not in clusters]
+    return columns[-1] if columns else None
+
+
+def _reading(command: Callable, on: Callable) -> Callable:
     options = (
         click.argument("model"),
         click.argument("table", type=FILE),
@@ -23,11 +55,7 @@ def reading_options(command: Callable) -> Callable:
             help="Keep rows that meet a condition (= != < <= > >=, a|b), as in compute>=1e20 or flag=false.",
         ),
         click.option("--join", type=FILE, help="A second table with more columns."),
-        click.option(
-            "--on",
-            metavar="COL",
-            help="The column that both tables have; by default model. Goes with --join.",
-        ),
+        on,
         click.option(
             "--gold",
             help="How per-problem gold NLL becomes one number: mean-probability (the default) or mean-log-likelihood.",
@@ -67,6 +95,34 @@ def sampling_options(command: Callable) -> Callable:
         for name, value in {"draws": 1000, "tune": 1000, "chains": 4, "seed": 0}.items()
     ]
     return added(command, options)
+
+
+def execution_options(command: Callable) -> Callable:
+    """Add the options that say where the fits of a study run, and where they are kept; --on is among `study_options`."""
+    options = (
+        click.option("--jobs", default=1, show_default=True, help="Make the fits in so many processes."),
+        click.option(
+            "--store",
+            type=FILE,
+            help="Keep each fit in this folder, and take from it what is there: a stopped study goes on.",
+        ),
+        click.option(
+            "--store-shared", is_flag=True, help="A cluster's workers write to the same folder themselves."
+        ),
+    )
+    return added(command, options)
+
+
+def cluster_option(command: Callable) -> Callable:
+    """Add --on where it names a cluster only."""
+    return click.option("--on", "cluster", metavar=_ADDRESS, help=_CLUSTER)(command)
+
+
+def execution_of(options: dict[str, Any]) -> dict[str, Any]:
+    """Take from a command's options the arguments that say where fits run; what is kept stays when it is stopped."""
+    if options["store"] is not None:
+        remember(options["store"])
+    return {"on": options["cluster"]} | {n: options[n] for n in ("jobs", "store", "store_shared")}
 
 
 def target_options(command: Callable) -> Callable:

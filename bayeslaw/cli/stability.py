@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from bayeslaw.cli.options import FILE, reading_options, sampling_options
+from bayeslaw.cli.options import FILE, execution_of, execution_options, sampling_options, study_options
 from bayeslaw.cli.output import exit_by, model_file, say, settle_outputs, stage, writing, wrote
 from bayeslaw.cli.values import law_and_rows, law_of, table_arguments, whole_numbers
 from bayeslaw.core.errors import InputError
 
 
 @click.command()
-@reading_options
+@study_options
 @click.option("--along", default="compute", show_default=True, help="A column of positive numbers.")
 @click.option("--every", default=0.5, show_default=True, help="Orders of magnitude between windows.")
 @click.option("--delta", default=0.3, show_default=True, help="Resolved: known to ± this, relative.")
@@ -22,6 +22,7 @@ from bayeslaw.core.errors import InputError
 @click.option("--claim", type=float, help="Orders of magnitude of a claim to be judged.")
 @click.option("--by-k", metavar="K,K", help="Study these k of pass@k one by one, as in 1,16,128.")
 @sampling_options
+@execution_options
 @click.option(
     "-o",
     "--output",
@@ -37,7 +38,7 @@ def stability(
     read = {"MODEL": model_file(model), "TABLE": table, "--join": options["join"]}
     settle_outputs(read, study=output, plot=plot)
     kept = ("along", "every", "delta", "target", "claim", "draws", "tune", "chains", "seed")
-    settings = {n: options[n] for n in kept}
+    settings = {n: options[n] for n in kept} | execution_of(options)
     if by_k is not None:
         _stability_by_k(model, table, output, plot, by_k, options, settings)
     with stage("loading"):

@@ -10,7 +10,15 @@ import click
 
 from bayeslaw.cli.fits import by_stem
 from bayeslaw.cli.forecast import tell
-from bayeslaw.cli.options import FILE, forecast_options, sampling_options, target_options
+from bayeslaw.cli.options import (
+    FILE,
+    cluster_option,
+    execution_of,
+    execution_options,
+    forecast_options,
+    sampling_options,
+    target_options,
+)
 from bayeslaw.cli.output import exit_by, say, settle_outputs, stage
 from bayeslaw.cli.values import comma_separated, forecast_arguments
 from bayeslaw.core.errors import InputError
@@ -28,6 +36,8 @@ from bayeslaw.core.errors import InputError
 )
 @click.option("--shrink", default=2.0, show_default=True, help="How strongly weights are held near equal.")
 @sampling_options
+@cluster_option
+@execution_options
 @click.option("-o", "--output", type=FILE, help="Write all rows and kinds of the forecast as CSV.")
 @click.option("--plot", type=FILE, help="Draw the forecast into this file (.png, .svg, .pdf).")
 def stack(fits: Sequence[Path], output: Path | None, plot: Path | None, **options: Any) -> None:
@@ -51,7 +61,7 @@ def stack(fits: Sequence[Path], output: Path | None, plot: Path | None, **option
     settings = {n: options[n] for n in ("along", "shrink", "draws", "tune", "chains", "seed")}
     windows = None if options["windows"] is None else comma_separated(options["windows"])
     with stage("weighing laws"):
-        mixture = weigh(loaded, windows=windows, **settings)
+        mixture = weigh(loaded, windows=windows, **settings, **execution_of(options))
     say(mixture_text(mixture))
     with stage("checking the fits"):
         found = [check for one in loaded.values() for check in checks(one)]

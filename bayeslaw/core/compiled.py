@@ -35,16 +35,19 @@ class _Cache(caching.FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the kept function; None where there is none, or none that can be read."""
         try:
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
         except Exception:  # a damaged pickle raises anything; what was kept is made again
             return None
+        # Of two processes that keep a function for other types at once, one's file can get the other's entry.
+        return found if found is None or found.signature.args == tuple(getattr(sig, "args", sig)) else None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a function, if there is room."""
-        try:
-            super().save_overload(sig, data)
-        except Exception:  # nor may a damaged index or a full disk cost the answer
-            self._forget()
+        for _ in range(2):
+            try:
+                return super().save_overload(sig, data)
+            except Exception:  # nor may a damaged index or a full disk cost the answer
+                self._forget()
 
     def _forget(self) -> None:
         try:

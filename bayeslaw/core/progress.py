@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from bayeslaw.core.errors import check_type
@@ -17,19 +17,26 @@ EVERY = 10.0
 
 @dataclass(eq=False)
 class Work:
-    """Work in progress: what it is, and how much of it is done."""
+    """Work in progress: what it is, how much of it is done, and what more there is to say of it."""
 
     what: str
     total: int = 0
     done: int = 0
+    more: Callable[[], str] | None = None
 
     def update(self, done: int) -> None:
         """Remember how much is done."""
         self.done = done
 
+    def said(self) -> str:
+        """Return what more there is to say, in brackets."""
+        return f" ({self.more()})" if self.more is not None else ""
+
 
 _running: list[Work] = []
 """A line speaks of the last of these, since a part begins after the whole."""
+_open: list[Work] = []
+"""The same, and what is shown in another way or not at all."""
 
 
 def visible() -> bool:
@@ -65,25 +72,52 @@ def work(what: str, total: int = 0, progress: bool | None = None) -> Iterator[Ca
     callable
         Called with the number done.
     """
-    bar = shows(progress)
-    if progress is None and not bar:
-        with _lines(Work(what, total)) as on_step:
-            yield on_step
-    elif not total or not bar:
-        yield lambda done: None
-    else:
-        with _bar(what, total) as on_step:
-            yield on_step
+    bar, one = shows(progress), Work(what, total)
+    _open.append(one)
+    try:
+        if progress is None and not bar:
+            with _lines(one) as on_step:
+                yield on_step
+        elif not total or not bar:
+            yield lambda done: None
+        else:
+            with _bar(one) as on_step:
+                yield on_step
+    finally:
+        _open.remove(one)
+
+
+def tell_more(more: Callable[[], str]) -> None:
+    """Say more of the work that was begun last than how much of it is done.
+
+    Parameters
+    ----------
+    more : callable
+        Returns it, whenever it is asked.
+    """
+    for one in _open[-1:]:
+        one.more = more
+
+
+def aside(text: str) -> None:
+    """Say on standard error what must not be silent and yet stops nothing.
+
+    Parameters
+    ----------
+    text : str
+    """
+    with suppress(OSError, ValueError):  # standard error is closed: nobody listens
+        print(f"bayeslaw: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager
-def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def _bar(one: Work) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)
+        task = progress.add_task(one.what, total=one.total)
+        yield lambda done: progress.update(task, completed=done, description=one.what + one.said())
 
 
 @contextmanager
@@ -130,4 +164,4 @@ def lines(wait: Callable[[float], bool], clock: Callable[[], float] = time.monot
     while not wait(EVERY):
         for one in _running[-1:]:
             count = f": {one.done:,} of {one.total:,}" if one.total else ""
-            yield f"{one.what}{count}, {clock() - start:.0f} s"
+            yield f"{one.what}{count}{one.said()}, {clock() - start:.0f} s"

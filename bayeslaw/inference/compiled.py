@@ -18,6 +18,7 @@ from bayeslaw.core.errors import InputError
 from bayeslaw.core.progress import shows, work
 from bayeslaw.inference.coordinates import latent_vectors
 from bayeslaw.inference.pymc_model import build_model, model_data
+from bayeslaw.inference.sampler_import import nutpie_module
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
 
@@ -79,8 +80,7 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
     key = structure(bound.spec, latent_vectors(bound))
     values = model_data(bound)
     if key not in _compiled:
-        _settle_compiledir()
-        import nutpie
+        settle_compiledir()
         import pytensor
 
         what = f"compiling the law '{bound.spec.name}', once a process"
@@ -91,7 +91,7 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
         uncached = pytensor.config.change_flags(numba__cache=False)
         with work(what, progress=progress), warnings.catch_warnings(), uncached:
             warnings.simplefilter("ignore")
-            _compiled[key] = nutpie.compile_pymc_model(build_model(bound))
+            _compiled[key] = nutpie_module().compile_pymc_model(build_model(bound))
         compile_count += 1
         while len(_compiled) > _MAX_COMPILED:
             _compiled.popitem(last=False)
@@ -101,7 +101,7 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
     return model.with_data(**{name: value for name, value in values.items() if name in known})
 
 
-def _settle_compiledir() -> None:
+def settle_compiledir() -> None:
     """Give PyTensor a temporary folder where it cannot write to its own, in the home folder."""
     flags = os.environ.get("PYTENSOR_FLAGS", "")
     if "pytensor" in sys.modules or "compiledir" in flags:

@@ -16,7 +16,7 @@ from scipy.special import gammaln
 
 from bayeslaw.law.evaluate import evaluate_law, fixed_values, references, to_scale
 from bayeslaw.law.expression import evaluate
-from bayeslaw.law.priors import link_bounds, link_normal, walked
+from bayeslaw.law.priors import integrated, link_bounds, link_normal, walked
 from bayeslaw.law.spec import Parameter
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name, score_sizes
@@ -99,7 +99,7 @@ def state(bound: BoundLaw, given: Mapping[str, Any], ops: Any) -> State:
     State
     """
     spec, rows = bound.spec, bound.rows
-    constants = {**references(spec), **fixed_values(spec)}
+    constants = {**references(spec), **fixed_values(spec), **integrated(spec)}
     constants |= {p.name: p.fixed for p in spec.noise.values() if p.fixed is not None}
     values, more, latent = _parameters(bound, given, constants, ops)
     noise = {n: values.get(n, constants.get(n)) for n in spec.noise if n in {**values, **constants}}
@@ -123,7 +123,7 @@ def _parameters(
     more: Any = 0.0
     # A ridge's formula uses parameters that have none, a pooled parameter's walk its spread: those come first.
     for p in sorted(walked(spec).values(), key=lambda p: (p.ridge is not None, p.name in spec.pooled)):
-        shear: Any = 0.0
+        shear: Any = None
         if p.name in spec.pooled:
             spread, walk = {**constants, **values}[f"{p.name}_spread"], given[score_name(p.name)]
             scores, log_jacobian = scores_from(spec, p.name, walk, spread, how[p.name], ops)
@@ -131,7 +131,8 @@ def _parameters(
             latent[score_name(p.name)] = scores
             shear = -spread * (how[p.name]["share"] * scores).sum()
         if p.ridge is not None:
-            shear = shear - ops.log(evaluate(p.ridge, {**constants, **values}, ops))
+            along = -ops.log(evaluate(p.ridge, {**constants, **values}, ops))
+            shear = along if shear is None else shear + along
         if p.support == "simplex":
             shares, part = _simplex(p, given, ops)
             values, more = {**values, **shares}, more + part
@@ -148,7 +149,7 @@ def _scalar(p: Parameter, score: Any, shear: Any, ops: Any) -> tuple[Any, Any]:
         return low + (high - low) * 0.5 * ops.erfc(-score / _SQRT2), 0.0
     mean, sd = link_normal(p)
     bounds, more = link_bounds(p), 0.0
-    if isinstance(shear, float):
+    if shear is None:
         if bounds is not None:
             low, high = ((b - mean) / sd for b in bounds)
             score = ops.truncated(score, low, high)

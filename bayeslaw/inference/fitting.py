@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -13,12 +13,16 @@ from bayeslaw.data.sizes import check_sizes
 from bayeslaw.inference.fit import Fit, make_fit
 from bayeslaw.inference.methods import METHODS
 from bayeslaw.inference.predictive import draw_prior, draw_replicated
+from bayeslaw.inference.samplers import DEFAULT, SAMPLERS
 from bayeslaw.inference.settings import check_law_and_data, check_settings, check_size
 from bayeslaw.law.catalogue import change
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw, bind
 from bayeslaw.observation.outliers import outlying_shifts
 from bayeslaw.observation.shifts import BENT, COLUMN
+
+if TYPE_CHECKING:
+    import pymc as pm
 
 _SOME_ROWS = 200
 
@@ -50,6 +54,52 @@ def compile(spec: Spec, data: xr.Dataset, *, progress: bool | None = None) -> No
     walk_of(settle_outliers(bind(spec, data)), progress)
 
 
+def pymc_model(spec: Spec, data: xr.Dataset) -> pm.Model:
+    """State a law, its priors and its rows as a PyMC model, the one that ``fit(sampler="pymc")`` samples.
+
+    Extend it, draw it with ``pm.model_to_graphviz`` or sample it with ``pm.sample``, as any model of PyMC.
+
+    Parameters
+    ----------
+    spec : Spec
+        From `load_model`, maybe changed by `change`.
+    data : xarray.Dataset
+        From `read_table` or `read_curves`. Other rows are another model: the covariance of a discrepancy is made of them.
+
+    Returns
+    -------
+    pymc.Model
+        Its dims are ``obs``, labelled as in the data; a dim for each column over which a parameter is pooled, labelled by
+        its groups; ``outlying``, the rows that have a shift of their own. In it are:
+
+        - inputs, ``ref_<input>`` and fixed parameters as ``pm.Data``, by their names in the law's file;
+        - parameters by their names with their own values: free variables where NUTS walks a parameter itself, else
+          Deterministics of the free variable that it walks (``<name>_normal``, ``<name>_link``, ``<name>_sheared``);
+        - the paper's parameters as Deterministics;
+        - of a pooled parameter its groups' deviations ``<name>_deviation``, normal with sd ``<name>_spread``, and their
+          values ``<name>_of_<column>``;
+        - ``mean``, the law's value on the scale of errors, over ``obs``;
+        - the output on that scale, ``log_<output>``, ``logit_<output>`` or ``<output>``. It is observed: a ``StudentT`` or
+          ``Normal`` where rows scatter independently, else one variable with the joint density of all rows, whose
+          discrepancy's scale and length are marginalised (along runs: its path). Of a joint density PyMC knows the log
+          likelihood of all rows together, and no posterior predictive; `forecast` has that.
+        - Of counts the output is inferred and free; observed is ``c``, a ``Binomial`` of ``n`` samples.
+
+        An observation model that observes in another way is a ``pm.Potential``. A name that the law has itself gets
+        an underscore behind ours.
+
+    Raises
+    ------
+    InputError
+        If the data lack what the law needs.
+    """
+    from bayeslaw.inference.pymc_statement import state_model
+
+    check_law_and_data("pymc_model", spec, data)
+    check_sizes(spec, data)
+    return state_model(settle_outliers(bind(spec, data)))
+
+
 def fit(
     spec: Spec,
     data: xr.Dataset,
@@ -60,6 +110,7 @@ def fit(
     chains: int = 4,
     seed: int = 0,
     target_accept: float | None = None,
+    sampler: str = DEFAULT,
     bootstrap: int = 1000,
     progress: bool | None = None,
 ) -> Fit:
@@ -83,6 +134,9 @@ def fit(
     target_accept : float, optional
         NUTS' target acceptance, in (0, 1); higher is slower and safer. By default 0.95, or 0.92
         where a discrepancy's scale is marginalised, which leaves a smoother posterior.
+    sampler : {"nutpie", "pymc"}
+        Who runs NUTS for ``"nuts"``. ``"pymc"`` samples the model of `pymc_model` by ``pm.sample``: the same posterior,
+        slowly, to check by.
     bootstrap : int
         Bootstrap resamples of the rows for ``"map"``.
     progress : bool, optional
@@ -100,6 +154,7 @@ def fit(
     """
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed, "bootstrap": bootstrap}
     check_choice("method", method, METHODS)
+    check_choice("sampler", sampler, SAMPLERS)
     check_settings(settings)
     if target_accept is not None:
         check_probability("target_accept", target_accept)
@@ -114,7 +169,7 @@ def fit(
         if not METHODS[method].posterior:
             return _point(bound, {name: settings[name] for name in ("bootstrap", "seed")}, progress)
         del settings["bootstrap"]
-        return _posterior(settle_outliers(bound), settings, progress)
+        return _posterior(settle_outliers(bound), settings, sampler, progress)
 
 
 def settle_outliers(bound: BoundLaw) -> BoundLaw:
@@ -159,12 +214,13 @@ def _point(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> 
     return make_fit(bound, "map", settings, point_fit(bound, settings, progress))
 
 
-def _posterior(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> Fit:
+def _posterior(bound: BoundLaw, settings: dict[str, Any], sampler: str, progress: bool | None) -> Fit:
     rng = np.random.default_rng(settings["seed"])
     prior = draw_prior(bound, rng)
-    from bayeslaw.inference import nuts
+    from bayeslaw.inference.pilot import sample_settled
 
-    groups = nuts.sample(bound, settings, progress)
+    bound, groups = sample_settled(bound, lambda bound: SAMPLERS[sampler](bound, settings, progress))
     if groups["posterior"].sizes["draw"] < settings["draws"]:
         raise KeyboardInterrupt("sampling was stopped; nothing was kept")
+    settings = {**settings, "sampler": sampler}
     return make_fit(bound, "nuts", settings, groups | prior | draw_replicated(bound, groups, rng))

@@ -14,9 +14,10 @@ import xarray as xr
 from bayeslaw.core.compiled import is_kept
 from bayeslaw.core.progress import shows, work
 from bayeslaw.inference.coordinates import latent_vectors, walks
+from bayeslaw.inference.sampler_import import nutpie_module
 from bayeslaw.inference.values import noise_values
 from bayeslaw.law.evaluate import derive
-from bayeslaw.law.priors import sampled, scalar_names, walked
+from bayeslaw.law.priors import integrated, sampled, scalar_names, walked
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import NUMPY
 from bayeslaw.observation.bound import BoundLaw
@@ -67,16 +68,39 @@ def sample(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> 
     trace = _run(bound.spec.name, walk.model, settings, progress)
     drawn, stats = _read_trace(trace, walk.variables)
     shape = stats["diverging"].shape
-    coords = {name: np.arange(size) for name, size in zip(("chain", "draw"), shape, strict=True)}
     flat = {n: v.reshape(shape[0] * shape[1], *v.shape[2:]) for n, v in drawn.items()}
     named = {n: v.reshape(*shape, *v.shape[1:]) for n, v in walk.named(flat).items()}
-    named |= _completed(bound, named, settings["seed"])
+    return groups_of(bound, named, stats, settings["seed"])
+
+
+def groups_of(
+    bound: BoundLaw, named: Mapping[str, np.ndarray], stats: Mapping[str, np.ndarray], seed: int
+) -> dict[str, xr.Dataset]:
+    """Lay draws out as the groups of a fit's tree, what the density marginalised drawn as well.
+
+    Parameters
+    ----------
+    bound : BoundLaw
+    named : mapping of str to numpy.ndarray
+        Of `walked` parameters (chains, draws), of latent vectors (chains, draws, size).
+    stats : mapping of str to numpy.ndarray, shape (chains, draws)
+        The sampler's; ``diverging`` at least.
+    seed : int
+
+    Returns
+    -------
+    dict of str to xarray.Dataset
+        As of `sample`.
+    """
+    shape = stats["diverging"].shape
+    coords = {name: np.arange(size) for name, size in zip(("chain", "draw"), shape, strict=True)}
+    drawn = {**named, **_completed(bound, named, seed)}
     groups = {
-        "posterior": posterior(bound.spec, named, coords),
+        "posterior": posterior(bound.spec, drawn, coords),
         "sample_stats": xr.Dataset({n: (("chain", "draw"), v) for n, v in stats.items()}, coords),
     }
     if latent := latent_vectors(bound):
-        groups["latent"] = xr.Dataset({n: (("chain", "draw", f"{n}_dim"), named[n]) for n in latent}, coords)
+        groups["latent"] = xr.Dataset({n: (("chain", "draw", f"{n}_dim"), drawn[n]) for n in latent}, coords)
     return groups
 
 
@@ -135,14 +159,12 @@ def _scores(bound: BoundLaw, drawn: Mapping[str, np.ndarray]) -> dict[str, np.nd
 
 def _run(name: str, model: Any, settings: Mapping[str, Any], progress: bool | None) -> Any:
     """Run nutpie; return the raw trace: turning it into a tree by ourselves takes a tenth of the time."""
-    import nutpie
-
     own_bar = shows(progress)
     steps = settings["chains"] * (settings["draws"] + settings["tune"])
     told = work(f"sampling the law '{name}'", steps, False if own_bar else progress)
     with told as on_step, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return nutpie.sample(
+        return nutpie_module().sample(
             model,
             draws=settings["draws"], tune=settings["tune"], chains=settings["chains"], seed=settings["seed"],
             cores=min(settings["chains"], os.cpu_count() or 1), progress_bar=own_bar, save_warmup=False,
@@ -159,7 +181,8 @@ def _adaptation(dimensions: int) -> str:
 def _completed(bound: BoundLaw, drawn: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
     """Draw what the density marginalised, such as a discrepancy's length, given what was sampled."""
     shape = next(iter(drawn.values())).shape[:2]
-    values = noise_values(bound.spec, {n: v.reshape(shape[0] * shape[1], -1) for n, v in drawn.items()})
+    drawn = {n: v.reshape(shape[0] * shape[1], -1) for n, v in drawn.items()}
+    values = noise_values(bound.spec, {**integrated(bound.spec), **drawn})
     given = bound.observation.condition(bound.rows, bound.law(values), values)
     return {name: v.reshape(shape) for name, v in given.complete(np.random.default_rng(seed)).items()}
 

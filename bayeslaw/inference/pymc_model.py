@@ -12,6 +12,7 @@ from bayeslaw.inference.coordinates import latent_vectors, walks
 from bayeslaw.inference.pymc_priors import pymc_priors
 from bayeslaw.law.evaluate import evaluate_law, fixed_values, references, to_scale
 from bayeslaw.law.functions import FUNCTIONS, MORE, Function
+from bayeslaw.law.priors import integrated, walked
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import by_row, group_index, row_groups, score_name
@@ -38,11 +39,12 @@ def model_data(bound: BoundLaw) -> dict[str, np.ndarray]:
         Inputs, references, fixed values, groups, and what the observation model prepares.
     """
     spec, rows, labels = bound.spec, bound.rows, bound.labels
-    fixed = {p.name: p.fixed for p in spec.noise.values() if p.fixed is not None}
-    scalars = {**references(spec), **fixed_values(spec), **fixed}
     return {
         **{f"input_{name}": values for name, values in bound.inputs.items()},
-        **{f"constant_{name}": np.float64(value) for name, value in scalars.items()},
+        **{
+            f"constant_{name}": np.float64(value)
+            for name, value in {**constants_of(spec), **integrated(spec)}.items()
+        },
         **{
             f"group_{n}": group_index(labels[c], row_groups(spec, c, rows.columns))
             for n, c in spec.pooled.items()
@@ -50,6 +52,12 @@ def model_data(bound: BoundLaw) -> dict[str, np.ndarray]:
         **{f"{kind}_{n}": v for n, how in walks(bound).items() for kind, v in how.items()},
         **{f"term_{n}": v for n, v in bound.terms.items()},
     }
+
+
+def constants_of(spec: Spec) -> dict[str, float]:
+    """Return references and fixed values, by name."""
+    fixed = {p.name: p.fixed for p in spec.noise.values() if p.fixed is not None}
+    return {**references(spec), **fixed_values(spec), **fixed}
 
 
 def build_model(bound: BoundLaw) -> pm.Model:
@@ -67,7 +75,7 @@ def build_model(bound: BoundLaw) -> pm.Model:
     import pymc as pm
     import pytensor.tensor as pt
 
-    spec, ops = bound.spec, _tensor_ops()
+    spec, ops = bound.spec, tensor_ops()
     with pm.Model() as model:
         given = {name: pm.Data(name, value) for name, value in model_data(bound).items()}
         constants, inputs, groups, terms = (
@@ -82,7 +90,7 @@ def build_model(bound: BoundLaw) -> pm.Model:
             scores[name] = _scores(spec, name, latent[score_name(name)], spread, how[name], ops)
             return -spread * (how[name]["share"] * scores[name]).sum()
 
-        values = pymc_priors(spec, constants, ops, moved)
+        values = pymc_priors(spec, walked(spec), constants, ops, moved)
         noise = {
             n: values[n] if n in values else constants[n] for n in spec.noise if n in {**values, **constants}
         }
@@ -107,8 +115,8 @@ def _named(given: dict[str, Any], kind: str) -> dict[str, Any]:
     return {n.removeprefix(f"{kind}_"): v for n, v in given.items() if n.startswith(f"{kind}_")}
 
 
-def _tensor_ops() -> SimpleNamespace:
-    """PyTensor's functions, with varying powers as exp(y log x), which is faster than a general one.
+def tensor_ops() -> SimpleNamespace:
+    """Return PyTensor's functions, with varying powers as exp(y log x), which is faster than a general one.
 
     A constant power may have a negative base, as in ``(x - a)**2``; a varying one may not.
     """

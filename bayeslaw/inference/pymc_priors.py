@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayeslaw.law.expression import evaluate
-from bayeslaw.law.priors import link_bounds, link_normal, walked
+from bayeslaw.law.priors import link_bounds, link_normal
 from bayeslaw.law.spec import Parameter, Spec
 
 if TYPE_CHECKING:
@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 
 
 def pymc_priors(
-    spec: Spec, constants: Mapping[str, Any], ops: Any, moved: Callable[[str, Mapping[str, Any]], Any]
+    spec: Spec,
+    parameters: Mapping[str, Parameter],
+    constants: Mapping[str, Any],
+    ops: Any,
+    moved: Callable[[str, Mapping[str, Any]], Any],
 ) -> dict[str, TensorVariable]:
     """State the priors in the surrounding PyMC model.
 
     Parameters
     ----------
     spec : Spec
+    parameters : mapping of str to Parameter
+        Those that are stated.
     constants : mapping of str to scalar
         Fixed values, for formulas of ridges.
     ops : namespace
@@ -34,13 +40,13 @@ def pymc_priors(
     Returns
     -------
     dict of str to TensorVariable
-        A scalar for each name of `walked`.
+        A scalar for each, shares of a simplex one by one.
     """
     import pymc as pm
 
     out: dict[str, Any] = {}
     # A ridge's formula uses parameters that have none, a pooled parameter's walk its spread: those come first.
-    for p in sorted(walked(spec).values(), key=lambda p: (p.ridge is not None, p.name in spec.pooled)):
+    for p in sorted(parameters.values(), key=lambda p: (p.ridge is not None, p.name in spec.pooled)):
         shear = moved(p.name, out) if p.name in spec.pooled else 0.0
         if p.support == "simplex":
             out |= _simplex(p)
@@ -98,16 +104,13 @@ def _sheared(p: Parameter, shear: TensorVariable) -> TensorVariable:
 
     Where the data pin down the product of two parameters, their posterior is a thin curved ridge; the
     product is a straight coordinate. Where they pin down groups, the law's own value follows those. A
-    shear has a unit Jacobian, so that the prior stays what it is: the normal that the distance is given
-    is taken out again.
+    shear has a unit Jacobian, so that the prior stays what it is: the distance, given the others, is as normal.
     """
     import pymc as pm
 
     mean, sd = link_normal(p)
-    distance = pm.Normal(f"{p.name}_sheared", mean, sd)
-    link = distance + shear
-    pm.Potential(f"{p.name}_prior", ((distance - mean) ** 2 - (link - mean) ** 2) / (2 * sd**2))
-    return pm.Deterministic(p.name, _inverse_link(p)(link))
+    distance = pm.Normal(f"{p.name}_sheared", mean - shear, sd)
+    return pm.Deterministic(p.name, _inverse_link(p)(distance + shear))
 
 
 def _inverse_link(p: Parameter) -> Callable[[Any], Any]:

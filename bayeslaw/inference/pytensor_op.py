@@ -32,12 +32,12 @@ class _Density:
     sources: tuple[Any, ...]  # modules whose text decides the code
 
 
-_INT, _VECTOR = ("int64", 1), ("float64", 1)
+_INT, _SCALAR, _VECTOR, _MATRIX = ("int64", 1), ("float64", 0), ("float64", 1), ("float64", 2)
 _DENSITIES = {
     "forest": _Density(run_tree_grad.evaluate, (1, 0, 0, 0), (_VECTOR, _INT, _VECTOR), (beliefs, run_tree_grad)),
     "covariance": _Density(
         discrepancy_grad.evaluate, (1, 0),
-        (_VECTOR, ("float64", 2), *(_VECTOR,) * 3, _INT, *(_VECTOR,) * 6, ("float64", 0), _VECTOR), (discrepancy_grad,),
+        (_MATRIX, _MATRIX, *(_VECTOR,) * 4, _INT, *(_VECTOR,) * 7, _SCALAR, _SCALAR), (discrepancy_grad,),
     ),
 }  # fmt: skip
 

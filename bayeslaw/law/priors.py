@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from bayeslaw.law.offset import offset
 from bayeslaw.law.spec import Parameter, Spec
 from bayeslaw.law.types import Array
 
@@ -37,8 +38,24 @@ def sampled(spec: Spec) -> dict[str, Parameter]:
 
 def walked(spec: Spec) -> dict[str, Parameter]:
     """Return the parameters that NUTS samples: those of `sampled` except the marginalised ones."""
-    out = ("discrepancy_length", "discrepancy_scale") if spec.marginalised else ()
+    out = ("discrepancy_length", "discrepancy_scale", *integrated(spec)) if spec.marginalised else ()
     return {n: p for n, p in sampled(spec).items() if n not in out}
+
+
+def integrated(spec: Spec) -> dict[str, float]:
+    """Return the law's parameters that the density integrates out, each at its prior's middle: the law takes them there."""
+    level = offset(spec)
+    return {} if level is None else {level.name: from_link(level, link_normal(level)[0])}
+
+
+def from_link(parameter: Parameter, link: float | Array) -> Any:
+    """Map a scalar parameter from its link scale to its own unit; the inverse of `to_link`."""
+    back: dict[str, Callable[[Any], Any]] = {
+        "real": lambda x: x,
+        "positive": np.exp,
+        "unit": lambda x: 1 / (1 + np.exp(-x)),
+    }
+    return back[parameter.support](link)
 
 
 def scalar_names(parameters: Mapping[str, Parameter]) -> list[str]:

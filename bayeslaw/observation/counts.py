@@ -84,6 +84,21 @@ class Counts:
         log_jacobian = (ops.log(terms["width"]) + 0.5 * ops.log(share) + 0.5 * score**2).sum()
         return counts + log_jacobian + self.inner.joint(mean, values, {**terms, "observed": y}, ops)
 
+    def scored(self, y: Tensor, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
+        """Return the scores of outputs on the scale of errors, whatever of `terms` is of `scales`."""
+        gap, share = _told(mean, values, terms, ops)
+        step = (y - mean) / terms["width"]
+        if "turn" in terms:
+            step = ops.dot(step, terms["turn"])
+        return (step - share * gap) / ops.sqrt(share)
+
+    def outputs(
+        self, score: Tensor, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps
+    ) -> tuple[Tensor, Tensor]:
+        """Return outputs on the scale of errors from their scores, and the log of their derivative, all rows together."""
+        y, share = _outputs(score, mean, values, terms, ops)
+        return y, (ops.log(terms["width"]) + 0.5 * ops.log(share)).sum()
+
     def unconditioned(self, values: Draws) -> NewCounts:
         """Return what new counts do where none was seen."""
         return NewCounts(self.inner.unconditioned(values))
@@ -158,12 +173,16 @@ def _outputs(
     neighbours do so together: then scores are of directions, not of rows.
     """
     turn = terms.get("turn")
-    spread = values["sigma"] ** 2 * terms["gain"]
-    share = spread / (1 + spread)  # what the counts have to say
-    gap = (terms["centre"] - mean) / terms["width"]
-    if turn is not None:
-        gap = ops.dot(gap, turn)
+    gap, share = _told(mean, values, terms, ops)
     step = share * gap + ops.sqrt(share) * score
     if turn is not None:
         step = ops.dot(step, turn.T)
     return mean + terms["width"] * step, share
+
+
+def _told(mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> tuple[Tensor, Tensor]:
+    """Return how far the counts are from the law in units of their widths, and what share of it they have to say."""
+    turn = terms.get("turn")
+    spread = values["sigma"] ** 2 * terms["gain"]
+    gap = (terms["centre"] - mean) / terms["width"]
+    return gap if turn is None else ops.dot(gap, turn), spread / (1 + spread)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,46 +14,100 @@ from bayeslaw.law.types import Array, Tensor
 from bayeslaw.observation.base import Rows
 from bayeslaw.observation.kernels import kernel, length_grid, scale_grid
 
+GRID = "discrepancy_grid"
+"""The data's attribute that says which part of the grid of lengths and scales they leave, and around which run noise:
+JSON with ``lengths`` and ``scales`` (first, one past the last) and ``sigmas``."""
 USUAL_SIZE = 3.0
 """A usual size of a discrepancy, in units of run noise, where it is not inferred: to look for outlying rows, and
 to choose the directions that NUTS walks."""
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Over which lengths and scales a discrepancy is marginalised, and for which run noise it is decomposed.
+
+    Attributes
+    ----------
+    lengths, log_lengths : numpy.ndarray
+        The kernel's lengths, and their log weights.
+    scales, log_scales : numpy.ndarray
+        The same of its scales.
+    sigmas : numpy.ndarray, shape (points,)
+        Run noise at which the decomposition is exact, increasing: in between it is interpolated.
+    """
+
+    lengths: Array
+    log_lengths: Array
+    scales: Array
+    log_scales: Array
+    sigmas: Array
+
+
+@dataclass(frozen=True)
 class Basis:
-    """K decomposed at one length, in the weighted rows' space."""
+    """K decomposed at one length: for each run noise of the grid a set of directions, one set after the other.
+
+    The inverse of the rows' covariance is ``vectors @ diag(inverse(scale, sigma)) @ vectors.T``.
+    """
 
     length: float
-    vectors: Array  # (n, n), one column for each direction
-    eigen: Array  # (n,)
-    share: Array  # (n,), of run noise in a direction's noise
-    rest: Array  # (n,), noise that does not depend on sigma
+    vectors: Array  # (n, directions), weights of the rows in them
+    eigen: Array  # (directions,)
+    share: Array  # (directions,), of run noise in a direction's noise
+    rest: Array  # (directions,), noise that does not depend on sigma
+    log_sigmas: Array  # (points,)
 
-    def variance(self, scale: Array, sigma: Array) -> Array:
-        """Return the variance along each direction, shape (draws, n)."""
-        return scale**2 * self.eigen + sigma**2 * self.share + self.rest
+    def inverse(self, scale: Array, sigma: Array) -> Array:
+        """Return the inverse variance along each direction, shape (draws, directions), for draws of shape (draws, 1)."""
+        variance = scale**2 * self.eigen + sigma**2 * self.share + self.rest
+        blend = blended(self.log_sigmas, np.log(sigma))
+        return np.repeat(blend, len(self.eigen) // len(self.log_sigmas), axis=1) / variance
 
 
 @dataclass(frozen=True)
 class Places:
-    """Rows in e-folds, their weights, and K decomposed at every length.
+    """Rows in e-folds, and K decomposed at every length.
 
     Attributes
     ----------
     place : numpy.ndarray, shape (rows, inputs)
-    weight : numpy.ndarray, shape (rows,)
-        What makes the noise nearly a multiple of the identity.
-    lengths, log_lengths : numpy.ndarray
-        The grid of lengths, and its log weights.
+    grid : Grid
+    weights : numpy.ndarray, shape (points, rows)
+        What makes the noise a multiple of the identity, at each run noise of the grid.
+    share, rest : numpy.ndarray, shape (points,)
+        Around it the noise is taken as sigma² share + rest in all directions.
     bases : list of Basis
         One for each length.
     """
 
     place: Array
-    weight: Array
-    lengths: Array
-    log_lengths: Array
+    grid: Grid
+    weights: Array
+    share: Array
+    rest: Array
     bases: list[Basis]
+
+
+def blended(log_sigmas: Array, at: Array) -> Array:
+    """Return the weights of what is known at some run noises for others between them: a polynomial through them all.
+
+    Parameters
+    ----------
+    log_sigmas : numpy.ndarray, shape (points,)
+    at : numpy.ndarray, shape (draws, 1)
+        Logarithms; beyond the ends the end's own.
+
+    Returns
+    -------
+    numpy.ndarray, shape (draws, points)
+        Sum to one.
+    """
+    at = np.clip(at, log_sigmas[0], log_sigmas[-1])
+    out = np.ones((len(at), len(log_sigmas)))
+    for k, own in enumerate(log_sigmas):
+        for other in np.delete(log_sigmas, k):
+            out[:, k : k + 1] *= (at - other) / (own - other)
+    return out
 
 
 _last: list[tuple[Rows, Spec, Places]] = []
@@ -76,24 +131,37 @@ def places_of(spec: Spec, rows: Rows) -> Places:
     for seen, by, found in _last:
         if seen is rows and by is spec:
             return found
-    place = places(spec, rows)
-    middle = usual_value(spec, "sigma") ** 2
-    share = middle / (middle + rows.error**2)
-    grid, log_lengths = lengths(spec)
-    kind = discrepancy_of(spec).kernel
-    bases = [_basis(kind, place, share, middle, length) for length in grid]
-    found = Places(place, np.sqrt(share), grid, log_lengths, bases)
+    place, grid, kind = places(spec, rows), grid_of(spec, rows), discrepancy_of(spec).kernel
+    middles = grid.sigmas**2
+    shares = middles[:, None] / (middles[:, None] + rows.error**2)
+    share = shares.mean(axis=1)
+    noise = np.log(grid.sigmas), share, middles * (1 - share)
+    bases = [_basis(kernel(kind, place, place, length), shares, length, noise) for length in grid.lengths]
+    found = Places(place, grid, np.sqrt(shares), share, noise[2], bases)
     _last[:] = [(rows, spec, found)]
     return found
 
 
-def _basis(kind: str, place: Array, share: Array, middle: float, length: float) -> Basis:
+def _basis(K: Array, shares: Array, length: float, noise: tuple[Array, Array, Array]) -> Basis:
     """Decompose K at one length; rows' shares of run noise weigh them."""
-    weight = np.sqrt(share)
-    K = kernel(kind, place, place, length)
-    eigen, vectors = np.linalg.eigh(weight[:, None] * K * weight)
-    share = share @ vectors**2
-    return Basis(length, vectors, np.maximum(eigen, 0.0), share, middle * (1 - share))
+    weights = np.sqrt(shares)
+    eigen, vectors = np.linalg.eigh(weights[:, :, None] * K * weights[:, None, :])
+    side_by_side = np.concatenate(list(weights[:, :, None] * vectors), axis=1)
+    log_sigmas, *by_point = noise
+    share, rest = (np.repeat(v, len(K)) for v in by_point)
+    return Basis(length, side_by_side, np.maximum(eigen, 0.0).ravel(), share, rest, log_sigmas)
+
+
+def grid_of(spec: Spec, rows: Rows) -> Grid:
+    """Return a law's grid: the whole of its priors, or what was settled for the rows (`settled`)."""
+    (length, log_lengths), (scale, log_scales) = lengths(spec), scales(spec)
+    sigmas = np.array([usual_value(spec, "sigma")])
+    if GRID in rows.attrs:
+        told = json.loads(rows.attrs[GRID])
+        by_length, by_scale = slice(*told["lengths"]), slice(*told["scales"])
+        length, log_lengths = length[by_length], log_lengths[by_length]
+        scale, log_scales, sigmas = scale[by_scale], log_scales[by_scale], np.array(told["sigmas"])
+    return Grid(length, log_lengths, scale, log_scales, sigmas)
 
 
 def discrepancy_of(spec: Spec) -> Discrepancy:

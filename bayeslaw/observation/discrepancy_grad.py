@@ -1,7 +1,8 @@
 """The log density of residuals under a decomposed covariance, its length and scale marginalised, and its gradient.
 
-Compiled functions, see `bayeslaw.observation.discrepancy` for the formulas. Lengths' directions lie one after the
-other; scales lie innermost, so that each touches its neighbours in memory.
+Compiled functions, see `bayeslaw.observation.discrepancy` for the formulas. Sections, one for each length and each run
+noise at which it is decomposed, lie one after the other; scales lie innermost, so that each touches its neighbours in
+memory.
 """
 
 from __future__ import annotations
@@ -14,57 +15,141 @@ from bayeslaw.law.types import Array
 _CHUNK = 24
 """Variances, in units of run noise, that are multiplied before a logarithm is taken: logarithms are what
 takes the time, and so few neither overflow nor vanish."""
+_NEGLIGIBLE = 1e-14
 
 
 @compiled
-def _along(residual, weight, basis):
-    weighted = residual * weight
-    return weighted, basis @ weighted
+def _blend(log_sigmas, sigma):
+    """Return the weights of the points for a run noise between them, and their derivatives by it."""
+    points, x = len(log_sigmas), np.log(sigma)
+    at = min(max(x, log_sigmas[0]), log_sigmas[points - 1])
+    weight, slope = np.ones(points), np.zeros(points)
+    for k in range(points):
+        for m in range(points):
+            if m != k:
+                gap = log_sigmas[k] - log_sigmas[m]
+                slope[k] = (slope[k] * (at - log_sigmas[m]) + weight[k]) / gap
+                weight[k] *= (at - log_sigmas[m]) / gap
+    return weight, slope / sigma if at == x else np.zeros(points)
+
+
+@compiled
+def _sizes(weight, residual):
+    """Return for each point the weighted rows' squared length, that of a shift of all rows, and their product."""
+    points = len(weight)
+    whole, shift, cross = np.zeros(points), np.zeros(points), np.zeros(points)
+    for k in range(points):
+        for i in range(len(residual)):
+            square = weight[k, i] * weight[k, i]
+            whole[k] += square * residual[i] * residual[i]
+            shift[k] += square
+            cross[k] += square * residual[i]
+    return whole, shift, cross
 
 
 @compiled
 def _terms(
-    weighted, z, sigma, eigen, share, rest, first,
-    left_eigen, left_share, left_rest, left_count, log_lengths, scale_square, relative, log_scales,
-    inverses, by_noise,
+    residual, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant, offset,
+    inverses, told, moved,
 ):  # fmt: skip
-    """Return the log weight of each (length, scale); fill 1 / variance and the derivatives by sigma²."""
-    noise = sigma.item() ** 2
-    lengths, scales = len(log_lengths), len(log_scales)
-    tau, by_tau = scale_square * (noise if relative.item() else 1.0), scale_square * relative.item()
-    each, whole = np.empty((lengths, scales)), weighted @ weighted
-    product, total, derivative = np.empty(scales), np.empty(scales), np.empty(scales)
-    for j in range(lengths):
-        product[:], total[:], derivative[:] = 1.0, 0.0, 0.0
-        outside = whole
+    """Return the log density in each section at each scale; fill 1 / variance and what the level is told."""
+    sections, scales, points = len(left_count), len(tau), len(weight)
+    each = np.empty((sections, scales))
+    whole, shift, cross = _sizes(weight, residual)
+    product, total, log_det = np.empty(scales), np.empty(scales), np.empty(scales)
+    by_shift, by_both = np.empty(scales), np.empty(scales)
+    for j in range(sections):
+        base = noise * share[j % points] + rest[j % points]
+        product[:], total[:], log_det[:], by_shift[:], by_both[:] = 1.0, 0.0, 0.0, 0.0, 0.0
+        outside, shift_outside, cross_outside = whole[j % points], shift[j % points], cross[j % points]
         for i in range(first[j], first[j + 1]):
-            e, a, base, square = eigen[i], share[i], noise * share[i] + rest[i], z[i] * z[i]
+            e, square = eigen[i], z[i] * z[i]
+            level_square, both = level[i] * level[i], level[i] * z[i]
             outside -= square
+            shift_outside -= level_square
+            cross_outside -= both
             for s in range(scales):
                 inverse = 1.0 / (tau[s] * e + base)
-                part = square * inverse
                 inverses[i, s] = inverse
-                product[s] *= noise * inverse
-                total[s] += part
-                derivative[s] += (by_tau[s] * e + a) * inverse * (1.0 - part)
+                product[s] *= base * inverse
+                total[s] += square * inverse
+                by_shift[s] += level_square * inverse
+                by_both[s] += both * inverse
             if (i - first[j]) % _CHUNK == _CHUNK - 1:
-                total -= np.log(product)
+                log_det -= np.log(product)
                 product[:] = 1.0
-        outside, known = max(outside, 0.0), (first[j + 1] - first[j]) * np.log(noise)
+        outside, shift_outside = max(outside, 0.0), max(shift_outside, 0.0)
+        known = (first[j + 1] - first[j]) * np.log(base)
         for s in range(scales):
-            v = tau[s] * left_eigen[j] + noise * left_share[j] + left_rest[j]
-            by_v = by_tau[s] * left_eigen[j] + left_share[j]
-            by_noise[j, s] = -0.5 * (derivative[s] + by_v * (left_count[j] - outside / v) / v)
-            logs = known - np.log(product[s]) + left_count[j] * np.log(v)
-            each[j, s] = log_lengths[j] + log_scales[s] - 0.5 * (total[s] + logs + outside / v)
+            v = tau[s] * left_eigen[j] + base
+            size, both = by_shift[s] + shift_outside / v, by_both[s] + cross_outside / v
+            told[j, s] = offset / (1.0 + offset * size)
+            moved[j, s] = told[j, s] * both
+            logs = (
+                known + log_det[s] - np.log(product[s]) + left_count[j] * np.log(v) + np.log1p(offset * size)
+            )
+            each[j, s] = constant[j] - 0.5 * (total[s] + outside / v - moved[j, s] * both + logs)
     return each
 
 
 @compiled
+def _nodes(each, blend, log_lengths, log_scales):
+    """Return the log weight of each length and scale: sections of one length, blended."""
+    lengths, points = len(log_lengths), len(blend)
+    out = np.zeros((lengths, len(log_scales)))
+    for j in range(lengths):
+        for k in range(points):
+            out[j] += blend[k] * each[j * points + k]
+        out[j] += log_lengths[j] + log_scales
+    return out
+
+
+@compiled
+def _gradient(
+    residual, z, noise, tau, by_tau, weight, level, eigen, share, rest, first, left_eigen, left_count,
+    inverses, told, moved, chance, blend,
+):  # fmt: skip
+    """Return the derivative by sigma², those along the directions, and what multiplies the rows themselves."""
+    sections, scales, points = len(left_count), len(tau), len(weight)
+    whole, shift, cross = _sizes(weight, residual)
+    along, left, left_moved, by_noise = np.zeros_like(z), np.zeros(sections), np.zeros(sections), 0.0
+    for j in range(sections):
+        k, length = j % points, j // points
+        base, a = noise * share[k] + rest[k], share[k]
+        outside, shift_outside, cross_outside = whole[k], shift[k], cross[k]
+        for i in range(first[j], first[j + 1]):
+            outside -= z[i] * z[i]
+            shift_outside -= level[i] * level[i]
+            cross_outside -= level[i] * z[i]
+        for s in range(scales):
+            here, v = chance[length, s] * blend[k], 1.0 / (tau[s] * left_eigen[j] + base)
+            m, g = moved[j, s], told[j, s]
+            square = outside - 2 * m * cross_outside + m * m * shift_outside + g * shift_outside
+            by_v = v * (left_count[j] - v * square)
+            by_noise -= 0.5 * here * (by_tau[s] * left_eigen[j] + a) * by_v
+            left[j] += here * v
+            left_moved[j] += here * v * m
+        for i in range(first[j], first[j + 1]):
+            inside, inside_moved, slope = 0.0, 0.0, 0.0
+            for s in range(scales):
+                v, m = inverses[i, s], moved[j, s]
+                part, u = chance[length, s] * v, z[i] - m * level[i]
+                wide = u * u + told[j, s] * level[i] * level[i]
+                slope += part * (by_tau[s] * eigen[i] + a) * (1.0 - v * wide)
+                inside += part
+                inside_moved += part * m
+            by_noise -= 0.5 * blend[k] * slope
+            along[i] = z[i] * (left[j] - blend[k] * inside) - level[i] * (
+                left_moved[j] - blend[k] * inside_moved
+            )
+    return by_noise, along, left, left_moved
+
+
+@compiled
 def table(
-    residual: Array, sigma: Array, weight: Array, basis: Array, eigen: Array, share: Array, rest: Array,
-    first: Array, left_eigen: Array, left_share: Array, left_rest: Array, left_count: Array,
-    log_lengths: Array, scale_square: Array, relative: Array, log_scales: Array,
+    residual: Array, sigma: Array, weight: Array, basis: Array, level: Array, eigen: Array, share: Array,
+    rest: Array, first: Array, left_eigen: Array, left_count: Array, constant: Array, log_sigmas: Array, log_lengths: Array, scale_square: Array, log_scales: Array,
+    relative: Array, offset: Array,
 ) -> Array:  # fmt: skip
     """Return the log density of each length and scale with its prior weight, shape (lengths, scales).
 
@@ -76,19 +161,22 @@ def table(
     -------
     array
     """
-    weighted, z = _along(residual, weight, basis)
-    return _terms(
-        weighted, z, sigma, eigen, share, rest, first, left_eigen, left_share, left_rest, left_count,
-        log_lengths, scale_square, relative, log_scales,
-        np.empty((len(z), len(log_scales))), np.empty((len(log_lengths), len(log_scales))),
+    noise, (blend, _) = sigma.item() ** 2, _blend(log_sigmas, sigma.item())
+    z, tau = basis @ residual, scale_square * (noise if relative.item() else 1.0)
+    sections, scales = len(left_count), len(scale_square)
+    told, moved = np.empty((sections, scales)), np.empty((sections, scales))
+    each = _terms(
+        residual, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
+        offset.item(), np.empty((len(z), scales)), told, moved,
     )  # fmt: skip
+    return _nodes(each, blend, log_lengths, log_scales)
 
 
 @compiled
 def evaluate(
-    residual: Array, sigma: Array, weight: Array, basis: Array, eigen: Array, share: Array, rest: Array,
-    first: Array, left_eigen: Array, left_share: Array, left_rest: Array, left_count: Array,
-    log_lengths: Array, scale_square: Array, relative: Array, log_scales: Array,
+    residual: Array, sigma: Array, weight: Array, basis: Array, level: Array, eigen: Array, share: Array,
+    rest: Array, first: Array, left_eigen: Array, left_count: Array, constant: Array, log_sigmas: Array, log_lengths: Array, scale_square: Array, log_scales: Array,
+    relative: Array, offset: Array,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Return the log density (but for its constant) and its gradient by residual and sigma.
 
@@ -98,55 +186,65 @@ def evaluate(
         Data minus law.
     sigma : array of rank 0
         Of run noise.
-    weight : array, shape (rows,)
-        What rows are multiplied by first.
+    weight : array, shape (points, rows)
+        What rows are weighted by, for each run noise at which the covariance is decomposed.
     basis : array, shape (directions, rows)
-        Directions of all lengths, one length after the other.
-    eigen, share, rest : array, shape (directions,)
-        Their variance is scale² eigen + sigma² share + rest.
-    first : array of int, shape (lengths + 1,)
-        Where each length's directions begin.
-    left_eigen, left_share, left_rest, left_count : array, shape (lengths,)
-        The same for the directions left out, and how many they are.
+        Directions of all sections, one section after the other; the rows' weights in them.
+    level : array, shape (directions,)
+        Their products with a shift of all rows by one.
+    eigen : array, shape (directions,)
+    share, rest : array, shape (points,)
+        A direction's variance is scale² eigen + sigma² share + rest.
+    first : array of int, shape (sections + 1,)
+        Where each section's directions begin. Sections are lengths × points, points innermost.
+    left_eigen, left_count : array, shape (sections,)
+        The eigenvalue of all directions left out, and how many they are.
+    constant : array, shape (sections,)
+        Logarithm of the weights' product.
+    log_sigmas : array, shape (points,)
+        At these the decomposition is exact; between them log densities are blended.
     log_lengths : array, shape (lengths,)
         Log prior weights.
     scale_square : array, shape (scales,)
-    relative : array of rank 0
-        1 if scales are in units of sigma, else 0.
     log_scales : array, shape (scales,)
         Log prior weights.
+    relative : array of rank 0
+        1 if scales are in units of sigma, else 0.
+    offset : array of rank 0
+        Prior variance of a shift of all rows that is integrated out; zero where none is.
 
     Returns
     -------
     tuple of array
         Scalars as arrays of rank 0.
     """
-    weighted, z = _along(residual, weight, basis)
-    lengths, scales = len(log_lengths), len(log_scales)
-    inverses, by_noise = np.empty((len(z), scales)), np.empty((lengths, scales))
+    noise, (blend, by_blend) = sigma.item() ** 2, _blend(log_sigmas, sigma.item())
+    z, tau = basis @ residual, scale_square * (noise if relative.item() else 1.0)
+    sections, scales, points = len(left_count), len(scale_square), len(log_sigmas)
+    inverses, told, moved = (
+        np.empty((len(z), scales)),
+        np.empty((sections, scales)),
+        np.empty((sections, scales)),
+    )
     each = _terms(
-        weighted, z, sigma, eigen, share, rest, first, left_eigen, left_share, left_rest, left_count,
-        log_lengths, scale_square, relative, log_scales, inverses, by_noise,
+        residual, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
+        offset.item(), inverses, told, moved,
     )  # fmt: skip
-    top = each.max()
-    chance = np.exp(each - top)
+    nodes = _nodes(each, blend, log_lengths, log_scales)
+    top = nodes.max()
+    chance = np.exp(nodes - top)
     sum_of_it = chance.sum()
     chance /= sum_of_it
-    noise = sigma.item() ** 2
-    tau = scale_square * (noise if relative.item() else 1.0)
-    along, outside = np.empty_like(z), 0.0
-    for j in range(lengths):
-        left = 0.0
-        for s in range(scales):
-            left += chance[j, s] / (tau[s] * left_eigen[j] + noise * left_share[j] + left_rest[j])
-        outside += left
-        for i in range(first[j], first[j + 1]):
-            inside = 0.0
-            for s in range(scales):
-                inside += chance[j, s] * inverses[i, s]
-            along[i] = z[i] * (left - inside)
-    by_weighted = along @ basis - outside * weighted
+    by_noise, along, left, left_moved = _gradient(
+        residual, z, noise, tau, scale_square * relative.item(), weight, level, eigen, share, rest, first,
+        left_eigen, left_count, inverses, told, moved, chance, blend,
+    )  # fmt: skip
+    by_residual, by_point = along @ basis, 0.0
+    for j in range(sections):
+        k, length = j % points, j // points
+        by_point += by_blend[k] * (chance[length] * each[j]).sum()
+        by_residual -= weight[k] ** 2 * (left[j] * residual - left_moved[j])
     return (
-        np.asarray(top + np.log(sum_of_it)), by_weighted * weight,
-        np.asarray(2 * sigma.item() * (chance * by_noise).sum()),
+        np.asarray(top + np.log(sum_of_it)), by_residual,
+        np.asarray(2 * sigma.item() * by_noise + by_point),
     )  # fmt: skip

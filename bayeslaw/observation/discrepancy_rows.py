@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
+from bayeslaw.law.offset import offset
+from bayeslaw.law.priors import from_link, link_normal
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
-from bayeslaw.observation import discrepancy_grad
 from bayeslaw.observation.base import NUMPY, Draws, Rows, log_normal
 from bayeslaw.observation.discrepancy_bases import (
     discrepancy_of,
     discrepancy_scale,
+    grid_of,
     lengths,
     places,
     places_of,
-    scales,
     usual_value,
 )
 from bayeslaw.observation.discrepancy_terms import TERMS, density_terms, has_shifts
@@ -51,9 +51,13 @@ class NewRows:
     spec: Spec
     values: Draws
 
+    def _lengths(self) -> Array:
+        """Return the lengths that draws may have."""
+        return lengths(self.spec)[0]
+
     def _by_length(self, draws: int) -> Iterator[tuple[int, Array, Array, Array]]:
         """Yield each length's place on the grid, the draws that have it, their scale and sigma."""
-        grid, _ = lengths(self.spec)
+        grid = self._lengths()
         scale, sigma = discrepancy_scale(self.spec, self.values), self.values["sigma"]
         scale, sigma = (np.broadcast_to(v, (draws, 1)) for v in (scale, sigma))
         nearest = np.zeros(draws, dtype=int)
@@ -66,7 +70,7 @@ class NewRows:
 
     def _ahead(self, new_rows: Rows, draws: int) -> Iterator[_Ahead]:
         """Yield what is said of new rows, length by length."""
-        grid, _ = lengths(self.spec)
+        grid = self._lengths()
         for j, at, scale, _ in self._by_length(draws):
             yield _Ahead(at, scale**2, np.zeros((len(at), len(new_rows))), None, grid[j])
 
@@ -98,8 +102,12 @@ class GaussianProcessGivenRows(NewRows):
     rows: Rows
     mean: Array
 
+    def _lengths(self) -> Array:
+        return grid_of(self.spec, self.rows).lengths
+
     @cached_property
-    def _residual(self) -> Array:
+    def residual(self) -> Array:
+        """Data minus law, shifts taken away; shape (draws, rows)."""
         residual = self.rows.y - self.mean
         if has_shifts(self.spec):
             terms = shift_terms(self.rows, usual_value(self.spec, "sigma"))
@@ -107,9 +115,11 @@ class GaussianProcessGivenRows(NewRows):
         return residual
 
     def complete(self, rng: np.random.Generator) -> dict[str, Array]:
-        """Draw the length and the scale that the joint density marginalised."""
-        residual, terms = self._residual, density_terms(self.spec, self.rows)
-        data, (grid, _) = [np.asarray(terms[n]) for n in TERMS], lengths(self.spec)
+        """Draw the length and the scale that the joint density marginalised, then the law's level where it did."""
+        from bayeslaw.observation import discrepancy_grad  # compiled: who only forecasts needs no compiler
+
+        residual, terms = self.residual, density_terms(self.spec, self.rows)
+        data, grid = [np.asarray(terms[n]) for n in TERMS], grid_of(self.spec, self.rows)
         sigma = np.broadcast_to(self.values["sigma"], (len(residual), 1))[:, 0]
         tables = np.stack([
             discrepancy_grad.table(r, np.asarray(s), *data) for r, s in zip(residual, sigma, strict=True)
@@ -117,27 +127,39 @@ class GaussianProcessGivenRows(NewRows):
         with np.errstate(divide="ignore"):
             by_length = np.log(np.exp(tables - tables.max(axis=(1, 2), keepdims=True)).sum(axis=2))
         index = _drawn(by_length, rng)
-        out = {"discrepancy_length": grid[index]}
-        scale = np.log(scales(self.spec)[0])
+        out = {"discrepancy_length": grid.lengths[index]}
+        scale = np.log(grid.scales)
         if len(scale) > 1:
             out["discrepancy_scale"] = np.exp(
                 _drawn_between(scale, tables[np.arange(len(index)), index], rng)
             )
-        return {n: v for n, v in out.items() if n in self.spec.noise and self.spec.noise[n].fixed is None}
+        out = {n: v for n, v in out.items() if n in self.spec.noise and self.spec.noise[n].fixed is None}
+        return out | self._level(out, rng)
+
+    def _level(self, drawn: Draws, rng: np.random.Generator) -> dict[str, Array]:
+        """Draw the law's level, which is an offset of all rows, given length and scale."""
+        level = offset(self.spec)
+        if level is None:
+            return {}
+        given = {**self.values, **{n: v[:, None] for n, v in drawn.items()}}
+        (mean, sd), shift = link_normal(level), np.empty(len(self.residual))
+        for j, at, scale, sigma in replace(self, values=given)._by_length(len(shift)):
+            basis = places_of(self.spec, self.rows).bases[j]
+            inverse, told = basis.inverse(scale, sigma), basis.vectors.sum(axis=0)
+            variance = 1 / (1 / sd**2 + inverse @ told**2)
+            centre = variance * ((self.residual[at] @ basis.vectors) * told * inverse).sum(axis=1)
+            shift[at] = centre + np.sqrt(variance) * rng.standard_normal(len(at))
+        return {level.name: from_link(level, mean + shift)}
 
     def left_out(self) -> tuple[Array, Array]:
         """Return mean and variance of each row given all others."""
         where = places_of(self.spec, self.rows)
-        residual, bases = self._residual, where.bases
+        residual, bases = self.residual, where.bases
         centre, spread = np.empty_like(residual), np.empty_like(residual)
         for j, at, scale, sigma in self._by_length(len(residual)):
-            inverse = 1 / bases[j].variance(scale, sigma)
-            precision = (inverse @ bases[j].vectors.T ** 2) * where.weight**2
-            z = (
-                ((residual[at] * where.weight) @ bases[j].vectors * inverse)
-                @ bases[j].vectors.T
-                * where.weight
-            )
+            inverse, vectors = bases[j].inverse(scale, sigma), bases[j].vectors
+            precision = inverse @ vectors.T**2
+            z = (residual[at] @ vectors * inverse) @ vectors.T
             spread[at], centre[at] = 1 / precision, residual[at] - z / precision
         return self.mean + centre, spread
 
@@ -158,22 +180,22 @@ class GaussianProcessGivenRows(NewRows):
     def fitted(self) -> Array:
         """Return the curve at the rows."""
         where = places_of(self.spec, self.rows)
-        residual, bases = self._residual * where.weight, where.bases
+        residual, bases = self.residual, where.bases
         out = np.array(np.broadcast_to(self.mean, residual.shape))
         for j, at, scale, sigma in self._by_length(len(residual)):
-            signal = scale**2 * bases[j].eigen / bases[j].variance(scale, sigma)
-            out[at] += (residual[at] @ bases[j].vectors * signal) @ bases[j].vectors.T / where.weight
+            inverse, vectors = bases[j].inverse(scale, sigma), bases[j].vectors
+            noise = (sigma**2 + self.rows.error**2) * ((residual[at] @ vectors * inverse) @ vectors.T)
+            out[at] += residual[at] - noise
         return out
 
     def _ahead(self, new_rows: Rows, draws: int) -> Iterator[_Ahead]:
         name, new = discrepancy_of(self.spec).kernel, places(self.spec, new_rows)
         where = places_of(self.spec, self.rows)
-        residual = self._residual * where.weight
         for j, at, scale, sigma in self._by_length(draws):
-            basis, length = where.bases[j], where.lengths[j]
-            cross = (kernel(name, new, where.place, length) * where.weight) @ basis.vectors
-            inverse = 1 / basis.variance(scale, sigma)
-            centre = scale**2 * ((residual[at] @ basis.vectors * inverse) @ cross.T)
+            basis, length = where.bases[j], where.grid.lengths[j]
+            cross = kernel(name, new, where.place, length) @ basis.vectors
+            inverse = basis.inverse(scale, sigma)
+            centre = scale**2 * ((self.residual[at] @ basis.vectors * inverse) @ cross.T)
             yield _Ahead(at, scale**2, centre, (cross, inverse), length)
 
     def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -222,6 +244,8 @@ def _drawn(log_weights: Array, rng: np.random.Generator) -> Array:
 
 def _drawn_between(grid: Array, log_density: Array, rng: np.random.Generator) -> Array:
     """Draw from a smooth log density known on an even grid, one draw for each row: between its points too."""
+    from scipy.interpolate import CubicSpline  # loads much of SciPy, for what only a new fit needs
+
     fine = np.linspace(grid[0], grid[-1], _FINE * (len(grid) - 1) + 1)
     smooth = CubicSpline(grid, log_density, axis=1)(fine)
     step = fine[1] - fine[0]

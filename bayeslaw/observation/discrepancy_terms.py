@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayeslaw.law.offset import offset
+from bayeslaw.law.priors import link_normal
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
 from bayeslaw.observation.base import Rows
 from bayeslaw.observation.discrepancy_bases import (
+    Basis,
     discrepancy_of,
     places_of,
-    scales,
     usual_value,
 )
 from bayeslaw.observation.shifts import shift_terms
 
-_CUT = 3e-3
-"""Eigenvalues below it (of K, whose diagonal is near 1) are replaced by their mean."""
+_TOLD = 0.005
+"""By how much, in nats, directions that are left out may move a section's log density (standard deviation)."""
 TERMS = (
-    "weight", "basis", "eigen", "share", "rest", "first", "left_eigen", "left_share", "left_rest", "left_count",
-    "log_lengths", "scale_square", "relative", "log_scales",
+    "weight", "basis", "level", "eigen", "share", "rest", "first", "left_eigen", "left_count", "section",
+    "log_sigmas", "log_lengths", "scale_square", "log_scales", "relative", "offset",
 )  # fmt: skip
 """What the compiled density takes, in its order."""
 
@@ -43,30 +45,53 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
         `TERMS`, ``observed``, ``constant``, and what shifts take.
     """
     where = places_of(spec, rows)
-    bases, n = where.bases, len(rows)
-    kept = [b.eigen > _CUT for b in bases]
-
-    def mean_of_rest(values: str) -> Array:
-        parts = [getattr(b, values)[~k] for b, k in zip(bases, kept, strict=True)]
-        return np.array([p.mean() if len(p) else 1.0 for p in parts])
+    grid, (points, n) = where.grid, where.weights.shape
+    basis = [b for length in where.bases for b in _sections(length, points)]
+    largest = grid.scales[-1] * (1.0 if discrepancy_of(spec).relative else 1 / grid.sigmas[0])
+    kept = [_kept(b["eigen"] * largest**2) for b in basis]
 
     def stack(values: str) -> Array:
-        return np.concatenate([getattr(b, values)[k] for b, k in zip(bases, kept, strict=True)])
+        return np.concatenate([b[values][k] for b, k in zip(basis, kept, strict=True)])
 
-    vectors = np.concatenate([b.vectors[:, k].T for b, k in zip(bases, kept, strict=True)])
-    parts = ("eigen", "share", "rest")
-    grid, log_scales = scales(spec)
+    left = [b["eigen"][~k] for b, k in zip(basis, kept, strict=True)]
     return {
-        "observed": np.asarray(rows.y, dtype=float), "weight": where.weight,
-        "log_lengths": where.log_lengths, "log_scales": log_scales, "scale_square": grid**2,
-        "relative": np.asarray(discrepancy_of(spec).relative, dtype=float),
-        "basis": np.ascontiguousarray(vectors),
-        **{part: stack(part) for part in parts},
+        "observed": np.asarray(rows.y, dtype=float), "weight": where.weights,
+        "basis": np.ascontiguousarray(stack("vectors")), "level": stack("vectors").sum(axis=1),
+        "eigen": stack("eigen"), "share": where.share, "rest": where.rest,
         "first": np.concatenate([[0], np.cumsum([k.sum() for k in kept])]).astype(np.int64),
-        **{f"left_{part}": mean_of_rest(part) for part in parts},
-        "left_count": np.array([float(n - k.sum()) for k in kept]),
-        "constant": np.asarray(
-            np.sum(rows.log_slope) + np.log(where.weight).sum() - n / 2 * np.log(2 * np.pi)
-        ),
+        "left_eigen": np.array([e.mean() if len(e) else 0.0 for e in left]),
+        "left_count": np.array([float(len(e)) for e in left]),
+        "section": np.tile(np.log(where.weights).sum(axis=1), len(where.bases)),
+        "log_sigmas": np.log(grid.sigmas), "log_lengths": grid.log_lengths, "scale_square": grid.scales**2,
+        "log_scales": grid.log_scales, "relative": np.asarray(discrepancy_of(spec).relative, dtype=float),
+        "offset": np.asarray(offset_variance(spec)),
+        "constant": np.asarray(np.sum(rows.log_slope) - n / 2 * np.log(2 * np.pi)),
         **(shift_terms(rows, usual_value(spec, "sigma")) if has_shifts(spec) else {}),
     }  # fmt: skip
+
+
+def offset_variance(spec: Spec) -> float:
+    """Return the prior variance, on the scale of errors, of the shift of all rows that is integrated out."""
+    level = offset(spec)
+    return 0.0 if level is None else link_normal(level)[1] ** 2
+
+
+def _sections(basis: Basis, points: int) -> list[dict[str, Array]]:
+    """Return a length's directions, point by point, one row each."""
+    named = {"vectors": basis.vectors.T, "eigen": basis.eigen}
+    parts = {n: np.split(v, points) for n, v in named.items()}
+    return [{n: v[k] for n, v in parts.items()} for k in range(points)]
+
+
+def _kept(eigen: Array) -> Array:
+    """Return which directions are kept; of the others the mean stands for all.
+
+    The log density is off by half the sum of (e_i − mean) (z_i² / v_i − 1), where z_i² / v_i has mean 1 and
+    variance 2.
+    """
+    order, count = np.argsort(eigen), np.arange(1, len(eigen) + 1)
+    rising = eigen[order]
+    spread = np.cumsum(rising**2) - np.cumsum(rising) ** 2 / count
+    out = np.ones(len(eigen), dtype=bool)
+    out[order[: int((spread / 2 <= _TOLD**2).sum())]] = False
+    return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.fitted import residuals
 from bayeslaw.inference.fitting import fit
 from bayeslaw.observation.base import to_output
+from bayeslaw.studies.running.execution import Execution, check_execution
 from bayeslaw.studies.stacking import ahead_scores, ahead_weights, whole_blocks
 
 SURE_NAT, SURE_SE = 4.0, 2.0
@@ -45,6 +47,7 @@ def compare(
     chains: int = 4,
     seed: int = 0,
     progress: bool | None = None,
+    **execution: Unpack[Execution],
 ) -> pd.DataFrame:
     """Compare fits of several laws to the same rows.
 
@@ -65,6 +68,9 @@ def compare(
         As of `fit`, for the fits of ``ahead``.
     progress : bool, optional
         As of `fit`.
+    **execution
+        Where the fits of ``ahead`` run, and where they are kept: ``jobs``, ``on``, ``store``, ``store_shared``, see
+        `bayeslaw.studies.running.execution.Execution`.
 
     Returns
     -------
@@ -116,6 +122,7 @@ def compare(
     """
     check_same_rows(fits, "compare")
     check_flag("ahead", ahead)
+    check_execution("compare", execution)
     stable = _law_spans(fits, spans)
     if not ahead and (along is not None or windows is not None):
         raise InputError("compare: along and windows are of the blocks ahead; give ahead=True with them.")
@@ -124,7 +131,7 @@ def compare(
     found = [*_failed(fits), *loo_checks(fits, loos)]
     if ahead:
         settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
-        scores = ahead_scores(fits, along, windows, settings, progress)
+        scores = ahead_scores(fits, along, windows, settings, progress, execution)
         table = table.join(_ahead_columns(scores))
         found.append(_ahead_check(scores))
     table["error_posterior"] = pd.Series({name: curve_error(one) for name, one in fits.items()})

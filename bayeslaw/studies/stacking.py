@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import xarray as xr
@@ -21,7 +21,9 @@ from bayeslaw.law.parse import parse_spec
 from bayeslaw.law.spec import REFERENCES, Spec
 from bayeslaw.observation.bound import BoundLaw, bind
 from bayeslaw.observation.shifts import BENT, COLUMN
-from bayeslaw.studies.engine import Task, engine
+from bayeslaw.studies.engine import engine
+from bayeslaw.studies.running.execution import Execution, check_execution
+from bayeslaw.studies.tasks import Task
 
 BLOCKS = 4
 """So many blocks of equal length in orders of magnitude, in the upper half of the range, by default."""
@@ -41,6 +43,7 @@ def stack(
     chains: int = 4,
     seed: int = 0,
     progress: bool | None = None,
+    **execution: Unpack[Execution],
 ) -> Mixture:
     """Mix fits of several laws by how well each predicts rows ahead of those it saw.
 
@@ -58,6 +61,9 @@ def stack(
     draws, tune, chains, seed, progress
         As of `fit`, for every law on every window. On a simulated ladder half as many draws gave the
         same scores within 0.1 nat, but failed the sampler's checks more often.
+    **execution
+        Where the fits run, and where they are kept: ``jobs``, ``on``, ``store``, ``store_shared``, see
+        `bayeslaw.studies.running.execution.Execution`.
 
     Returns
     -------
@@ -100,8 +106,9 @@ def stack(
     """
     check_alike(fits)
     check_positive("shrink", shrink, "a number greater than 0")
+    check_execution("stack", execution)
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
-    scores = ahead_scores(fits, along, windows, settings, progress)
+    scores = ahead_scores(fits, along, windows, settings, progress, execution)
     weights = ahead_weights(scores, float(shrink))
     told = {**settings, "shrink": float(shrink)}
     return Mixture(dict(fits), weights, scores.assign_attrs(settings=json.dumps(told)))
@@ -113,6 +120,7 @@ def ahead_scores(
     windows: Sequence[float] | None,
     settings: Mapping[str, int],
     progress: bool | None,
+    execution: Execution | None = None,
 ) -> xr.Dataset:
     """Score how each law, fitted afresh to growing windows, predicts the next block of rows.
 
@@ -124,6 +132,8 @@ def ahead_scores(
         As of `stack`.
     settings : mapping of str to int
         draws, tune, chains, seed of every fit.
+    execution : mapping, optional
+        Where they run.
 
     Returns
     -------
@@ -141,7 +151,7 @@ def ahead_scores(
     along = next(iter(first.spec.inputs.values())).column if along is None else along
     blocks = _blocks(first.data, along, windows)
     tasks = (task for one in fits.values() for task in _tasks(one, blocks, settings))
-    with engine("windows", len(fits) * len(blocks), progress) as running:
+    with engine("windows", len(fits) * len(blocks), progress, execution) as running:
         records = [o.value if not o.failed else (np.nan, o.failed) for o in running.run(tasks)]
     return _assembled(records, list(fits), blocks).assign_attrs(along=along)
 

@@ -13,6 +13,7 @@ from bayeslaw.core.compiled import callback
 from bayeslaw.inference.machine.assemble import COLUMNS, Program
 from bayeslaw.inference.machine.kernel import run
 from bayeslaw.inference.machine.pointers import INTEGERS, NUMBERS, integers_at, numbers_at
+from bayeslaw.inference.sampler_import import nutpie_module
 
 if TYPE_CHECKING:
     from nutpie.sample import CompiledModel
@@ -21,7 +22,7 @@ COORDINATES = "coordinates"
 """The name under which draws are kept."""
 _LOGP = types.int64(types.uint64, NUMBERS, NUMBERS, NUMBERS, INTEGERS)
 _EXPAND = types.int64(types.uint64, types.uint64, NUMBERS, NUMBERS, INTEGERS)
-_FINE, _BAD_VALUE, _BAD_GRADIENT = 0, 4, 3
+_FINE, _FAILED, _BAD_GRADIENT, _BAD_VALUE = 0, 1, 3, 4
 
 
 @callback(_LOGP)
@@ -37,7 +38,10 @@ def _logp(dim, point, gradient, value, told):
     given, into, out = carray(point, (dim,)), carray(gradient, (dim,)), carray(value, (1,))
     for i in range(dim):
         work[i] = given[i]
-    run(code, constants, integers, work)
+    try:
+        run(code, constants, integers, work)
+    except Exception:  # an error that leaves here would be printed, and the caller told that all is fine
+        return _FAILED
     total, fine = work[dim], True
     for i in range(dim):
         total -= 0.5 * given[i] * given[i]
@@ -87,6 +91,7 @@ def nutpie_model(program: Program, start: Callable[[int], np.ndarray]) -> Compil
     TypeError
         If this nutpie builds its models otherwise.
     """
+    nutpie_module()
     from nutpie.compile_pymc import CompiledPyMCModel
 
     dim, told = program.inputs, _told(program)

@@ -28,11 +28,11 @@ class Density:
     data: tuple[tuple[str, int], ...]
 
 
-_INT, _VECTOR = ("int", 1), ("float", 1)
+_INT, _SCALAR, _VECTOR, _MATRIX = ("int", 1), ("float", 0), ("float", 1), ("float", 2)
 DENSITIES = {
     "forest": Density((1, 0, 0, 0), (_VECTOR, _INT, _VECTOR)),
     "covariance": Density(
-        (1, 0), (_VECTOR, ("float", 2), *(_VECTOR,) * 3, _INT, *(_VECTOR,) * 6, ("float", 0), _VECTOR)
+        (1, 0), (_MATRIX, _MATRIX, *(_VECTOR,) * 4, _INT, *(_VECTOR,) * 7, _SCALAR, _SCALAR)
     ),
 }
 

@@ -93,6 +93,10 @@ class Graph:
         key = (op, tuple(a.number for a in ordered), _key(payload))
         return self._add(key, op, ordered, size, None, payload)
 
+    def filled(self, arg: Node, size: int) -> Node:
+        """Return a vector in full of a scalar that stands for it."""
+        return self._add(("filled", arg.number, size), "copy", (arg,), size, None, None)
+
     def sum(self, arg: Node) -> Node:
         """Return the sum of a vector; that of a scalar is itself."""
         if arg.size is None:

@@ -99,10 +99,12 @@ def _two(op, z, x, y, n):
             z[i] = x[i] ** y[i]
     elif op == _MAXIMUM:
         for i in range(n):  # as NumPy's: what is no number stays none
-            z[i] = x[i] if x[i] >= y[i] or x[i] != x[i] else y[i]
+            a, b = x[i], y[i]
+            z[i] = a if a >= b or a != a else b
     elif op == _MINIMUM:
         for i in range(n):
-            z[i] = x[i] if x[i] <= y[i] or x[i] != x[i] else y[i]
+            a, b = x[i], y[i]
+            z[i] = a if a <= b or a != a else b
     elif op == _GE:
         for i in range(n):
             z[i] = 1.0 if x[i] >= y[i] else 0.0
@@ -178,6 +180,13 @@ def _data(number, first, integers, constants):
 
 
 @compiled
+def _matrix(number, first, integers, constants):
+    """Return a table's array of rank two."""
+    shape = integers[first + 3 * number + 1], integers[first + 3 * number + 2]
+    return _data(number, first, integers, constants).reshape(shape)
+
+
+@compiled
 def _whole_data(number, first, integers):
     at = integers[first + 3 * number]
     return integers[at : at + integers[first + 3 * number + 1]]
@@ -186,16 +195,15 @@ def _whole_data(number, first, integers):
 @compiled
 def _covariance(z, at, constants, integers, work):
     given, data = integers[at : at + 2], at + 2
-    weight = _data(0, data, integers, constants)
-    rows = len(weight)
+    weight = _matrix(0, data, integers, constants)
+    rows = weight.shape[1]
     residual, sigma = _at(given[0], rows, constants, work), _at(given[1], 1, constants, work)
-    basis = _data(1, data, integers, constants).reshape((integers[data + 4], rows))
     value, by_residual, by_sigma = discrepancy_grad.evaluate(
-        residual, np.asarray(sigma[0]), weight, basis, _data(2, data, integers, constants),
-        _data(3, data, integers, constants), _data(4, data, integers, constants), _whole_data(5, data, integers),
-        _data(6, data, integers, constants), _data(7, data, integers, constants), _data(8, data, integers, constants),
-        _data(9, data, integers, constants), _data(10, data, integers, constants), _data(11, data, integers, constants),
-        np.asarray(_data(12, data, integers, constants)[0]), _data(13, data, integers, constants),
+        residual, np.asarray(sigma[0]), weight, _matrix(1, data, integers, constants), _data(2, data, integers, constants),
+        _data(3, data, integers, constants), _data(4, data, integers, constants), _data(5, data, integers, constants), _whole_data(6, data, integers),
+        _data(7, data, integers, constants), _data(8, data, integers, constants), _data(9, data, integers, constants),
+        _data(10, data, integers, constants), _data(11, data, integers, constants), _data(12, data, integers, constants),
+        _data(13, data, integers, constants), np.asarray(_data(14, data, integers, constants)[0]), np.asarray(_data(15, data, integers, constants)[0]),
     )  # fmt: skip
     z[0] = value.item()
     z[1 : rows + 1] = by_residual

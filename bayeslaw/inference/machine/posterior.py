@@ -58,10 +58,10 @@ def posterior_program(bound: BoundLaw) -> PosteriorProgram:
     given = {n: Recorded(graph, graph.input(size), size) for n, size in sizes.items()}
     try:
         found = state(bound, given, RecordingOps(graph))
-    except (AttributeError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever code does that is not made for recording, PyMC has the last word
         raise NotRecordableError(str(error)) from error
     inputs = [v.node for v in given.values()]
-    if not isinstance(found.log_density, Recorded) or found.log_density.node.size is not None:
+    if not isinstance(found.log_density, Recorded) or found.log_density.length is not None:
         raise NotRecordableError("the log density is no scalar that depends on parameters")
     result = found.log_density.node
     slopes = pull_back(graph, result, inputs)

@@ -66,6 +66,17 @@ class Recorded:
     def __lt__(self, other: Any) -> Recorded:
         return apply(self.graph, "lt", self, other)
 
+    def __bool__(self) -> bool:
+        raise NotRecordableError("a branch that depends on a value")
+
+    def __eq__(self, other: object) -> bool:
+        raise NotRecordableError("a branch that depends on a value")
+
+    __hash__ = object.__hash__
+
+    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+        raise NotRecordableError("a function that is not on ops")
+
     def __getitem__(self, key: Any) -> Recorded:
         if self.length is None:
             raise NotRecordableError("a scalar has no entries")
@@ -164,7 +175,9 @@ class RecordingOps:
         """Multiply a vector by a constant matrix."""
         if isinstance(matrix, Recorded) or np.ndim(matrix) != 2:
             raise NotRecordableError("ops.dot takes a vector and a constant matrix")
-        node, _ = _operand(self.graph, vector)
+        node, length = _operand(self.graph, vector)
+        if length != len(matrix):
+            raise NotRecordableError(f"a vector of {length} entries times a matrix of {len(matrix)} rows")
         if node.size is None:
             return apply(self.graph, "mul", Recorded(self.graph, node, None), np.sum(matrix, axis=0))
         return Recorded(self.graph, self.graph.dot(node, matrix), np.shape(matrix)[1])
@@ -196,23 +209,29 @@ def _call(graph: Graph, name: str, inputs: Sequence[Any]) -> Recorded:
     """Record the call of a density: what varies, recorded values or constants, then data as arrays."""
     kind = DENSITIES[name]
     count = len(kind.varying)
-    varying = []
-    for value, rank in zip(inputs[:count], kind.varying, strict=True):
-        if not isinstance(value, Recorded):
-            value = apply(graph, "copy", np.asarray(value, dtype=float))
-        if rank == 1 and value.length is not None and value.node.size is None:
-            raise NotRecordableError("a density takes a vector whose entries vary")
-        varying.append(value.node)
+    if any(isinstance(v, Recorded) for v in inputs[count:]):
+        raise NotRecordableError(f"density {name!r} takes data that are constants")
     data = tuple(
         np.asarray(v, dtype=float if what == "float" else np.int64, order="C")
         for v, (what, _) in zip(inputs[count:], kind.data, strict=True)
     )
-    if any(isinstance(v, Recorded) for v in inputs[count:]) or [v.ndim for v in data] != [
-        r for _, r in kind.data
-    ]:
+    if [v.ndim for v in data] != [r for _, r in kind.data]:
         raise NotRecordableError(
             f"the data of density {name!r} are not of the ranks {[r for _, r in kind.data]}"
         )
+    rows = data[0].shape[-1]
+    varying = [
+        _varying(graph, value, rows if rank else None)
+        for value, rank in zip(inputs[:count], kind.varying, strict=True)
+    ]
     size = 1 + sum(1 if n.size is None else n.size for n in varying)
     call = graph.apply(name, *varying, payload=data, size=size)
     return Recorded(graph, graph.apply("part", call, payload=(0, None), size=None), None)
+
+
+def _varying(graph: Graph, value: Any, length: int | None) -> Node:
+    """Return what a density takes: a scalar, or a vector in full, for it is read entry by entry."""
+    node, found = _operand(graph, value)
+    if found != length:
+        raise NotRecordableError(f"a density takes {length} entries, not {found}")
+    return node if length == node.size else graph.filled(node, length)

@@ -10,6 +10,7 @@ from bayeslaw.core.compiled import compiled
 
 _LARGE = 10.0
 _CENTRAL, _MIDDLE = 0.425, 5.0
+_LEAST = 2.0**-1022
 # Wichura (1988), algorithm AS 241, PPND16: the normal's quantiles to 16 digits, by three ratios of polynomials.
 _A = (
     3.3871328727963666080, 133.14166789178437745, 1971.5909503065514427, 13731.693765509461125,
@@ -60,14 +61,13 @@ def _ratio(above, below, r):
 
 
 @compiled
-def _quantile(p):
-    """Return the standard normal's quantile of p in (0, 0.5 and a little more)."""
+def _lower_quantile(p):
+    """Return the standard normal's quantile of p in [0, 0.5]."""
     q = p - 0.5
-    if abs(q) <= _CENTRAL:
+    if q >= -_CENTRAL:
         return q * _ratio(_A, _B, _CENTRAL * _CENTRAL - q * q)
-    r = math.sqrt(-math.log(p if q < 0 else 1 - p))
-    x = _ratio(_C, _D, r - 1.6) if r <= _MIDDLE else _ratio(_E, _F, r - _MIDDLE)
-    return -x if q < 0 else x
+    r = math.sqrt(-math.log(max(p, _LEAST)))
+    return -(_ratio(_C, _D, r - 1.6) if r <= _MIDDLE else _ratio(_E, _F, r - _MIDDLE))
 
 
 @compiled
@@ -78,9 +78,7 @@ def _below(x):
 @compiled
 def truncated(z, low, high):
     """Return where a standard normal truncated to [low, high] stands as far out as z does in the whole one."""
-    sign = 1.0
-    if low + high > 0:  # the lower tail keeps the digits
-        z, low, high, sign = -z, -high, -low, -1.0
-    mass = _below(high) - _below(low)
-    p = _below(low) + mass * _below(z) if z < 0 else _below(high) - mass * _below(-z)
-    return sign * min(max(_quantile(p), low), high)
+    mass = _below(-low) - _below(-high) if low > 0 else _below(high) - _below(low)
+    below, above = _below(low) + mass * _below(z), _below(-high) + mass * _below(-z)
+    x = _lower_quantile(below) if below < above else -_lower_quantile(above)  # each tail keeps its digits
+    return min(max(x, low), high)

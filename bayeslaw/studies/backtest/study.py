@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import xarray as xr
@@ -20,7 +20,9 @@ from bayeslaw.observation.bound import bind
 from bayeslaw.studies.backtest.scores import window_scores
 from bayeslaw.studies.backtest.variables import assembled, by_window
 from bayeslaw.studies.backtest.windows import targets_of, windows_of
-from bayeslaw.studies.engine import Task, engine
+from bayeslaw.studies.engine import engine
+from bayeslaw.studies.running.execution import Execution, check_execution
+from bayeslaw.studies.tasks import Task
 
 METHODS = ("posterior", "independent", "point")
 _LEAST_BOOTSTRAP = 20
@@ -41,6 +43,7 @@ def backtest(
     bootstrap: int = 300,
     seed: int = 0,
     progress: bool | None = None,
+    **execution: Unpack[Execution],
 ) -> xr.Dataset:
     """Fit parts of a table and hold each forecast against the rows that were held out.
 
@@ -67,6 +70,9 @@ def backtest(
         compute and params for groups. By default the held-out row with the largest.
     draws, tune, chains, bootstrap, seed, progress
         As of `fit`, for every fit.
+    **execution
+        Where the fits run, and where they are kept: ``jobs``, ``on``, ``store``, ``store_shared``, see
+        `bayeslaw.studies.running.execution.Execution`.
 
     Returns
     -------
@@ -83,6 +89,7 @@ def backtest(
     """
     settings = {"draws": draws, "tune": tune, "chains": chains, "bootstrap": bootstrap, "seed": seed}
     check_law_and_data("backtest", spec, data)
+    check_execution("backtest", execution)
     _check_arguments(target, leave_out, settings)
     runs = _runs(spec, methods)
     posteriors = any(METHODS_OF_FITS[how].posterior for _, how in runs.values())
@@ -98,7 +105,7 @@ def backtest(
         for changed, method in runs.values()
         for window, row in zip(parts, rows, strict=True)
     )  # fmt: skip
-    with engine("back-test", len(runs) * len(parts), progress) as running:
+    with engine("back-test", len(runs) * len(parts), progress, execution) as running:
         outcomes = running.run(tasks)
     if all(outcome.failed for outcome in outcomes):
         raise InputError(

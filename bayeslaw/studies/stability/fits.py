@@ -22,8 +22,8 @@ from bayeslaw.inference.fitted import fitted_mean
 from bayeslaw.law.catalogue import change
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
-from bayeslaw.studies.engine import Outcome, Task
 from bayeslaw.studies.stability.quantities import Quantity, quantities
+from bayeslaw.studies.tasks import Outcome, Task
 
 LEAST_ROWS = 3
 _CAREFUL = 0.98
@@ -159,7 +159,7 @@ def window_tasks(
                 **whole.given, "target": None if row in w.seen else data.isel(obs=[row]),
                 "noise_along": noise_along if w is windows[-1] else None,
             },
-            key=(independent, w.seen.tobytes()),
+            key=w.seen.tobytes(),
         )
         for w in windows
         if len(w.seen) >= LEAST_ROWS
@@ -180,11 +180,11 @@ def window_said(fitted: Fit, given: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict of str to object
-        ``quantities``; ``failed``, the sampler's checks; ``few_inputs``; ``sensitivity`` by quantity; the
+        ``quantities``, each as the fields of a `Quantity`; ``failed``, the sampler's checks; ``few_inputs``; ``sensitivity`` by quantity; the
         target's forecast; ``noise``.
     """
     kept = quantities(fitted, given["place"])
-    record: dict[str, Any] = {"quantities": kept, "noise": None}
+    record: dict[str, Any] = {"quantities": {n: vars(q) for n, q in kept.items()}, "noise": None}
     record["failed"] = ", ".join(c.name for c in sampler_checks(fitted) if c.level == "fail")
     record["few_inputs"] = few_inputs(fitted.bound).level == "fail"
     record["sensitivity"] = prior_sensitivity(fitted, xr.Dataset({n: q.draws for n, q in kept.items()}))
@@ -213,10 +213,14 @@ def records_of(windows: Sequence[Window], outcomes: Sequence[Outcome]) -> list[d
             records.append({"failed": f"fewer than {LEAST_ROWS} rows"})
             continue
         outcome = waiting.pop(0)
-        records.append({"failed": outcome.failed} if outcome.failed else outcome.value)
+        records.append({"failed": outcome.failed} if outcome.failed else _with_quantities(outcome.value))
     if "quantities" not in records[-1]:
         raise InputError(f"stability: the window of all rows could not be fitted: {records[-1]['failed']}")
     return records
+
+
+def _with_quantities(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {**record, "quantities": {n: Quantity(**fields) for n, fields in record["quantities"].items()}}
 
 
 def laid_out(

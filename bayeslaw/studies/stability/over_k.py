@@ -42,7 +42,7 @@ def stability_by_k(
     read : mapping, optional
         Further arguments of `read_table`: where, join, on, rename, gold.
     **settings
-        As of `stability`.
+        As of `stability`, where fits run included.
 
     Returns
     -------

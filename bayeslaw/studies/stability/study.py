@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,8 @@ from bayeslaw.inference.saving import data_hash
 from bayeslaw.inference.settings import check_law_and_data, check_settings, check_size
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import bind
-from bayeslaw.studies.engine import Task, engine
+from bayeslaw.studies.engine import engine
+from bayeslaw.studies.running.execution import Execution, check_execution
 from bayeslaw.studies.stability.fits import (
     LEAST_ROWS,
     first_rows,
@@ -37,6 +38,7 @@ from bayeslaw.studies.stability.fits import (
     without_discrepancy,
 )
 from bayeslaw.studies.stability.verdicts import DELTA, early_orders, judge_claim, judged, law_verdict
+from bayeslaw.studies.tasks import Task
 
 
 def stability(
@@ -56,6 +58,7 @@ def stability(
     chains: int = 4,
     seed: int = 0,
     progress: bool | None = None,
+    **execution: Unpack[Execution],
 ) -> xr.Dataset:
     """Say over how many orders of magnitude a law's parameters hold, and how early its forecast did.
 
@@ -95,6 +98,9 @@ def stability(
         Probability of all intervals.
     draws, tune, chains, seed, progress
         As of `fit`, for every fit.
+    **execution
+        Where the fits run, and where they are kept: ``jobs``, ``on``, ``store``, ``store_shared``, see
+        `bayeslaw.studies.running.execution.Execution`.
 
     Returns
     -------
@@ -120,6 +126,7 @@ def stability(
     """
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
     check_law_and_data("stability", spec, data)
+    check_execution("stability", execution)
     check_settings(settings)
     check_size(settings, data)
     _check_arguments(spec, every, target, delta, width, claim, prob)
@@ -135,7 +142,7 @@ def stability(
     given = {"place": middle_place(bind(near, data.isel(obs=[row]))), "ends": ends, "seed": seed}
     whole = Task(as_given, data, settings, window_said, given)
     fits = sum(len(window.seen) >= LEAST_ROWS for window in (*growing, *trailing))
-    with engine("stability", fits, progress) as running:
+    with engine("stability", fits, progress, execution) as running:
         noise_along = along if needs_noise(near) else None
         first = records_of(growing, running.run(window_tasks(whole, growing, row, noise_along)))
         plain = replace(whole, spec=without_discrepancy(near, first[-1]["noise"]))

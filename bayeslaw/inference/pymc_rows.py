@@ -1,0 +1,154 @@
+"""Rows stated in PyMC: an observed variable for each observation model that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayeslaw.law.spec import Spec
+from bayeslaw.observation.base import Observation
+from bayeslaw.observation.bound import BoundLaw
+from bayeslaw.observation.counts import LATENT, Counts
+from bayeslaw.observation.independent import Independent
+from bayeslaw.observation.shifts import SHIFT, outlying
+
+OBS, OUTLYING = "obs", "outlying"
+"""The dims of rows, and of rows that have a shift of their own."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What rows scatter around, and how far, in the model that is being stated.
+
+    Attributes
+    ----------
+    bound : BoundLaw
+    mean : tensor, shape (rows,)
+        The law's value on the scale of errors.
+    noise : mapping of str to tensor
+        The observation model's parameters.
+    own : callable
+        A name of ours -> one that nothing of the law has.
+    ops : namespace
+        PyTensor's functions.
+    """
+
+    bound: BoundLaw
+    mean: Any
+    noise: Mapping[str, Any]
+    own: Callable[[str], str]
+    ops: Any
+
+
+def outlying_labels(bound: BoundLaw) -> list[Any]:
+    """Return the labels of rows that have a shift; one that is none where a shift serves no row."""
+    size = bound.observation.latents(bound.rows).get(SHIFT, 0)
+    labels = row_labels(bound)
+    found = [labels[i] for i in outlying(bound.rows)] if size else []
+    return found + [f"(none, {i})" for i in range(size - len(found))]
+
+
+def row_labels(bound: BoundLaw) -> list[Any]:
+    """Return the rows' labels: those of the data's dim ``obs``."""
+    return np.asarray(bound.data[OBS].values).tolist()
+
+
+def state_rows(around: Around) -> None:
+    """State how rows scatter, and what was observed, in the surrounding PyMC model.
+
+    Parameters
+    ----------
+    around : Around
+    """
+    import pymc as pm
+    import pytensor
+
+    bound = around.bound
+    # The law's level is a parameter of this model: it is not integrated out.
+    given = {n: np.zeros_like(v) if n == "offset" else v for n, v in bound.terms.items()}
+    terms = {n: pytensor.shared(v, name=f"term_{n}") for n, v in given.items()}
+    if isinstance(bound.observation, Counts):
+        _counts(around, bound.observation, terms)
+    elif "observed" in terms:
+        name = output_on_scale(around.bound.spec, around.own)
+        data = pm.Data(f"{name}_data", bound.rows.y, dims=OBS)
+        _scattered(around, bound.observation, terms, observed=data)
+    else:
+        values = {**around.noise, **_latent(around)}
+        pm.Potential(
+            around.own("likelihood"), bound.observation.joint(around.mean, values, terms, around.ops)
+        )
+
+
+def output_on_scale(spec: Spec, own: Callable[[str], str]) -> str:
+    """Return what the output is called on the scale of errors."""
+    output = spec.output
+    return own(output.name if output.scale == "identity" else f"{output.scale}_{output.name}")
+
+
+def _counts(around: Around, counts: Counts, terms: Mapping[str, Any]) -> None:
+    """State outputs that are inferred, and binomial counts of the success rates exp(−output)."""
+    import pymc as pm
+
+    from bayeslaw.inference.pymc_transforms import Scored
+
+    columns, own = around.bound.rows.columns, around.own
+    scored = Scored(counts, around.bound.terms, around.ops)
+    start = np.asarray(around.bound.terms["centre"])
+    y = _scattered(around, counts.inner, terms, default_transform=scored, initval=start)
+    n, c = (np.rint(columns[name]).astype(np.int64) for name in ("n", "c"))
+    n, c = pm.Data(own("n"), n, dims=OBS), pm.Data(own("c_data"), c, dims=OBS)
+    pm.Binomial(own("c"), n=n, p=pm.math.exp(-pm.math.exp(y)), observed=c, dims=OBS)
+
+
+def _scattered(around: Around, observation: Observation, terms: Mapping[str, Any], **given: Any) -> Any:
+    """State outputs on the scale of errors that scatter around the law, observed or inferred as `given` says."""
+    state = _independent if isinstance(observation, Independent) else _jointly
+    return state(around, observation, terms, {"dims": OBS, **given})
+
+
+def _independent(
+    around: Around, observation: Independent, terms: Mapping[str, Any], given: Mapping[str, Any]
+) -> Any:
+    import pymc as pm
+
+    rows, spread = around.bound.rows, around.noise["sigma"]
+    if rows.error.any() and "observed" in given:  # of inferred outputs the counts are the sampling error
+        error = pm.Data(around.own("sampling_error"), rows.error, dims=OBS)
+        spread = pm.math.sqrt(spread**2 + error**2)
+    name = output_on_scale(around.bound.spec, around.own)
+    if observation.heavy:
+        return pm.StudentT(name, nu=around.noise["nu"], mu=around.mean, sigma=spread, **given)
+    return pm.Normal(name, mu=around.mean, sigma=spread, **given)
+
+
+def _jointly(
+    around: Around, observation: Observation, terms: Mapping[str, Any], given: Mapping[str, Any]
+) -> Any:
+    """State rows by their joint density; PyMC knows no way to draw them."""
+    import pymc as pm
+
+    latent = _latent(around)
+    values = dict(sorted({**around.noise, **latent}.items(), key=lambda item: item[0] != "sigma"))
+    cores = ["(rows)", *(f"({n})" if n in latent else "()" for n in values)]
+
+    def log_density(value: Any, mean: Any, *parts: Any) -> Any:
+        named = dict(zip(values, parts, strict=True))
+        return observation.joint(mean, named, {**terms, "observed": value}, around.ops)
+
+    return pm.CustomDist(
+        output_on_scale(around.bound.spec, around.own), around.mean, *values.values(), logp=log_density,
+        signature=f"{','.join(cores)}->(rows)", class_name=type(observation).__name__, **given,
+    )  # fmt: skip
+
+
+def _latent(around: Around) -> dict[str, Any]:
+    """State the latent vectors of an observation model, standard normal; the joint density says what they are."""
+    import pymc as pm
+
+    sizes = around.bound.observation.latents(around.bound.rows)
+    dims = {SHIFT: OUTLYING}
+    return {n: pm.Normal(n, shape=size, dims=dims.get(n)) for n, size in sizes.items() if n != LATENT}
