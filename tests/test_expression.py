@@ -40,9 +40,9 @@ def on_pytensor(build):
 
 
 def tensor_ops():
-    from bayeslaw.inference.pymc_model import _tensor_ops
+    from bayeslaw.inference.pymc_model import tensor_ops
 
-    return _tensor_ops()
+    return tensor_ops()
 
 
 @pytest.fixture(scope="module", params=LAWS)
