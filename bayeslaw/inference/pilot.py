@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -22,13 +22,17 @@ from bayeslaw.law.types import Array
 from bayeslaw.observation.bound import BoundLaw, bind
 from bayeslaw.observation.discrepancy import GaussianProcess
 from bayeslaw.observation.discrepancy_bases import GRID
-from bayeslaw.observation.discrepancy_grid import Seen, edge, misses, settled
+from bayeslaw.observation.discrepancy_grid import Seen, edge, misses, settled, with_few
+from bayeslaw.observation.discrepancy_terms import FEW
 
 _STARTS, _DRAWS, _DEGREES = 24, 160, 8
 _STEP = 1e-3
 _INSIDE = 0.999
 _SAME = 1e-6
 _PASSES = 2
+_WIDER = 1.5
+"""A mode shows less of how far run noise may lie than draws would."""
+_MANY, _FEWER = 250, 4
 LARGEST_EDGE = 1e-3
 """How likely the outermost lengths and scales kept may be where the whole grid goes on."""
 LARGEST_MISS = 0.05
@@ -73,14 +77,19 @@ def settle_grid(bound: BoundLaw) -> BoundLaw:
     """
     if not isinstance(bound.observation, GaussianProcess):
         return bound
-    bound = _with(bound, None)
-    unequal = np.ptp(bound.rows.error) > 0
-    for _ in range(_PASSES if unequal else 1):
+    rows = len(bound.rows)
+    bound, unequal = _with(bound, None), np.ptp(bound.rows.error) > 0
+    if rows > _MANY:  # few of many rows, evenly, say which lengths and scales many leave
+        some = np.unique(np.linspace(0, rows - 1, max(_MANY, rows // _FEWER)).astype(int))
+        bound = _with(bound, settle_grid(_of(bound, bound.data.isel(obs=some))).data.attrs.get(GRID))
+    for again in range(_PASSES if unequal else 1):
         draws = _around_the_mode(bound)
         if draws is None:
             return bound
-        bound = _with(bound, settled(bound.spec, bound.rows, _seen(bound, draws)))
-    return bound
+        seen = _seen(bound, draws)
+        if rows <= _MANY or again or not unequal:
+            bound = _with(bound, settled(bound.spec, bound.rows, seen, _WIDER))
+    return replace(bound, rows=with_few(bound.rows, seen))
 
 
 def resettle(bound: BoundLaw, draws: Mapping[str, Array]) -> BoundLaw:
@@ -89,7 +98,9 @@ def resettle(bound: BoundLaw, draws: Mapping[str, Array]) -> BoundLaw:
         bound,
         json.dumps({"lengths": [0, 99], "scales": [0, 99], "sigmas": [float(np.median(draws["sigma"]))]}),
     )
-    return _with(bound, settled(whole.spec, whole.rows, _seen(whole, draws)))
+    seen = _seen(whole, draws)
+    bound = _with(bound, settled(whole.spec, whole.rows, seen))
+    return replace(bound, rows=with_few(bound.rows, seen.some(_DRAWS)))
 
 
 def agreement(bound: BoundLaw, draws: Mapping[str, Array], most: int = 100) -> Agreement:
@@ -109,7 +120,7 @@ def agreement(bound: BoundLaw, draws: Mapping[str, Array], most: int = 100) -> A
     """
     spec, rows = bound.spec, bound.rows
     seen = _seen(bound, draws).some(most)
-    if np.ptp(rows.error) == 0:  # decomposed exactly, whatever the run noise
+    if np.ptp(rows.error) == 0 and FEW not in rows.columns:  # exact, whatever the run noise
         return Agreement(0.0, edge(spec, rows, seen), -np.inf)
     missed = misses(spec, rows, seen)
     return Agreement(float(missed.std()), edge(spec, rows, seen), _smoothed(-missed)[1])
@@ -186,6 +197,10 @@ def _with(bound: BoundLaw, grid: str | None) -> BoundLaw:
     attrs = {n: v for n, v in bound.data.attrs.items() if n != GRID}
     data = bound.data.copy()
     data.attrs = attrs if grid is None else {**attrs, GRID: grid}
+    return _of(bound, data)
+
+
+def _of(bound: BoundLaw, data: xr.Dataset) -> BoundLaw:
     return bind(bound.spec, data)
 
 

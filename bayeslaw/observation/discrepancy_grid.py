@@ -20,14 +20,17 @@ from bayeslaw.observation.discrepancy_bases import (
     places_of,
     scales,
 )
-from bayeslaw.observation.discrepancy_terms import TERMS, density_terms, offset_variance
+from bayeslaw.observation.discrepancy_terms import FEW, TERMS, density_terms, offset_variance
 from bayeslaw.observation.kernels import kernel
 
 NEGLIGIBLE = 1e-6
 """Lengths and scales less likely than this to all draws are left out, but for one on each side."""
-_POINTS = (1, 3, 5, 7)
-_CLOSE = 0.01
-"""Standard deviation, in nats, at which the blended density is close enough for no more points to be needed."""
+_TAIL = 0.002
+_POINTS = (1, 3, 5, 9, 13)
+_OUTSIDE = 0.01
+"""Share of run noise that residuals may have outside the few directions along which they move."""
+_CLOSE = 0.03
+"""Error, in nats, at which the blended density is close enough for no more points to be needed."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def chances(spec: Spec, rows: Rows, seen: Seen) -> Array:
     return each / each.sum(axis=(1, 2), keepdims=True)
 
 
-def settled(spec: Spec, rows: Rows, seen: Seen) -> str:
+def settled(spec: Spec, rows: Rows, seen: Seen, wider: float = 1.0) -> str:
     """Choose the part of the grid that draws leave, and the run noises at which the covariance is decomposed.
 
     Parameters
@@ -71,6 +74,8 @@ def settled(spec: Spec, rows: Rows, seen: Seen) -> str:
         Whose grid is the whole one, or one that was settled before.
     seen : Seen
         Draws that reach beyond the bulk of the posterior.
+    wider : float
+        How much wider than theirs is the range of run noise.
 
     Returns
     -------
@@ -83,16 +88,18 @@ def settled(spec: Spec, rows: Rows, seen: Seen) -> str:
         "lengths": _span(likely.max(axis=1), told["lengths"][0], len(lengths(spec)[0])),
         "scales": _span(likely.max(axis=0), told["scales"][0], len(scales(spec)[0])),
     }
+    if np.ptp(rows.error) == 0:  # decomposed exactly, whatever the run noise
+        return json.dumps({**spans, "sigmas": grid_of(spec, rows).sigmas.tolist()})
     logs = np.log(seen.sigma)
-    ends = float(logs.min()), float(logs.max())
+    ends = tuple(np.quantile(logs, [_TAIL, 1 - _TAIL]))
     few = seen.some(6)
     for points in _POINTS:
         if points > 1 and ends[1] - ends[0] < 1e-9:
             break
-        at = np.cos(np.linspace(np.pi, 0, points)) if points > 1 else np.zeros(1)
-        sigmas = np.exp(np.mean(ends) + (ends[1] - ends[0]) / 2 * at)
+        at = np.linspace(-1, 1, points) if points > 1 else np.zeros(1)
+        sigmas = np.exp(np.mean(ends) + wider * (ends[1] - ends[0]) / 2 * at)
         text = json.dumps({**spans, "sigmas": sigmas.tolist()})
-        if np.ptp(rows.error) == 0 or np.abs(misses(spec, with_grid(rows, text), few)).max() < _CLOSE:
+        if np.abs(misses(spec, with_grid(rows, text), few)).max() < _CLOSE:
             break
     return text
 
@@ -106,6 +113,25 @@ def _span(likely: Array, first: int, whole: int) -> list[int]:
     """Return the first of the whole grid's entries that is kept, and one past the last."""
     kept = np.flatnonzero(likely >= NEGLIGIBLE)
     return [max(first + int(kept[0]) - 1, 0), min(first + int(kept[-1]) + 2, whole)]
+
+
+def with_few(rows: Rows, seen: Seen) -> Rows:
+    """Return rows with the few directions along which residuals move, if they are few enough to matter.
+
+    Parameters
+    ----------
+    rows : Rows
+    seen : Seen
+        Draws that reach beyond the bulk of the posterior; what is left of their residuals is far below run noise.
+    """
+    _, sizes, directions = np.linalg.svd(seen.residual, full_matrices=False)
+    # What of a residual lies outside the first q directions is at most the rest of its singular values' squares.
+    left = np.sqrt(np.maximum(np.cumsum(sizes[::-1] ** 2)[::-1], 0.0))
+    few = int((left > _OUTSIDE * seen.sigma.min()).sum())
+    columns = {n: v for n, v in rows.columns.items() if n != FEW}
+    if few <= len(rows) / 2 and few < len(seen.sigma) / 2:
+        columns[FEW] = np.ascontiguousarray(directions[:few].T)
+    return replace(rows, columns=columns)
 
 
 def edge(spec: Spec, rows: Rows, seen: Seen) -> float:
@@ -137,6 +163,8 @@ def misses(spec: Spec, rows: Rows, seen: Seen) -> Array:
     at = likely.reshape(len(likely), -1).argmax(axis=1)
     length, scale = np.unravel_index(at, likely.shape[1:])
     unit = seen.sigma if discrepancy_of(spec).relative else np.ones_like(seen.sigma)
+    few = rows.columns.get(FEW)
+    used = seen.residual if few is None else seen.residual @ few @ few.T
     offset, kind, out = offset_variance(spec), discrepancy_of(spec).kernel, np.empty(len(at))
     for j in np.unique(length):
         K = kernel(kind, where.place, where.place, grid.lengths[j])
@@ -145,7 +173,7 @@ def misses(spec: Spec, rows: Rows, seen: Seen) -> Array:
             factor = np.linalg.cholesky(size**2 * K + np.diag(noise) + offset)
             white = solve_triangular(factor, seen.residual[i], lower=True)
             exact = -0.5 * (white @ white) - np.log(np.diag(factor)).sum()
-            out[i] = _used(where, j, size, seen.sigma[i], seen.residual[i], offset) - exact
+            out[i] = _used(where, j, size, seen.sigma[i], used[i], offset) - exact
     return out
 
 

@@ -180,12 +180,12 @@ class GaussianProcessGivenRows(NewRows):
     def fitted(self) -> Array:
         """Return the curve at the rows."""
         where = places_of(self.spec, self.rows)
-        residual, bases = self.residual, where.bases
+        residual, kind = self.residual, discrepancy_of(self.spec).kernel
         out = np.array(np.broadcast_to(self.mean, residual.shape))
         for j, at, scale, sigma in self._by_length(len(residual)):
-            inverse, vectors = bases[j].inverse(scale, sigma), bases[j].vectors
-            noise = (sigma**2 + self.rows.error**2) * ((residual[at] @ vectors * inverse) @ vectors.T)
-            out[at] += residual[at] - noise
+            inverse, vectors = where.bases[j].inverse(scale, sigma), where.bases[j].vectors
+            K = kernel(kind, where.place, where.place, where.grid.lengths[j])
+            out[at] += scale**2 * ((residual[at] @ vectors * inverse) @ (vectors.T @ K))
         return out
 
     def _ahead(self, new_rows: Rows, draws: int) -> Iterator[_Ahead]:
