@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from bayeslaw.law.offset import offset
@@ -68,6 +70,11 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
         "constant": np.asarray(np.sum(rows.log_slope) - n / 2 * np.log(2 * np.pi)),
         **(shift_terms(rows, usual_value(spec, "sigma")) if has_shifts(spec) else {}),
     }  # fmt: skip
+
+
+def with_level_given(terms: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the terms of a density that takes the law's level as it is given, and does not integrate it out."""
+    return {**terms, **({"offset": np.zeros(())} if "offset" in terms else {})}
 
 
 def offset_variance(spec: Spec) -> float:
