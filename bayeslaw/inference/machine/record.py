@@ -219,8 +219,9 @@ def _call(graph: Graph, name: str, inputs: Sequence[Any]) -> Recorded:
         raise NotRecordableError(
             f"the data of density {name!r} are not of the ranks {[r for _, r in kind.data]}"
         )
+    rows = data[0].shape[-1]
     varying = [
-        _varying(graph, value, len(data[0]) if rank else None)
+        _varying(graph, value, rows if rank else None)
         for value, rank in zip(inputs[:count], kind.varying, strict=True)
     ]
     size = 1 + sum(1 if n.size is None else n.size for n in varying)
