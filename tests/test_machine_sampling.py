@@ -46,7 +46,9 @@ def laplace(monkeypatch):
 def test_the_installed_nutpie_takes_models_that_are_built_by_hand(asked):
     """If this fails, fits still run, through PyMC, but each law is compiled again in each process."""
     walk = nuts.walk_of(CROSS["compute: matern32"](), False)
-    assert not asked, f"nutpie {nutpie.__version__} builds its models otherwise: see machine.callback.nutpie_model"
+    assert not asked, (
+        f"nutpie {nutpie.__version__} builds its models otherwise: see machine.callback.nutpie_model"
+    )
     assert walk.variables == {COORDINATES: True}
     assert walk.model.n_dim == 3
 
@@ -68,7 +70,9 @@ def test_where_nutpie_has_no_such_class_pymc_compiles_it(asked, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), IndexError("x"), NotImplementedError("x"), ValueError("x")])
-def test_whatever_code_does_that_is_not_made_for_recording_pymc_compiles_it(asked, laplace, monkeypatch, error):
+def test_whatever_code_does_that_is_not_made_for_recording_pymc_compiles_it(
+    asked, laplace, monkeypatch, error
+):
     def joint(*_):
         raise error
 

@@ -33,7 +33,6 @@ def cross(far: bool = False) -> None:
     print(f"{count} cases, at most {worst:.1e} apart; {time.perf_counter() - began:.0f} s")
 
 
-
 def far() -> None:
     """Discrepancies' densities where residuals are as far out as the priors let them."""
     cross(far=True)
