@@ -18,6 +18,7 @@ BINDS = "observation.bound.bind"
 HANDS_ON = {
     "inference.fitting.compile": "public",
     "inference.fitting.fit": "public",
+    "inference.fitting.pymc_model": "public",
     "inference.settings.check_law_and_data": "tells the public functions whether they were given a law and a dataset",
     "law.catalogue.resolve": "public: computes references by name",
     "law.evaluate.law_inputs": "reads one law's inputs from a table; `row_columns` and forecasts call it",

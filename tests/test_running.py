@@ -71,6 +71,38 @@ def test_workers_are_kept_and_none_is_started_for_nothing(two):
     assert len(pids) == 1 and os.getpid() not in pids
 
 
+def test_workers_rest_until_the_next_study_or_end(two, monkeypatch):
+    def pid_of(some):
+        ((_, pid),) = some.each(jobs.die_first, [("nowhere", 0)])
+        return pid
+
+    processes.end_resting()
+    first = pid_of(two)
+    two.close()
+    with runner(check_execution("study", {"jobs": 2})) as again:
+        assert pid_of(again) == first, "the one that rested"
+    monkeypatch.syspath_prepend("/nowhere")
+    with runner(check_execution("study", {"jobs": 2})) as other:
+        assert pid_of(other) != first, "it would look for modules elsewhere"
+    monkeypatch.undo()
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: not alive(first))
+    with runner(check_execution("study", {"jobs": 2})) as last:
+        second = pid_of(last)
+        assert second != first
+    assert len(processes._resting) == 2 and alive(second)
+    processes.end_resting()
+    assert not processes._resting and not alive(second)
+
+
+def test_a_worker_ends_when_nothing_comes(two, monkeypatch):
+    monkeypatch.setattr(processes, "_START", processes._START.replace("serve(int", "import bayeslaw.studies.running.worker as w; w.REST = 0.2; w.serve(int"))  # fmt: skip
+    monkeypatch.setattr(processes, "_home", lambda: (os.getpid(), "here"))
+    ((_, pid),) = two.each(jobs.die_first, [("nowhere", 0)])
+    wait_for(lambda: not alive(pid))
+    assert dict(two.each(jobs.square, [1, 2, 3])) == {1: 1, 2: 4, 3: 9}, "and others come"
+
+
 def test_what_a_job_raises_is_raised_with_where_it_happened(two):
     with pytest.raises(ValueError, match="-3 is negative") as caught:
         list(two.each(jobs.square, [1, -3, 2]))
@@ -177,7 +209,7 @@ def wait_for(true, seconds: float = 30.0) -> None:
 
 @pytest.fixture(scope="module")
 def warm():
-    """Workers that have imported what fits need."""
+    """Workers, some of which have imported what fits need."""
     opened = Processes(2)
     yield opened
     opened.close()
@@ -190,8 +222,8 @@ def backtested(power, **execution):
     )
 
 
-def test_a_study_is_the_same_bits_in_processes(power, warm):
-    serial, elsewhere = backtested(power), backtested(power, on=warm)
+def test_a_study_is_the_same_bits_in_processes(power):
+    serial, elsewhere = backtested(power), backtested(power, jobs=2)
     assert serial.drop_vars("seconds").identical(elsewhere.drop_vars("seconds"))
 
 
@@ -300,21 +332,19 @@ def test_every_study_takes_them_and_refuses_before_it_fits(power):
     calls = [
         lambda **given: bl.backtest(spec, data, "x", **given), lambda **given: bl.stability(spec, data, "x", **given),
         lambda **given: bl.stack(fits, **given), lambda **given: bl.compare(fits, **given),
-        lambda **given: bl.stability_by_k(bl.load_model("compute"), "none.csv", [1], **given),
     ]  # fmt: skip
-    for i, call in enumerate(calls):
+    for call in calls:
         with pytest.raises(bl.InputError, match=r"^jobs: found 0, allowed: a whole number, 1 or more"):
             call(jobs=0)
         with pytest.raises(bl.InputError, match=r"jobs and on: .* give one of them"):
             call(jobs=2, on="tcp://nowhere:1")
         with pytest.raises(bl.InputError, match="store_shared: there is no store"):
             call(store_shared=True)
-        if i < 4:  # over k, what is unknown is an argument of `stability`
-            with pytest.raises(TypeError, match="unexpected keyword argument 'job'"):
-                call(job=2)
+        with pytest.raises(TypeError, match="unexpected keyword argument 'job'"):
+            call(job=2)
 
 
-def test_a_study_over_k_keeps_its_workers(monkeypatch):
+def test_a_study_over_k_hands_them_on(monkeypatch):
     from bayeslaw.studies.stability import over_k
 
     seen = []
@@ -322,16 +352,13 @@ def test_a_study_over_k_keeps_its_workers(monkeypatch):
     monkeypatch.setattr(over_k, "_slice", lambda *_: xr.Dataset({"a": 1.0}))
     monkeypatch.setattr(over_k, "stability", lambda *_, **given: seen.append(given))
     bl.stability_by_k(bl.load_model("compute"), "t.csv", [1, 2], jobs=2, store="kept", every=0.4)
-    assert isinstance(seen[0]["on"], Processes) and seen[0]["on"] is seen[1]["on"]
-    assert seen[0] == {"jobs": 1, "on": seen[0]["on"], "store": "kept", "every": 0.4}
+    assert seen == 2 * [{"jobs": 2, "store": "kept", "every": 0.4}]
 
 
 def test_one_table_of_runners():
     assert list(RUNNERS) == ["here", "processes", "cluster"]
     with runner(check_execution("study", {})) as where:
         assert isinstance(where, Here) and where.running == 1
-        with runner(check_execution("study", {"on": where})) as same:
-            assert same is where
 
 
 # ---- what is told

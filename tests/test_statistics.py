@@ -241,9 +241,7 @@ def test_pymc_priors_are_the_stated_ones(name) -> None:
 
     spec, data = noiseless(name)
     model = build_model(bind(spec, data))
-    # A ridge's prior is a density, not a way to draw: the next test has it.
-    ridged = {n for n, p in spec.parameters.items() if p.ridge is not None}
-    names = [n for n in priors.scalar_names(priors.walked(spec)) if n not in ridged]
+    names = priors.scalar_names(priors.walked(spec))
     drawn = pm.draw([model[n] for n in names], draws=4000, random_seed=3, mode="FAST_COMPILE")
     ours = priors.draw_priors(spec, 4000, np.random.default_rng(4))
     for n, theirs in zip(names, drawn, strict=True):

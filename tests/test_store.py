@@ -118,6 +118,19 @@ def test_a_name_holds_all_that_an_outcome_depends_on(power, monkeypatch):
     assert task_name(one) not in names
 
 
+def test_a_table_may_hold_anything(power, tmp_path):
+    spec, data = power
+    odd = data.assign(
+        when=("obs", np.arange(40).astype("M8[D]")), what=("obs", np.array([None, {1}] * 20, object))
+    )
+    odd = odd.assign_attrs(by=object)
+    task = Task(spec, odd, POINT, jobs.rows_of, {"held": odd})
+    assert [o.value for o in run([task], tmp_path)] == [40]
+    moved = odd.assign(when=("obs", np.arange(1, 41).astype("M8[D]")))
+    assert task_name(task) == task_name(Task(spec, odd.copy(), POINT, jobs.rows_of, {"held": odd}))
+    assert task_name(task) != task_name(Task(spec, odd, POINT, jobs.rows_of, {"held": moved}))
+
+
 def test_sources_are_those_that_results_come_from(tmp_path, monkeypatch):
     import shutil
 

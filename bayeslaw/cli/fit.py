@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 @click.option(
     "--target-accept", type=float, help="NUTS' target acceptance; by default 0.95, 0.92 with a discrepancy."
 )
+@click.option(
+    "--sampler", default="nutpie", show_default=True, help="Who runs NUTS: nutpie, or pymc (pm.sample; slow)."
+)
 @click.option("--bootstrap", default=1000, show_default=True, help="Resamples for --method map.")
 @click.option("--plots", type=FILE, help="A folder for the figures.")
 def fit(model: str, table: Path, output: Path, method: str, plots: Path | None, **options: Any) -> None:
@@ -38,7 +41,8 @@ def fit(model: str, table: Path, output: Path, method: str, plots: Path | None, 
     with stage("loading"):
         from bayeslaw.inference.fitting import fit as run
     spec, data = law_and_rows(model, table, options)
-    settings = {n: options[n] for n in ("draws", "tune", "chains", "seed", "target_accept", "bootstrap")}
+    names = ("draws", "tune", "chains", "seed", "target_accept", "sampler", "bootstrap")
+    settings = {n: options[n] for n in names}
     with stage("fitting"):
         fitted = run(spec, data, method, **settings)
     with writing(output):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import xarray as xr
-from scipy import stats
+from scipy.special import stdtr
 
 from bayeslaw.core.check import Check
 from bayeslaw.core.errors import InputError
@@ -97,7 +98,7 @@ def _clearly_negative(x: np.ndarray, z: np.ndarray) -> bool:
 
     Inputs that grow together each leave a joint coefficient that nobody can tell, though z goes with all of them.
     """
-    both = (x, z), (np.apply_along_axis(stats.rankdata, 0, x), stats.rankdata(z))
+    both = (x, z), (pd.DataFrame(x).rank().to_numpy(), pd.Series(z).rank().to_numpy())
     jointly = max(_least_negative(*pair) for pair in both)
     alone = max(_least_negative(a[:, [i]], b) for a, b in both for i in range(a.shape[1]))
     return jointly <= SURE or (alone <= SURE and jointly < 1 - WITH)
@@ -120,7 +121,5 @@ def _least_negative(x: np.ndarray, z: np.ndarray) -> float:
     spread = np.sqrt((left @ left) / free * np.diag(np.linalg.inv(x.T @ x)))
     with np.errstate(all="ignore"):
         return float(
-            stats.t.cdf(
-                np.where(spread > 0, coefficients / spread, np.sign(coefficients) * np.inf), free
-            ).max()
+            stdtr(free, np.where(spread > 0, coefficients / spread, np.sign(coefficients) * np.inf)).max()
         )

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy.optimize import nnls
-from scipy.spatial import ConvexHull, QhullError
 
 from bayeslaw.core.check import Check
 from bayeslaw.data.columns import training_compute
@@ -192,6 +190,8 @@ def _within(seen: np.ndarray, at: np.ndarray, reach: np.ndarray) -> np.ndarray:
         return np.zeros(len(at))
     if dims == 1:
         return np.maximum(np.maximum(at - seen.max(), seen.min() - at), 0.0)[:, 0]
+    from scipy.spatial import ConvexHull, QhullError  # loads much of SciPy, for laws of several inputs
+
     outside = np.ones(len(at), dtype=bool)
     if dims <= _HULL_DIMS:
         try:
@@ -213,6 +213,8 @@ def _from_points(points: np.ndarray) -> float:
     min ‖Pᵀu‖² + (Σu − 1)² over u ≥ 0 has its minimum along the nearest point's weights, whatever
     their sum, so that nothing is approximated: the weights are u / Σu.
     """
+    from scipy.optimize import nnls
+
     square = (points**2).sum(axis=1)
     unit = np.sqrt(square.min())
     if unit < _ZERO / 10:

@@ -18,6 +18,7 @@ from bayeslaw.core.errors import InputError
 from bayeslaw.core.progress import shows, work
 from bayeslaw.inference.coordinates import latent_vectors
 from bayeslaw.inference.pymc_model import build_model, model_data
+from bayeslaw.inference.sampler_import import nutpie_module
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
 
@@ -80,7 +81,6 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
     values = model_data(bound)
     if key not in _compiled:
         settle_compiledir()
-        import nutpie
         import pytensor
 
         what = f"compiling the law '{bound.spec.name}', once a process"
@@ -91,7 +91,7 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
         uncached = pytensor.config.change_flags(numba__cache=False)
         with work(what, progress=progress), warnings.catch_warnings(), uncached:
             warnings.simplefilter("ignore")
-            _compiled[key] = nutpie.compile_pymc_model(build_model(bound))
+            _compiled[key] = nutpie_module().compile_pymc_model(build_model(bound))
         compile_count += 1
         while len(_compiled) > _MAX_COMPILED:
             _compiled.popitem(last=False)

@@ -217,7 +217,9 @@ def _point(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> 
 def _posterior(bound: BoundLaw, settings: dict[str, Any], sampler: str, progress: bool | None) -> Fit:
     rng = np.random.default_rng(settings["seed"])
     prior = draw_prior(bound, rng)
-    groups = SAMPLERS[sampler](bound, settings, progress)
+    from bayeslaw.inference.pilot import sample_settled
+
+    bound, groups = sample_settled(bound, lambda bound: SAMPLERS[sampler](bound, settings, progress))
     if groups["posterior"].sizes["draw"] < settings["draws"]:
         raise KeyboardInterrupt("sampling was stopped; nothing was kept")
     settings = {**settings, "sampler": sampler}

@@ -14,6 +14,7 @@ import xarray as xr
 from bayeslaw.core.compiled import is_kept
 from bayeslaw.core.progress import shows, work
 from bayeslaw.inference.coordinates import latent_vectors, walks
+from bayeslaw.inference.sampler_import import nutpie_module
 from bayeslaw.inference.values import noise_values
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import integrated, sampled, scalar_names, walked
@@ -158,14 +159,12 @@ def _scores(bound: BoundLaw, drawn: Mapping[str, np.ndarray]) -> dict[str, np.nd
 
 def _run(name: str, model: Any, settings: Mapping[str, Any], progress: bool | None) -> Any:
     """Run nutpie; return the raw trace: turning it into a tree by ourselves takes a tenth of the time."""
-    import nutpie
-
     own_bar = shows(progress)
     steps = settings["chains"] * (settings["draws"] + settings["tune"])
     told = work(f"sampling the law '{name}'", steps, False if own_bar else progress)
     with told as on_step, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return nutpie.sample(
+        return nutpie_module().sample(
             model,
             draws=settings["draws"], tune=settings["tune"], chains=settings["chains"], seed=settings["seed"],
             cores=min(settings["chains"], os.cpu_count() or 1), progress_bar=own_bar, save_warmup=False,

@@ -52,7 +52,7 @@ def sample(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> 
     rates = output_on_scale(spec, names_of_ours(spec))
     vectors = [rates if counts and n == LATENT else n for n in latent_vectors(bound)]
     names = [*scalar_names(walked(spec)), *vectors]
-    tree = _run(model, f"sampling the law '{spec.name}' with PyMC", names, settings, progress)
+    tree = _run(model, f"compiling and sampling the law '{spec.name}' with PyMC", names, settings, progress)
     found, told = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
     named = {n: found[n].transpose("chain", "draw", ...).values for n in names}
     if counts:

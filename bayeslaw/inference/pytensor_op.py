@@ -37,7 +37,7 @@ _DENSITIES = {
     "forest": _Density(run_tree_grad.evaluate, (1, 0, 0, 0), (_VECTOR, _INT, _VECTOR), (beliefs, run_tree_grad)),
     "covariance": _Density(
         discrepancy_grad.evaluate, (1, 0),
-        (_MATRIX, _MATRIX, *(_VECTOR,) * 4, _INT, *(_VECTOR,) * 7, _SCALAR, _SCALAR), (discrepancy_grad,),
+        (_MATRIX, _MATRIX, _MATRIX, *(_VECTOR,) * 4, _INT, *(_VECTOR,) * 7, _SCALAR, _SCALAR), (discrepancy_grad,),
     ),
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class _Known:
 def _value(formula: Expression, known: _Known) -> Array:
     """Return a formula's value at the points; not a number where it calls a function of a schedule."""
     try:
-        return np.broadcast_to(evaluate(formula, known.values, np), _POINTS)
+        return np.broadcast_to(cast(Array, evaluate(formula, known.values, np)), _POINTS)
     except KeyError:
         return np.full(_POINTS, np.nan)
 

@@ -20,28 +20,45 @@ _NEGLIGIBLE = 1e-14
 
 @compiled
 def _blend(log_sigmas, sigma):
-    """Return the weights of the points for a run noise between them, and their derivatives by it."""
+    """Return the first of the points between which a run noise lies, their weights, and the derivatives of these.
+
+    There are three points, or one: a parabola through every second point and the two beside it.
+    """
     points, x = len(log_sigmas), np.log(sigma)
     at = min(max(x, log_sigmas[0]), log_sigmas[points - 1])
-    weight, slope = np.ones(points), np.zeros(points)
-    for k in range(points):
-        for m in range(points):
+    begin = 0
+    while begin + 4 < points and at > log_sigmas[begin + 2]:
+        begin += 2
+    used = log_sigmas[begin : begin + 3]
+    weight, slope = np.ones(len(used)), np.zeros(len(used))
+    for k in range(len(used)):
+        for m in range(len(used)):
             if m != k:
-                gap = log_sigmas[k] - log_sigmas[m]
-                slope[k] = (slope[k] * (at - log_sigmas[m]) + weight[k]) / gap
-                weight[k] *= (at - log_sigmas[m]) / gap
-    return weight, slope / sigma if at == x else np.zeros(points)
+                gap = used[k] - used[m]
+                slope[k] = (slope[k] * (at - used[m]) + weight[k]) / gap
+                weight[k] *= (at - used[m]) / gap
+    return begin, weight, slope / sigma if at == x else np.zeros(len(used))
 
 
 @compiled
-def _sizes(weight, residual):
+def _along(residual, project, basis):
+    """Return what directions see of residuals, the part of these in the few directions, and what is outside."""
+    if not len(project):
+        return basis @ residual, residual, np.zeros_like(residual)
+    few = project @ residual
+    inside = few @ project
+    return basis @ few, inside, residual - inside
+
+
+@compiled
+def _sizes(weight, residual, rest):
     """Return for each point the weighted rows' squared length, that of a shift of all rows, and their product."""
     points = len(weight)
     whole, shift, cross = np.zeros(points), np.zeros(points), np.zeros(points)
     for k in range(points):
         for i in range(len(residual)):
             square = weight[k, i] * weight[k, i]
-            whole[k] += square * residual[i] * residual[i]
+            whole[k] += square * (residual[i] * residual[i] + rest[i] * rest[i])
             shift[k] += square
             cross[k] += square * residual[i]
     return whole, shift, cross
@@ -49,19 +66,20 @@ def _sizes(weight, residual):
 
 @compiled
 def _terms(
-    residual, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant, offset,
+    residual, outer, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant, offset,
     inverses, told, moved,
 ):  # fmt: skip
     """Return the log density in each section at each scale; fill 1 / variance and what the level is told."""
     sections, scales, points = len(left_count), len(tau), len(weight)
     each = np.empty((sections, scales))
-    whole, shift, cross = _sizes(weight, residual)
+    whole, shift, cross = _sizes(weight, residual, outer)
     product, total, log_det = np.empty(scales), np.empty(scales), np.empty(scales)
     by_shift, by_both = np.empty(scales), np.empty(scales)
+    lengths = sections // points
     for j in range(sections):
-        base = noise * share[j % points] + rest[j % points]
+        base = noise * share[j // lengths] + rest[j // lengths]
         product[:], total[:], log_det[:], by_shift[:], by_both[:] = 1.0, 0.0, 0.0, 0.0, 0.0
-        outside, shift_outside, cross_outside = whole[j % points], shift[j % points], cross[j % points]
+        outside, shift_outside, cross_outside = whole[j // lengths], shift[j // lengths], cross[j // lengths]
         for i in range(first[j], first[j + 1]):
             e, square = eigen[i], z[i] * z[i]
             level_square, both = level[i] * level[i], level[i] * z[i]
@@ -99,22 +117,23 @@ def _nodes(each, blend, log_lengths, log_scales):
     out = np.zeros((lengths, len(log_scales)))
     for j in range(lengths):
         for k in range(points):
-            out[j] += blend[k] * each[j * points + k]
+            out[j] += blend[k] * each[k * lengths + j]
         out[j] += log_lengths[j] + log_scales
     return out
 
 
 @compiled
 def _gradient(
-    residual, z, noise, tau, by_tau, weight, level, eigen, share, rest, first, left_eigen, left_count,
+    residual, outer, z, noise, tau, by_tau, weight, level, eigen, share, rest, first, left_eigen, left_count,
     inverses, told, moved, chance, blend,
 ):  # fmt: skip
     """Return the derivative by sigma², those along the directions, and what multiplies the rows themselves."""
     sections, scales, points = len(left_count), len(tau), len(weight)
-    whole, shift, cross = _sizes(weight, residual)
+    whole, shift, cross = _sizes(weight, residual, outer)
+    lengths = sections // points
     along, left, left_moved, by_noise = np.zeros_like(z), np.zeros(sections), np.zeros(sections), 0.0
     for j in range(sections):
-        k, length = j % points, j // points
+        k, length = j // lengths, j % lengths
         base, a = noise * share[k] + rest[k], share[k]
         outside, shift_outside, cross_outside = whole[k], shift[k], cross[k]
         for i in range(first[j], first[j + 1]):
@@ -146,8 +165,16 @@ def _gradient(
 
 
 @compiled
+def _by_rows(by_few, by_within, by_outer, project):
+    """Return the gradient by residuals from those by their few directions, by their part there and by the rest."""
+    if not len(project):
+        return by_few + by_within
+    return by_outer + (by_few + project @ (by_within - by_outer)) @ project
+
+
+@compiled
 def table(
-    residual: Array, sigma: Array, weight: Array, basis: Array, level: Array, eigen: Array, share: Array,
+    residual: Array, sigma: Array, weight: Array, project: Array, basis: Array, level: Array, eigen: Array, share: Array,
     rest: Array, first: Array, left_eigen: Array, left_count: Array, constant: Array, log_sigmas: Array, log_lengths: Array, scale_square: Array, log_scales: Array,
     relative: Array, offset: Array,
 ) -> Array:  # fmt: skip
@@ -161,12 +188,28 @@ def table(
     -------
     array
     """
-    noise, (blend, _) = sigma.item() ** 2, _blend(log_sigmas, sigma.item())
-    z, tau = basis @ residual, scale_square * (noise if relative.item() else 1.0)
-    sections, scales = len(left_count), len(scale_square)
+    noise = sigma.item() ** 2
+    begin, blend, _ = _blend(log_sigmas, sigma.item())
+    lengths, points, scales = len(log_lengths), len(blend), len(scale_square)
+    low, high = begin * lengths, (begin + points) * lengths
+    inside, sections = slice(first[low], first[high]), high - low
+    weight, share, rest = (
+        weight[begin : begin + points],
+        share[begin : begin + points],
+        rest[begin : begin + points],
+    )
+    basis, level, eigen, first = (
+        basis[inside],
+        level[inside],
+        eigen[inside],
+        first[low : high + 1] - first[low],
+    )
+    left_eigen, left_count, constant = left_eigen[low:high], left_count[low:high], constant[low:high]
+    tau = scale_square * (noise if relative.item() else 1.0)
+    z, within, outer = _along(residual, project, basis)
     told, moved = np.empty((sections, scales)), np.empty((sections, scales))
     each = _terms(
-        residual, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
+        within, outer, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
         offset.item(), np.empty((len(z), scales)), told, moved,
     )  # fmt: skip
     return _nodes(each, blend, log_lengths, log_scales)
@@ -174,7 +217,7 @@ def table(
 
 @compiled
 def evaluate(
-    residual: Array, sigma: Array, weight: Array, basis: Array, level: Array, eigen: Array, share: Array,
+    residual: Array, sigma: Array, weight: Array, project: Array, basis: Array, level: Array, eigen: Array, share: Array,
     rest: Array, first: Array, left_eigen: Array, left_count: Array, constant: Array, log_sigmas: Array, log_lengths: Array, scale_square: Array, log_scales: Array,
     relative: Array, offset: Array,
 ) -> tuple[Array, ...]:  # fmt: skip
@@ -188,15 +231,17 @@ def evaluate(
         Of run noise.
     weight : array, shape (points, rows)
         What rows are weighted by, for each run noise at which the covariance is decomposed.
-    basis : array, shape (directions, rows)
-        Directions of all sections, one section after the other; the rows' weights in them.
+    project : array, shape (few, rows)
+        The few directions in which residuals move; of shape (0, rows) where they are taken as they are.
+    basis : array, shape (directions, few) or (directions, rows)
+        Directions of all sections, one section after the other: what they see of those few, or of rows.
     level : array, shape (directions,)
         Their products with a shift of all rows by one.
     eigen : array, shape (directions,)
     share, rest : array, shape (points,)
         A direction's variance is scale² eigen + sigma² share + rest.
     first : array of int, shape (sections + 1,)
-        Where each section's directions begin. Sections are lengths × points, points innermost.
+        Where each section's directions begin. Sections are points × lengths, lengths innermost.
     left_eigen, left_count : array, shape (sections,)
         The eigenvalue of all directions left out, and how many they are.
     constant : array, shape (sections,)
@@ -218,16 +263,32 @@ def evaluate(
     tuple of array
         Scalars as arrays of rank 0.
     """
-    noise, (blend, by_blend) = sigma.item() ** 2, _blend(log_sigmas, sigma.item())
-    z, tau = basis @ residual, scale_square * (noise if relative.item() else 1.0)
-    sections, scales, points = len(left_count), len(scale_square), len(log_sigmas)
+    noise = sigma.item() ** 2
+    begin, blend, by_blend = _blend(log_sigmas, sigma.item())
+    lengths, points, scales = len(log_lengths), len(blend), len(scale_square)
+    low, high = begin * lengths, (begin + points) * lengths
+    inside, sections = slice(first[low], first[high]), high - low
+    weight, share, rest = (
+        weight[begin : begin + points],
+        share[begin : begin + points],
+        rest[begin : begin + points],
+    )
+    basis, level, eigen, first = (
+        basis[inside],
+        level[inside],
+        eigen[inside],
+        first[low : high + 1] - first[low],
+    )
+    left_eigen, left_count, constant = left_eigen[low:high], left_count[low:high], constant[low:high]
+    tau = scale_square * (noise if relative.item() else 1.0)
+    z, within, outer = _along(residual, project, basis)
     inverses, told, moved = (
         np.empty((len(z), scales)),
         np.empty((sections, scales)),
         np.empty((sections, scales)),
     )
     each = _terms(
-        residual, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
+        within, outer, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
         offset.item(), inverses, told, moved,
     )  # fmt: skip
     nodes = _nodes(each, blend, log_lengths, log_scales)
@@ -236,14 +297,21 @@ def evaluate(
     sum_of_it = chance.sum()
     chance /= sum_of_it
     by_noise, along, left, left_moved = _gradient(
-        residual, z, noise, tau, scale_square * relative.item(), weight, level, eigen, share, rest, first,
+        within, outer, z, noise, tau, scale_square * relative.item(), weight, level, eigen, share, rest, first,
         left_eigen, left_count, inverses, told, moved, chance, blend,
     )  # fmt: skip
-    by_residual, by_point = along @ basis, 0.0
+    by_few, by_within, by_outer, by_point = (
+        along @ basis,
+        np.zeros_like(residual),
+        np.zeros_like(residual),
+        0.0,
+    )
     for j in range(sections):
-        k, length = j % points, j // points
+        k, length = j // lengths, j % lengths
         by_point += by_blend[k] * (chance[length] * each[j]).sum()
-        by_residual -= weight[k] ** 2 * (left[j] * residual - left_moved[j])
+        by_within -= weight[k] ** 2 * (left[j] * within - left_moved[j])
+        by_outer -= weight[k] ** 2 * left[j] * outer
+    by_residual = _by_rows(by_few, by_within, by_outer, project)
     return (
         np.asarray(top + np.log(sum_of_it)), by_residual,
         np.asarray(2 * sigma.item() * by_noise + by_point),

@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.interpolate import CubicSpline
 
 from bayeslaw.law.offset import offset
 from bayeslaw.law.priors import from_link, link_normal
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
-from bayeslaw.observation import discrepancy_grad
 from bayeslaw.observation.base import NUMPY, Draws, Rows, log_normal
 from bayeslaw.observation.discrepancy_bases import (
     discrepancy_of,
@@ -108,7 +106,8 @@ class GaussianProcessGivenRows(NewRows):
         return grid_of(self.spec, self.rows).lengths
 
     @cached_property
-    def _residual(self) -> Array:
+    def residual(self) -> Array:
+        """Data minus law, shifts taken away; shape (draws, rows)."""
         residual = self.rows.y - self.mean
         if has_shifts(self.spec):
             terms = shift_terms(self.rows, usual_value(self.spec, "sigma"))
@@ -117,7 +116,9 @@ class GaussianProcessGivenRows(NewRows):
 
     def complete(self, rng: np.random.Generator) -> dict[str, Array]:
         """Draw the length and the scale that the joint density marginalised, then the law's level where it did."""
-        residual, terms = self._residual, density_terms(self.spec, self.rows)
+        from bayeslaw.observation import discrepancy_grad  # compiled: who only forecasts needs no compiler
+
+        residual, terms = self.residual, density_terms(self.spec, self.rows)
         data, grid = [np.asarray(terms[n]) for n in TERMS], grid_of(self.spec, self.rows)
         sigma = np.broadcast_to(self.values["sigma"], (len(residual), 1))[:, 0]
         tables = np.stack([
@@ -141,19 +142,19 @@ class GaussianProcessGivenRows(NewRows):
         if level is None:
             return {}
         given = {**self.values, **{n: v[:, None] for n, v in drawn.items()}}
-        (mean, sd), shift = link_normal(level), np.empty(len(self._residual))
+        (mean, sd), shift = link_normal(level), np.empty(len(self.residual))
         for j, at, scale, sigma in replace(self, values=given)._by_length(len(shift)):
             basis = places_of(self.spec, self.rows).bases[j]
             inverse, told = basis.inverse(scale, sigma), basis.vectors.sum(axis=0)
             variance = 1 / (1 / sd**2 + inverse @ told**2)
-            centre = variance * ((self._residual[at] @ basis.vectors) * told * inverse).sum(axis=1)
+            centre = variance * ((self.residual[at] @ basis.vectors) * told * inverse).sum(axis=1)
             shift[at] = centre + np.sqrt(variance) * rng.standard_normal(len(at))
         return {level.name: from_link(level, mean + shift)}
 
     def left_out(self) -> tuple[Array, Array]:
         """Return mean and variance of each row given all others."""
         where = places_of(self.spec, self.rows)
-        residual, bases = self._residual, where.bases
+        residual, bases = self.residual, where.bases
         centre, spread = np.empty_like(residual), np.empty_like(residual)
         for j, at, scale, sigma in self._by_length(len(residual)):
             inverse, vectors = bases[j].inverse(scale, sigma), bases[j].vectors
@@ -179,12 +180,12 @@ class GaussianProcessGivenRows(NewRows):
     def fitted(self) -> Array:
         """Return the curve at the rows."""
         where = places_of(self.spec, self.rows)
-        residual, bases = self._residual, where.bases
+        residual, kind = self.residual, discrepancy_of(self.spec).kernel
         out = np.array(np.broadcast_to(self.mean, residual.shape))
         for j, at, scale, sigma in self._by_length(len(residual)):
-            inverse, vectors = bases[j].inverse(scale, sigma), bases[j].vectors
-            noise = (sigma**2 + self.rows.error**2) * ((residual[at] @ vectors * inverse) @ vectors.T)
-            out[at] += residual[at] - noise
+            inverse, vectors = where.bases[j].inverse(scale, sigma), where.bases[j].vectors
+            K = kernel(kind, where.place, where.place, where.grid.lengths[j])
+            out[at] += scale**2 * ((residual[at] @ vectors * inverse) @ (vectors.T @ K))
         return out
 
     def _ahead(self, new_rows: Rows, draws: int) -> Iterator[_Ahead]:
@@ -194,7 +195,7 @@ class GaussianProcessGivenRows(NewRows):
             basis, length = where.bases[j], where.grid.lengths[j]
             cross = kernel(name, new, where.place, length) @ basis.vectors
             inverse = basis.inverse(scale, sigma)
-            centre = scale**2 * ((self._residual[at] @ basis.vectors * inverse) @ cross.T)
+            centre = scale**2 * ((self.residual[at] @ basis.vectors * inverse) @ cross.T)
             yield _Ahead(at, scale**2, centre, (cross, inverse), length)
 
     def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -243,6 +244,8 @@ def _drawn(log_weights: Array, rng: np.random.Generator) -> Array:
 
 def _drawn_between(grid: Array, log_density: Array, rng: np.random.Generator) -> Array:
     """Draw from a smooth log density known on an even grid, one draw for each row: between its points too."""
+    from scipy.interpolate import CubicSpline  # loads much of SciPy, for what only a new fit needs
+
     fine = np.linspace(grid[0], grid[-1], _FINE * (len(grid) - 1) + 1)
     smooth = CubicSpline(grid, log_density, axis=1)(fine)
     step = fine[1] - fine[0]

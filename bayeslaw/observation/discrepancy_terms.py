@@ -19,8 +19,10 @@ from bayeslaw.observation.shifts import shift_terms
 
 _TOLD = 0.005
 """By how much, in nats, directions that are left out may move a section's log density (standard deviation)."""
+FEW = "directions of residuals"
+"""The rows' column, shape (rows, directions), orthonormal, in whose span residuals are taken to lie."""
 TERMS = (
-    "weight", "basis", "level", "eigen", "share", "rest", "first", "left_eigen", "left_count", "section",
+    "weight", "project", "basis", "level", "eigen", "share", "rest", "first", "left_eigen", "left_count", "section",
     "log_sigmas", "log_lengths", "scale_square", "log_scales", "relative", "offset",
 )  # fmt: skip
 """What the compiled density takes, in its order."""
@@ -46,7 +48,8 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
     """
     where = places_of(spec, rows)
     grid, (points, n) = where.grid, where.weights.shape
-    basis = [b for length in where.bases for b in _sections(length, points)]
+    lengths = [_sections(length, points) for length in where.bases]
+    basis = [of_length[k] for k in range(points) for of_length in lengths]
     largest = grid.scales[-1] * (1.0 if discrepancy_of(spec).relative else 1 / grid.sigmas[0])
     kept = [_kept(b["eigen"] * largest**2) for b in basis]
 
@@ -56,18 +59,28 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
     left = [b["eigen"][~k] for b, k in zip(basis, kept, strict=True)]
     return {
         "observed": np.asarray(rows.y, dtype=float), "weight": where.weights,
-        "basis": np.ascontiguousarray(stack("vectors")), "level": stack("vectors").sum(axis=1),
+        **_seen_along(rows, stack("vectors")),
         "eigen": stack("eigen"), "share": where.share, "rest": where.rest,
         "first": np.concatenate([[0], np.cumsum([k.sum() for k in kept])]).astype(np.int64),
         "left_eigen": np.array([e.mean() if len(e) else 0.0 for e in left]),
         "left_count": np.array([float(len(e)) for e in left]),
-        "section": np.tile(np.log(where.weights).sum(axis=1), len(where.bases)),
+        "section": np.repeat(np.log(where.weights).sum(axis=1), len(where.bases)),
         "log_sigmas": np.log(grid.sigmas), "log_lengths": grid.log_lengths, "scale_square": grid.scales**2,
         "log_scales": grid.log_scales, "relative": np.asarray(discrepancy_of(spec).relative, dtype=float),
         "offset": np.asarray(offset_variance(spec)),
         "constant": np.asarray(np.sum(rows.log_slope) - n / 2 * np.log(2 * np.pi)),
         **(shift_terms(rows, usual_value(spec, "sigma")) if has_shifts(spec) else {}),
     }  # fmt: skip
+
+
+def _seen_along(rows: Rows, vectors: Array) -> dict[str, Array]:
+    """Return directions as they see residuals: those of all rows, or the few along which they move."""
+    few = rows.columns.get(FEW)
+    if few is None:
+        few, basis = np.zeros((len(rows), 0)), np.ascontiguousarray(vectors)
+    else:
+        basis = vectors @ few
+    return {"project": np.ascontiguousarray(few.T), "basis": basis, "level": vectors.sum(axis=1)}
 
 
 def offset_variance(spec: Spec) -> float:

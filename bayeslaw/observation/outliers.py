@@ -12,7 +12,6 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.discrepancy_bases import USUAL_SIZE, places, usual_covariance, usual_value
@@ -188,6 +187,8 @@ def _at_edge(place: np.ndarray, sides: list[np.ndarray], group: np.ndarray, kept
 
 def _outside(at: np.ndarray, others: np.ndarray) -> bool:
     """Return whether a place lies outside the convex hull of others: no weights that sum to one lead there."""
+    from scipy.optimize import nnls  # loads much of SciPy, for tables with rows far out
+
     return nnls(np.vstack([others.T, np.full(len(others), _ONE)]), np.append(at, _ONE))[1] > _NEAR
 
 

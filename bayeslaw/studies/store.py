@@ -8,11 +8,15 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import xarray as xr
 
 from bayeslaw.core.errors import InputError
 from bayeslaw.core.exact import exact_text, exact_value, fingerprint
 from bayeslaw.core.files import as_path, write_bytes
 from bayeslaw.core.folders import make_folder
+from bayeslaw.core.storage import lasting
 from bayeslaw.studies.running.sources import sources_hash
 from bayeslaw.studies.tasks import Outcome, Task
 
@@ -137,10 +141,16 @@ def task_name(task: Task) -> str:
     str
         A hash of the law's text and the rows, the settings, what is asked and given, and the sources.
     """
+    given = {name: _lasting(value) for name, value in task.given.items()}
     return fingerprint({
-        "law": [task.spec.name, task.spec.to_toml()], "data": task.data, "settings": task.settings,
-        "ask": _asked(task), "given": task.given, "sources": sources_hash(),
+        "law": [task.spec.name, task.spec.to_toml()], "data": _lasting(task.data), "settings": task.settings,
+        "ask": _asked(task), "given": given, "sources": sources_hash(),
     })  # fmt: skip
+
+
+def _lasting(value: Any) -> Any:
+    """Return a table with what a fit would keep of it: users' own may hold anything."""
+    return lasting(value) if isinstance(value, xr.Dataset) else value
 
 
 def _asked(task: Task) -> str:

@@ -1,6 +1,6 @@
 """Measure stability: the checkpoints' spans for every k, and how often simulated laws are judged rightly.
 
-Run: uv run python tests/benchmarks/stability.py [checkpoints simulated]
+Run: uv run python tests/benchmarks/stability.py [checkpoints simulated] [--jobs N]
 
 Real tables are read from ../shared/data beside the project.
 """
@@ -23,7 +23,7 @@ CLAIMS = {"compute": 1.5, "params-tokens": 2.5, "gold-likelihood": 5.0}
 GOLD = {"join": DATA / "pythia" / "gsm8k_gold_nll.csv", "on": "model"}
 
 
-def checkpoints() -> None:
+def checkpoints(jobs: int = 1) -> None:
     """Spans of three laws on GSM8K, windows every half order of compute."""
     counts = pd.read_csv(DATA / "pythia" / "gsm8k_counts.csv")
     started, failed, fits = time.perf_counter(), 0, 0
@@ -31,7 +31,7 @@ def checkpoints() -> None:
         spec = bl.load_model(name)
         for k in K:
             data = bl.read_table(counts, spec, k=k, where="lr_warming_up=0", **more)
-            st = bl.stability(spec, data, along="compute", claim=CLAIMS[name], progress=False)
+            st = bl.stability(spec, data, along="compute", claim=CLAIMS[name], progress=False, jobs=jobs)
             bad = int(unclean(st).sum())
             failed, fits = failed + bad, fits + st.sizes["window"]
             spans = {
@@ -101,5 +101,6 @@ def ladder(rng, noise: float, turn: float | None, points: int, floor: float) -> 
 PARTS = {f.__name__: f for f in (checkpoints, simulated)}
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or PARTS:
-        PARTS[part]()
+    parts, _, jobs = " ".join(sys.argv[1:]).partition("--jobs")
+    for part in parts.split() or PARTS:
+        PARTS[part](**({"jobs": int(jobs)} if jobs and part == "checkpoints" else {}))

@@ -13,6 +13,7 @@ from numba.extending import intrinsic
 from bayeslaw.core.compiled import callback
 from bayeslaw.inference.machine.assemble import COLUMNS, Program
 from bayeslaw.inference.machine.kernel import run
+from bayeslaw.inference.sampler_import import nutpie_module
 
 if TYPE_CHECKING:
     from nutpie.sample import CompiledModel
@@ -111,6 +112,7 @@ def nutpie_model(program: Program, start: Callable[[int], np.ndarray]) -> Compil
     TypeError
         If this nutpie builds its models otherwise.
     """
+    nutpie_module()
     from nutpie.compile_pymc import CompiledPyMCModel
 
     dim, told = program.inputs, _told(program)

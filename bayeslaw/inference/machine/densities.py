@@ -32,7 +32,7 @@ _INT, _SCALAR, _VECTOR, _MATRIX = ("int", 1), ("float", 0), ("float", 1), ("floa
 DENSITIES = {
     "forest": Density((1, 0, 0, 0), (_VECTOR, _INT, _VECTOR)),
     "covariance": Density(
-        (1, 0), (_MATRIX, _MATRIX, *(_VECTOR,) * 4, _INT, *(_VECTOR,) * 7, _SCALAR, _SCALAR)
+        (1, 0), (_MATRIX, _MATRIX, _MATRIX, *(_VECTOR,) * 4, _INT, *(_VECTOR,) * 7, _SCALAR, _SCALAR)
     ),
 }
 

@@ -192,11 +192,12 @@ def _covariance(z, at, constants, integers, work):
     rows = weight.shape[1]
     residual, sigma = _at(given[0], rows, constants, work), _at(given[1], 1, constants, work)
     value, by_residual, by_sigma = discrepancy_grad.evaluate(
-        residual, np.asarray(sigma[0]), weight, _matrix(1, data, integers, constants), _data(2, data, integers, constants),
-        _data(3, data, integers, constants), _data(4, data, integers, constants), _data(5, data, integers, constants), _whole_data(6, data, integers),
-        _data(7, data, integers, constants), _data(8, data, integers, constants), _data(9, data, integers, constants),
-        _data(10, data, integers, constants), _data(11, data, integers, constants), _data(12, data, integers, constants),
-        _data(13, data, integers, constants), np.asarray(_data(14, data, integers, constants)[0]), np.asarray(_data(15, data, integers, constants)[0]),
+        residual, np.asarray(sigma[0]), weight, _matrix(1, data, integers, constants),
+        _matrix(2, data, integers, constants), _data(3, data, integers, constants), _data(4, data, integers, constants),
+        _data(5, data, integers, constants), _data(6, data, integers, constants), _whole_data(7, data, integers),
+        _data(8, data, integers, constants), _data(9, data, integers, constants), _data(10, data, integers, constants),
+        _data(11, data, integers, constants), _data(12, data, integers, constants), _data(13, data, integers, constants),
+        _data(14, data, integers, constants), np.asarray(_data(15, data, integers, constants)[0]), np.asarray(_data(16, data, integers, constants)[0]),
     )  # fmt: skip
     z[0] = value.item()
     z[1 : rows + 1] = by_residual

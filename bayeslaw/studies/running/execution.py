@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from bayeslaw.core.errors import InputError, check_flag, check_whole
 from bayeslaw.core.files import as_path
 from bayeslaw.studies.running.base import Runner
-from bayeslaw.studies.running.cluster import Cluster, cluster
+from bayeslaw.studies.running.cluster import cluster
 from bayeslaw.studies.running.here import Here
 from bayeslaw.studies.running.processes import Processes
 
@@ -27,7 +27,8 @@ class Execution(TypedDict, total=False):
     ----------
     jobs : int
         So many processes on this machine; by default one, this one. Each of more is an interpreter of its
-        own; one that dies is replaced, and its fit made again.
+        own, which stays for a minute after the study, for the next one; one that dies is replaced, and its
+        fit made again.
     on : distributed.Client or str
         A Dask cluster: a client, or a scheduler's address, such as ``"tcp://host:8786"``. Needs
         ``pip install 'bayeslaw[cluster]'``; its workers need this very version of bayeslaw.
@@ -96,20 +97,17 @@ def check_execution(caller: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def runner(given: Mapping[str, Any]) -> Iterator[Runner]:
-    """Open what runs jobs; workers end with it.
+    """Open what runs jobs.
 
     Parameters
     ----------
     given : mapping
-        As `check_execution` returned it; ``on`` may be what was opened before, which stays open.
+        As `check_execution` returned it.
 
     Yields
     ------
     Runner
     """
-    if isinstance(given["on"], Here | Processes | Cluster):
-        yield given["on"]
-        return
     where = "cluster" if given["on"] is not None else "processes" if given["jobs"] > 1 else "here"
     opened = RUNNERS[where](dict(given))
     try:

@@ -1,12 +1,16 @@
 """Run jobs in processes of their own, each a fresh interpreter; one that dies is replaced, its job run again.
 
+A process that has nothing to do rests for a minute, for the next study: to import and to compile takes seconds.
+
 `multiprocessing` would run the user's script anew in each process, down to the call of the study that is being
 run; and `concurrent.futures` gives all jobs up when one process is killed.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -42,8 +46,12 @@ class _Waiting:
 class _Worker:
     process: subprocess.Popen
     line: Connection
+    home: tuple[Any, ...]
     ready: bool = False
     at: _Waiting | None = None
+
+
+_resting: list[_Worker] = []
 
 
 class Processes:
@@ -77,8 +85,11 @@ class Processes:
             self._dismiss([worker for worker in self._workers if worker.at is not None])
 
     def close(self) -> None:
-        """End all processes, whatever they are at."""
-        self._dismiss(list(self._workers))
+        """Let those processes rest that have nothing to do, and end the others."""
+        rest = [worker for worker in self._workers if worker.ready and worker.at is None]
+        self._dismiss([worker for worker in self._workers if worker not in rest])
+        self._workers.clear()
+        _resting.extend(rest)
 
     def _hand_out(self, work: Any, again: deque[_Waiting], fresh: Iterator[_Waiting]) -> None:
         """Give a job to everybody who has none, as long as there are jobs."""
@@ -89,7 +100,7 @@ class Processes:
             if one is None:
                 return
             if place == len(self._workers):
-                self._workers.append(_started())
+                self._workers.append(_hired())
             self._workers[place].at = one
             if self._workers[place].ready:
                 _send(self._workers[place], work)
@@ -138,17 +149,47 @@ class Processes:
             again.append(one)
 
     def _dismiss(self, workers: list[_Worker]) -> None:
-        for worker in workers:
-            self._workers.remove(worker)
-            worker.line.close()  # an idle one ends by itself
-            if worker.at is not None:
-                worker.process.kill()
-        for worker in workers:
-            try:
-                worker.process.wait(_PATIENCE)
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
+        self._workers = [worker for worker in self._workers if worker not in workers]
+        _end(workers)
+
+
+def _end(workers: list[_Worker]) -> None:
+    for worker in workers:
+        worker.line.close()  # one that has nothing to do ends by itself
+        if worker.at is not None:
+            worker.process.kill()
+    for worker in workers:
+        try:
+            worker.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
+
+
+@atexit.register
+def end_resting() -> None:
+    """End the processes that rest."""
+    # A fork has its parent's, which it must leave alone.
+    _end([worker for worker in _resting if worker.home[0] == os.getpid()])
+    _resting.clear()
+
+
+def _hired() -> _Worker:
+    """Return a process that rests, or a new one."""
+    over = [worker for worker in _resting if worker.process.poll() is not None]
+    for worker in over:
+        _resting.remove(worker)
+    _end(over)
+    for worker in _resting:
+        if worker.home == _home():
+            _resting.remove(worker)
+            return worker
+    return _started()
+
+
+def _home() -> tuple[Any, ...]:
+    """Return what a process is started with."""
+    return os.getpid(), os.getcwd(), *sys.path
 
 
 def _started() -> _Worker:
@@ -162,7 +203,7 @@ def _started() -> _Worker:
         number = theirs.fileno()
         command = [sys.executable, "-c", _START, str(number), json.dumps(sys.path)]
         process = subprocess.Popen(command, pass_fds=[number], stdin=subprocess.DEVNULL)
-    return _Worker(process, Connection(ours.detach()))
+    return _Worker(process, Connection(ours.detach()), _home())
 
 
 def _send(worker: _Worker, work: Any) -> None:

@@ -11,11 +11,13 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 READY, DONE, RAISED = "ready", "done", "raised"
+REST = 60.0
+"""Seconds without a job after which a process ends."""
 _BUSY_WITH = "bayeslaw: on a worker process:\n"
 
 
 def serve(descriptor: int) -> None:
-    """Work until the other end is closed, as it is when that process ends in whatever way.
+    """Work until nothing comes for long, or the other end is closed, as it is when that process ends in whatever way.
 
     Parameters
     ----------
@@ -29,7 +31,7 @@ def serve(descriptor: int) -> None:
     with Connection(descriptor) as jobs:
         try:
             jobs.send((READY, None))
-            while True:
+            while jobs.poll(REST):
                 _answer(jobs, *_worked(jobs))
         except (EOFError, ConnectionError):
             return

@@ -13,7 +13,6 @@ from bayeslaw.core.errors import InputError, check_type, listed
 from bayeslaw.data.pass_at_k import check_ks
 from bayeslaw.data.tables import read_table
 from bayeslaw.law.spec import Spec
-from bayeslaw.studies.running.execution import Execution, check_execution, runner
 from bayeslaw.studies.stability.study import LEAST_ROWS, stability, unclean
 
 _KEPT = ("median", "lower", "upper", "sensitivity")
@@ -43,7 +42,7 @@ def stability_by_k(
     read : mapping, optional
         Further arguments of `read_table`: where, join, on, rename, gold.
     **settings
-        As of `stability`. Workers are the same for every k.
+        As of `stability`, where fits run included.
 
     Returns
     -------
@@ -60,17 +59,14 @@ def stability_by_k(
     """
     ks = check_ks(listed("k", k, "a list of whole numbers, such as [1, 4, 16]"))
     check_type("read", read, Mapping | None, "a mapping of further arguments of read_table")
-    execution = {name: settings.pop(name) for name in Execution.__annotations__ if name in settings}
     parts = []
-    with runner(check_execution("stability_by_k", execution)) as where:
-        execution |= {"jobs": 1, "on": where}
-        for one in ks:
-            data = read_table(table, spec, k=one, **(read or {}))
-            if data.sizes["obs"] < LEAST_ROWS:
-                raise InputError(
-                    f"k = {one}: {data.sizes['obs']} rows reach it, at least {LEAST_ROWS} are needed."
-                )
-            parts.append(_slice(stability(spec, data, along, **settings, **execution), data.sizes["obs"]))
+    for one in ks:
+        data = read_table(table, spec, k=one, **(read or {}))
+        if data.sizes["obs"] < LEAST_ROWS:
+            raise InputError(
+                f"k = {one}: {data.sizes['obs']} rows reach it, at least {LEAST_ROWS} are needed."
+            )
+        parts.append(_slice(stability(spec, data, along, **settings), data.sizes["obs"]))
     out = xr.concat(parts, dim="k", join="outer", combine_attrs="drop_conflicts")
     return out.assign_coords(k=np.array(ks))
 

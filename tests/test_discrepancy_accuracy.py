@@ -1,0 +1,86 @@
+"""How far a discrepancy's density and predictions are from dense algebra, where the posterior lies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from dense_covariance import bulk, covariance, mixture
+
+from bayeslaw.law.offset import offset
+from bayeslaw.law.priors import link_normal
+from bayeslaw.observation import discrepancy_grad
+from bayeslaw.observation.discrepancy import observe
+from bayeslaw.observation.discrepancy_grid import Seen, misses, settled, with_few, with_grid
+from bayeslaw.observation.discrepancy_terms import FEW, TERMS, density_terms
+
+CASES = [(60, 8.0, "none"), (60, 60.0, "equal"), (40, 1.0, "spread"), (60, 60.0, "spread")]
+
+
+def settled_bulk(count, scale, errors, draws=24):
+    b = bulk(count, scale, errors, draws=draws)
+    seen = Seen(b.residual, b.sigma)
+    return b, seen, with_grid(b.rows, settled(b.spec, b.rows, seen))
+
+
+def density(spec, rows):
+    terms = density_terms(spec, rows)
+    data = [np.asarray(terms[n]) for n in TERMS]
+    return lambda r, s: discrepancy_grad.evaluate(r, np.asarray(s), *data), float(terms["constant"])
+
+
+@pytest.mark.parametrize(("count", "scale", "errors"), CASES)
+def test_the_density_is_within_a_tenth_of_a_nat_over_the_bulk(count, scale, errors):
+    b, seen, rows = settled_bulk(count, scale, errors)
+    evaluate, constant = density(b.spec, rows)
+    variance = link_normal(offset(b.spec))[1] ** 2
+    found = np.array([evaluate(r, s)[0] + constant for r, s in zip(b.residual, b.sigma, strict=True)])
+    exact = np.array(
+        [mixture(b.spec, b.rows, r, s, variance)[0] for r, s in zip(b.residual, b.sigma, strict=True)]
+    )
+    assert np.abs(found - exact).max() < 0.1
+    assert np.abs(misses(b.spec, rows, seen)).max() < 0.1
+
+
+@pytest.mark.parametrize("few", [False, True])
+def test_gradients_agree_with_differences_between_points(few):
+    b, seen, rows = settled_bulk(40, 8.0, "spread")
+    rows = with_few(rows, seen) if few else rows
+    assert (FEW in rows.columns) == few
+    evaluate, _ = density(b.spec, rows)
+    rng = np.random.default_rng(1)
+    for draw in range(3):
+        residual = b.residual[draw] + 0.02 * rng.standard_normal(40)  # outside the few directions too
+        sigma = b.sigma[draw]
+        _, by_residual, by_sigma = evaluate(residual, sigma)
+        step = 1e-6
+        for i in range(0, 40, 9):
+            up, down = (evaluate(residual + s * step * (np.arange(40) == i), sigma)[0] for s in (1, -1))
+            assert by_residual[i] == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=1e-3)
+        step = 1e-6 * sigma
+        up, down = (evaluate(residual, sigma + s * step)[0] for s in (1, -1))
+        assert by_sigma == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=1e-2)
+
+
+def test_few_directions_hold_the_residuals():
+    b, seen, rows = settled_bulk(60, 8.0, "none")
+    few = with_few(rows, seen)
+    assert few.columns[FEW].shape == (60, 6)  # five of the law and the data's own
+    for r, s in zip(b.residual, b.sigma, strict=True):
+        assert density(b.spec, few)[0](r, s)[0] == pytest.approx(density(b.spec, rows)[0](r, s)[0], abs=1e-3)
+
+
+def test_what_is_said_of_rows_is_right_to_a_per_cent_where_errors_are_spread():
+    b, _, rows = settled_bulk(60, 8.0, "spread")
+    values = {"sigma": b.sigma[:, None], "discrepancy_scale": b.scale[:, None]}
+    values["discrepancy_length"] = b.length[:, None]
+    given = observe(b.spec).condition(rows, b.rows.y - b.residual, values)
+    curve, (left, spread) = given.fitted(), given.left_out()
+    for i, (r, s) in enumerate(zip(b.residual, b.sigma, strict=True)):
+        V = covariance(b.spec, b.rows, b.length[i], b.scale[i] * s, s)
+        inverse = np.linalg.inv(V)
+        sd = np.sqrt(1 / np.diag(inverse))
+        np.testing.assert_allclose(np.sqrt(spread[i]), sd, rtol=0.01)
+        assert np.abs(left[i] - (b.rows.y - inverse @ r / np.diag(inverse))).max() < 0.05 * sd.max()
+        noise = s**2 + b.rows.error**2
+        exact, sd = b.rows.y - noise * (inverse @ r), np.sqrt(noise - noise**2 * np.diag(inverse))
+        assert np.abs((curve[i] - exact) / sd).max() < 0.05
