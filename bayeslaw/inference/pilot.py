@@ -22,7 +22,7 @@ from bayeslaw.law.types import Array
 from bayeslaw.observation.bound import BoundLaw, bind
 from bayeslaw.observation.discrepancy import GaussianProcess
 from bayeslaw.observation.discrepancy_bases import GRID
-from bayeslaw.observation.discrepancy_grid import Seen, edge, misses, settled, with_few
+from bayeslaw.observation.discrepancy_grid import Seen, edge, is_exact, misses, settled, with_few
 from bayeslaw.observation.discrepancy_terms import FEW
 
 _STARTS, _DRAWS, _DEGREES = 24, 160, 8
@@ -87,8 +87,8 @@ def settle_grid(bound: BoundLaw) -> BoundLaw:
         if draws is None:
             return bound
         seen = _seen(bound, draws)
-        if rows <= _MANY or again:
-            bound = _with(bound, settled(bound.spec, bound.rows, seen, _WIDER))
+        if rows <= _MANY or again or not unequal:
+            bound = _with(bound, settled(bound.spec, with_few(bound.rows, seen), seen, _WIDER))
     return replace(bound, rows=with_few(bound.rows, seen))
 
 
@@ -99,7 +99,7 @@ def resettle(bound: BoundLaw, draws: Mapping[str, Array]) -> BoundLaw:
         json.dumps({"lengths": [0, 99], "scales": [0, 99], "sigmas": [float(np.median(draws["sigma"]))]}),
     )
     seen = _seen(whole, draws)
-    bound = _with(bound, settled(whole.spec, whole.rows, seen))
+    bound = _with(bound, settled(whole.spec, with_few(whole.rows, seen.some(_DRAWS)), seen))
     return replace(bound, rows=with_few(bound.rows, seen.some(_DRAWS)))
 
 
@@ -120,7 +120,7 @@ def agreement(bound: BoundLaw, draws: Mapping[str, Array], most: int = 100) -> A
     """
     spec, rows = bound.spec, bound.rows
     seen = _seen(bound, draws).some(most)
-    if np.ptp(rows.error) == 0 and FEW not in rows.columns:  # exact, whatever the run noise
+    if is_exact(spec, rows) and FEW not in rows.columns:
         return Agreement(0.0, edge(spec, rows, seen), -np.inf)
     missed = misses(spec, rows, seen)
     return Agreement(float(missed.std()), edge(spec, rows, seen), _smoothed(-missed)[1])

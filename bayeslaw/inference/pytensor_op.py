@@ -19,7 +19,7 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import register_funcify_default_op_cache_key
 
-from bayeslaw.observation import beliefs, discrepancy_grad, run_tree_grad
+from bayeslaw.observation import beliefs, discrepancy_grad, discrepancy_nodes, run_tree_grad
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,10 @@ _DENSITIES = {
     "covariance": _Density(
         discrepancy_grad.evaluate, (1, 0),
         (_MATRIX, _MATRIX, _MATRIX, *(_VECTOR,) * 4, _INT, *(_VECTOR,) * 7, _SCALAR, _SCALAR), (discrepancy_grad,),
+    ),
+    "nodes": _Density(
+        discrepancy_nodes.evaluate, (1, 0),
+        (_MATRIX, _VECTOR, *(_MATRIX,) * 4, _VECTOR, _VECTOR, _SCALAR), (discrepancy_grad, discrepancy_nodes),
     ),
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from bayeslaw.observation.discrepancy_bases import (
     usual_covariance,
     usual_value,
 )
+from bayeslaw.observation.discrepancy_nodes import NODE_TERMS
 from bayeslaw.observation.discrepancy_rows import GaussianProcessGivenRows, NewRows
 from bayeslaw.observation.discrepancy_terms import TERMS, density_terms, has_shifts
 from bayeslaw.observation.shifts import SHIFT, shift_density, shift_sizes, slots
@@ -67,6 +68,9 @@ class GaussianProcess:
         if has_shifts(self.spec):
             residual = residual - ops.dot(shift_sizes(values, terms), terms["shift_row"].T)
             more = more + shift_density(values, terms, ops)
+        if "node_square" in terms:
+            given = (terms[n] for n in NODE_TERMS)
+            return ops.with_gradient("nodes", residual, values["sigma"], *given) + more
         return ops.with_gradient("covariance", residual, values["sigma"], *(terms[n] for n in TERMS)) + more
 
     def unconditioned(self, values: Draws) -> NewRows:

@@ -19,7 +19,7 @@ _NEGLIGIBLE = 1e-14
 
 
 @compiled
-def _blend(log_sigmas, sigma):
+def blend_between(log_sigmas, sigma):
     """Return the first of the points between which a run noise lies, their weights, and the derivatives of these.
 
     There are three points, or one: a parabola through every second point and the two beside it.
@@ -189,7 +189,7 @@ def table(
     array
     """
     noise = sigma.item() ** 2
-    begin, blend, _ = _blend(log_sigmas, sigma.item())
+    begin, blend, _ = blend_between(log_sigmas, sigma.item())
     lengths, points, scales = len(log_lengths), len(blend), len(scale_square)
     low, high = begin * lengths, (begin + points) * lengths
     inside, sections = slice(first[low], first[high]), high - low
@@ -264,7 +264,7 @@ def evaluate(
         Scalars as arrays of rank 0.
     """
     noise = sigma.item() ** 2
-    begin, blend, by_blend = _blend(log_sigmas, sigma.item())
+    begin, blend, by_blend = blend_between(log_sigmas, sigma.item())
     lengths, points, scales = len(log_lengths), len(blend), len(scale_square)
     low, high = begin * lengths, (begin + points) * lengths
     inside, sections = slice(first[low], first[high]), high - low

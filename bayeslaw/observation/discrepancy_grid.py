@@ -14,6 +14,8 @@ from bayeslaw.observation import discrepancy_grad
 from bayeslaw.observation.base import Rows
 from bayeslaw.observation.discrepancy_bases import (
     GRID,
+    Places,
+    blended,
     discrepancy_of,
     grid_of,
     lengths,
@@ -88,6 +90,8 @@ def settled(spec: Spec, rows: Rows, seen: Seen, wider: float = 1.0) -> str:
         "lengths": _span(likely.max(axis=1), told["lengths"][0], len(lengths(spec)[0])),
         "scales": _span(likely.max(axis=0), told["scales"][0], len(scales(spec)[0])),
     }
+    if is_exact(spec, rows):
+        return json.dumps({**spans, "sigmas": grid_of(spec, rows).sigmas.tolist()})
     logs = np.log(seen.sigma)
     ends = tuple(np.quantile(logs, [_TAIL, 1 - _TAIL]))
     few = seen.some(6)
@@ -97,9 +101,16 @@ def settled(spec: Spec, rows: Rows, seen: Seen, wider: float = 1.0) -> str:
         at = np.linspace(-1, 1, points) if points > 1 else np.zeros(1)
         sigmas = np.exp(np.mean(ends) + wider * (ends[1] - ends[0]) / 2 * at)
         text = json.dumps({**spans, "sigmas": sigmas.tolist()})
-        if np.ptp(rows.error) == 0 or np.abs(misses(spec, with_grid(rows, text), few)).max() < _CLOSE:
+        if np.abs(misses(spec, with_grid(rows, text), few)).max() < _CLOSE:
             break
     return text
+
+
+def is_exact(spec: Spec, rows: Rows) -> bool:
+    """Return whether the density at one run noise of the grid is exact at all others."""
+    if FEW in rows.columns:  # forms times run noise's square: they do not change where all is in its unit
+        return discrepancy_of(spec).relative and not rows.error.any()
+    return bool(np.ptp(rows.error) == 0)
 
 
 def with_grid(rows: Rows, grid: str) -> Rows:
@@ -171,11 +182,31 @@ def misses(spec: Spec, rows: Rows, seen: Seen) -> Array:
             factor = np.linalg.cholesky(size**2 * K + np.diag(noise) + offset)
             white = solve_triangular(factor, seen.residual[i], lower=True)
             exact = -0.5 * (white @ white) - np.log(np.diag(factor)).sum()
-            out[i] = _used(where, j, size, seen.sigma[i], used[i], offset) - exact
+            if few is None:
+                out[i] = _used(where, j, size, seen.sigma[i], used[i], offset) - exact
+            else:
+                sizes = grid.scales[scale[i]] * (
+                    grid.sigmas if discrepancy_of(spec).relative else np.ones_like(grid.sigmas)
+                )
+                out[i] = _used_forms(where, j, sizes, seen.sigma[i], used[i], offset) - exact
     return out
 
 
-def _used(where, j: int, size: float, sigma: float, residual: Array, offset: float) -> float:
+def _used_forms(where: Places, j: int, sizes: Array, sigma: float, residual: Array, offset: float) -> float:
+    """Return the same as the forms of few directions have it: times run noise's square, blended."""
+    basis, points, n = where.bases[j], len(where.weights), len(residual)
+    noise = where.grid.sigmas**2
+    inverse = np.repeat(noise, n) / (np.repeat(sizes**2, n) * basis.eigen + np.repeat(noise, n))
+    z, told = residual @ basis.vectors, basis.vectors.sum(axis=0)
+    parts = [v.reshape(points, n).sum(axis=1) for v in (z * z * inverse, told * told * inverse, told * z * inverse, -np.log(inverse))]  # fmt: skip
+    blend = blended(np.log(where.grid.sigmas), np.log(np.array([[sigma]])))[0]
+    whole, by_shift, both = (blend @ p / sigma**2 for p in parts[:3])
+    square = whole - offset * both**2 / (1 + offset * by_shift)
+    logs = blend @ (parts[3] - 2 * np.log(where.weights).sum(axis=1)) + 2 * n * np.log(sigma)
+    return float(-0.5 * (square + logs + np.log1p(offset * by_shift)))
+
+
+def _used(where: Places, j: int, size: float, sigma: float, residual: Array, offset: float) -> float:
     """Return the log density of residuals at one length and scale as the compiled density has it."""
     basis, points, n = where.bases[j], len(where.weights), len(residual)
     variance = size**2 * basis.eigen + sigma**2 * basis.share + basis.rest

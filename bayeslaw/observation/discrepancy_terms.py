@@ -15,6 +15,7 @@ from bayeslaw.observation.discrepancy_bases import (
     places_of,
     usual_value,
 )
+from bayeslaw.observation.discrepancy_nodes import node_terms
 from bayeslaw.observation.shifts import shift_terms
 
 _TOLD = 0.005
@@ -57,7 +58,7 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
         return np.concatenate([b[values][k] for b, k in zip(basis, kept, strict=True)])
 
     left = [b["eigen"][~k] for b, k in zip(basis, kept, strict=True)]
-    return {
+    terms = {
         "observed": np.asarray(rows.y, dtype=float), "weight": where.weights,
         **_seen_along(rows, stack("vectors")),
         "eigen": stack("eigen"), "share": where.share, "rest": where.rest,
@@ -71,6 +72,7 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
         "constant": np.asarray(np.sum(rows.log_slope) - n / 2 * np.log(2 * np.pi)),
         **(shift_terms(rows, usual_value(spec, "sigma")) if has_shifts(spec) else {}),
     }  # fmt: skip
+    return terms if FEW not in rows.columns else terms | node_terms(terms, grid.sigmas, rows.error)
 
 
 def _seen_along(rows: Rows, vectors: Array) -> dict[str, Array]:

@@ -11,7 +11,7 @@ TWO = ("add", "sub", "mul", "div", "power", "maximum", "minimum", "ge", "lt")
 """Of two values, elementwise."""
 WHOLE = ("sum", "sumprod", "gather", "scatter", "dot", "part")
 """Of whole vectors."""
-CALLS = ("covariance", "forest")
+CALLS = ("covariance", "nodes", "forest")
 """Log densities with gradients of their own."""
 
 OPCODES = {name: code for code, name in enumerate((*ONE, *TWO, *WHOLE, *CALLS))}

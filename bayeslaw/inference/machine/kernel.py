@@ -13,7 +13,7 @@ import numpy as np
 from bayeslaw.core.compiled import compiled
 from bayeslaw.inference.machine.instructions import OPCODES
 from bayeslaw.inference.machine.special import digamma, truncated
-from bayeslaw.observation import discrepancy_grad, run_tree_grad
+from bayeslaw.observation import discrepancy_grad, discrepancy_nodes, run_tree_grad
 
 _COPY, _NEG, _EXP, _EXPM1, _LOG, _LOG1P, _SQRT, _TANH, _COS, _SIN, _ARCCOS, _ERFC, _GAMMALN, _DIGAMMA, _TRUNCATED = (
     OPCODES[n] for n in ("copy", "neg", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "cos", "sin", "arccos",
@@ -25,7 +25,7 @@ _ADD, _SUB, _MUL, _DIV, _POWER, _MAXIMUM, _MINIMUM, _GE, _LT = (
 _SUM, _SUMPROD, _GATHER, _SCATTER, _DOT, _PART = (
     OPCODES[n] for n in ("sum", "sumprod", "gather", "scatter", "dot", "part")
 )
-_COVARIANCE, _FOREST = OPCODES["covariance"], OPCODES["forest"]
+_COVARIANCE, _NODES, _FOREST = (OPCODES[n] for n in ("covariance", "nodes", "forest"))
 
 
 @compiled
@@ -205,6 +205,24 @@ def _covariance(z, at, constants, integers, work):
 
 
 @compiled
+def _nodes(z, at, constants, integers, work):
+    given, data = integers[at : at + 2], at + 2
+    project = _matrix(0, data, integers, constants)
+    rows = project.shape[1]
+    residual, sigma = _at(given[0], rows, constants, work), _at(given[1], 1, constants, work)
+    value, by_residual, by_sigma = discrepancy_nodes.evaluate(
+        residual, np.asarray(sigma[0]), project, _data(1, data, integers, constants),
+        _matrix(2, data, integers, constants), _matrix(3, data, integers, constants),
+        _matrix(4, data, integers, constants), _matrix(5, data, integers, constants),
+        _data(6, data, integers, constants), _data(7, data, integers, constants),
+        np.asarray(_data(8, data, integers, constants)[0]),
+    )  # fmt: skip
+    z[0] = value.item()
+    z[1 : rows + 1] = by_residual
+    z[rows + 1] = by_sigma.item()
+
+
+@compiled
 def _forest(z, at, constants, integers, work):
     given, data = integers[at : at + 4], at + 4
     error = _data(0, data, integers, constants)
@@ -243,6 +261,9 @@ def run(code, constants, integers, work):
         at, more, z = code[k, 7], code[k, 8], work[out:]
         if op == _COVARIANCE:
             _covariance(z, at, constants, integers, work)
+            continue
+        if op == _NODES:
+            _nodes(z, at, constants, integers, work)
             continue
         if op == _FOREST:
             _forest(z, at, constants, integers, work)
