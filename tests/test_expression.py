@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from conftest import noiseless
+from recorded import result_of, value_and_gradient
 
 import bayeslaw as bl
-from bayeslaw.inference import autodiff
-from bayeslaw.inference.autodiff import Traced, TracedOps, pull_back
 from bayeslaw.law import expression, functions
 from bayeslaw.law.catalogue import models_folder
 from bayeslaw.law.evaluate import derive, evaluate_law, fixed_values, law_inputs, references
@@ -41,9 +40,9 @@ def on_pytensor(build):
 
 
 def tensor_ops():
-    from bayeslaw.inference.pymc_model import _tensor_ops
+    from bayeslaw.inference.pymc_model import tensor_ops
 
-    return _tensor_ops()
+    return tensor_ops()
 
 
 @pytest.fixture(scope="module", params=LAWS)
@@ -71,12 +70,21 @@ def test_laws_mean_the_same_on_numpy_and_pytensor(law):
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
-def test_laws_mean_the_same_on_numpy_and_traced(law):
+def on_the_machine(formula, **values):
+    """Evaluate a formula on values that are recorded."""
+    return result_of(
+        lambda ops, *given: expression.evaluate(formula, dict(zip(values, given, strict=True)), ops),
+        *values.values(),
+    )
+
+
+def test_laws_mean_the_same_on_numpy_and_the_machine(law):
     spec, values, inputs = law
-    expected = evaluate_law(spec, values, inputs)
-    traced = {n: Traced(np.full((2, 1), v)) for n, v in values.items()}
-    found = evaluate_law(spec, traced, inputs, TracedOps).value
-    np.testing.assert_allclose(found, np.tile(expected, (2, 1)), rtol=1e-12)
+    found = result_of(
+        lambda ops, *given: evaluate_law(spec, dict(zip(values, given, strict=True)), inputs, ops),
+        *values.values(),
+    )
+    np.testing.assert_allclose(found, evaluate_law(spec, values, inputs), rtol=1e-12)
 
 
 def test_laws_and_derived_mean_the_same_on_numpy_xarray_and_pytensor(law):
@@ -104,7 +112,7 @@ def test_laws_and_derived_mean_the_same_on_numpy_xarray_and_pytensor(law):
         np.testing.assert_allclose(tensor, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("library", ["float", "xarray", "pytensor", "traced"])
+@pytest.mark.parametrize("library", ["float", "xarray", "pytensor", "machine"])
 def test_every_function_means_the_same_on(library):
     import pytensor.tensor as pt
 
@@ -124,7 +132,7 @@ def test_every_function_means_the_same_on(library):
     elif library == "pytensor":
         found = on_pytensor(lambda s: expression.evaluate(formula, {"x": s(x), "y": s(y[None])}, pt))
     else:
-        found = expression.evaluate(formula, {"x": Traced(x), "y": y}, TracedOps).value
+        found = [on_the_machine(formula, x=at, y=y) for at in x[:, 0]]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
@@ -153,12 +161,10 @@ def test_the_root_stays_a_share_at_extremes(log_t, a):
     values = {"log_t": np.array([[log_t]]), "a": np.array([[a]])}
     s = expression.evaluate(ROOT, values, np)
     assert (0 < s <= 1).all() if log_t else (0 < s < 1).all()
-    traced = {n: Traced(v) for n, v in values.items()}
-    result = expression.evaluate(ROOT, traced, TracedOps)
-    assert np.isfinite(pull_back(result, np.ones((1, 1)), list(traced.values()))).all()
+    assert np.isfinite(value_and_gradient(lambda ops, *at: ops.sigmoid_root(*at), log_t, a)[1]).all()
 
 
-@pytest.mark.parametrize("library", ["float", "xarray", "pytensor", "sampler", "traced"])
+@pytest.mark.parametrize("library", ["float", "xarray", "pytensor", "sampler", "machine"])
 def test_the_root_means_the_same_on(library):
     import pytensor.tensor as pt
 
@@ -169,8 +175,8 @@ def test_the_root_means_the_same_on(library):
     elif library == "xarray":
         values = {"log_t": xr.DataArray(log_t, dims="obs"), "a": xr.DataArray(a[:, 0], dims="draw")}
         found = expression.evaluate(ROOT, values, np).transpose("draw", "obs").values
-    elif library == "traced":
-        found = expression.evaluate(ROOT, {"log_t": log_t, "a": Traced(a)}, TracedOps).value
+    elif library == "machine":
+        found = [on_the_machine(ROOT, log_t=log_t, a=b) for b in a[:, 0]]
     else:
         ops = pt if library == "pytensor" else tensor_ops()
         found = on_pytensor(lambda s: expression.evaluate(ROOT, {"log_t": s(log_t[None]), "a": s(a)}, ops))
@@ -199,7 +205,7 @@ EVERY_ROW = {**functions.FUNCTIONS, **functions.MORE}
 
 @pytest.mark.parametrize("name", EVERY_ROW)
 def test_a_row_of_the_table_holds_on_every_library(name):
-    """Its value on single numbers, xarray, PyTensor and traced values is NumPy's, its derivatives are those of differences."""
+    """Its value on single numbers, xarray, PyTensor and the machine is NumPy's, its derivatives are those of differences."""
     import pytensor.tensor as pt
 
     row = EVERY_ROW[name]
@@ -215,16 +221,13 @@ def test_a_row_of_the_table_holds_on_every_library(name):
         tensors = on_pytensor(lambda symbol, ops=ops: functions.call(name, [symbol(v) for v in x], ops))
         np.testing.assert_allclose(tensors, value, rtol=1e-12)
 
-    points = [v[:, None] for v in x]
-    traced = [Traced(v) for v in points]
-    result = getattr(TracedOps, name)(*traced)
-    np.testing.assert_array_equal(result.value[:, 0], value)
-    exact = pull_back(result, np.ones((3, 1)), traced)
+    np.testing.assert_allclose(result_of(lambda ops, *at: getattr(ops, name)(*at), *x), value, rtol=1e-14)
+    exact = value_and_gradient(lambda ops, *at: getattr(ops, name)(*at).sum(), *x)[1]
     given = on_pytensor(lambda symbol: gradients_on_pytensor(name, [symbol(v) for v in x]))
     for i, (found, tensor) in enumerate(zip(exact, np.atleast_2d(given), strict=True)):
         up, down = ([v + s * 1e-6 * (i == j) for j, v in enumerate(x)] for s in (1, -1))
         expected = (functions.call(name, up, np) - functions.call(name, down, np)) / 2e-6
-        np.testing.assert_allclose(found[:, 0], expected, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(tensor, expected, rtol=1e-6, atol=1e-9)
 
 
@@ -235,16 +238,13 @@ def gradients_on_pytensor(name, given):
 
 
 def test_a_new_function_of_formulas_is_one_row(monkeypatch):
-    """The parser, NumPy, xarray, PyTensor and gradients know it from the table alone."""
+    """The parser, NumPy, xarray, PyTensor and the machine know it from the table alone."""
     row = functions.Function(
         2,
         lambda x, width, y, ops: (ops.tanh(x / width), y / width - x / width * ops.tanh(x / width)),
         form=lambda x, width, ops: width * ops.log(ops.exp(x / width) + ops.exp(-x / width)),
     )
     monkeypatch.setitem(functions.FUNCTIONS, "soft_size", row)
-    monkeypatch.setattr(
-        TracedOps, "soft_size", staticmethod(autodiff._known("soft_size", row)), raising=False
-    )
     formula = expression.parse("soft_size(x - a, 0.5)")
     assert formula.symbols == {"x", "a"}
     assert not formula.calls
@@ -260,11 +260,12 @@ def test_a_new_function_of_formulas_is_one_row(monkeypatch):
     np.testing.assert_allclose(labelled, expected, rtol=1e-13)
     found = on_pytensor(lambda s: expression.evaluate(formula, {"x": s(x[None]), "a": s(a)}, tensor_ops()))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
-    traced = Traced(a)
-    slopes = pull_back(
-        expression.evaluate(formula, {"x": x, "a": traced}, TracedOps), np.ones((2, 3)), [traced]
-    )
-    np.testing.assert_allclose(slopes[0], -np.tanh(2 * (x - a)).sum(axis=1, keepdims=True), rtol=1e-12)
+    np.testing.assert_allclose([on_the_machine(formula, x=x, a=at) for at in a[:, 0]], expected, rtol=1e-13)
+    for at in a[:, 0]:
+        _, (slope,) = value_and_gradient(
+            lambda ops, given: expression.evaluate(formula, {"x": x, "a": given}, ops).sum(), at
+        )
+        np.testing.assert_allclose(slope, -np.tanh(2 * (x - at)).sum(), rtol=1e-12)
 
 
 def test_only_formulas_functions_are_reached_by_a_formula():

@@ -168,7 +168,7 @@ def fingerprint() -> str:
     return found.hexdigest()[:20]
 
 
-def is_kept() -> bool:
-    """Return whether compiled functions of these sources lie in the cache already."""
+def is_kept(module: str = "*") -> bool:
+    """Return whether a module's compiled functions, of these sources, lie in the cache already; by default any."""
     folder = cache_folder()
-    return folder is not None and any(folder.rglob("*.nbc"))
+    return folder is not None and any(folder.rglob(f"{module}.*.nbc"))

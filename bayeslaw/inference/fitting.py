@@ -81,9 +81,10 @@ def pymc_model(spec: Spec, data: xr.Dataset) -> pm.Model:
         - ``mean``, the law's value on the scale of errors, over ``obs``;
         - the output on that scale, ``log_<output>``, ``logit_<output>`` or ``<output>``. It is observed: a ``StudentT`` or
           ``Normal`` where rows scatter independently, else one variable with the joint density of all rows, whose
-          discrepancy's scale and length are marginalised (along runs: its path). Of a joint density PyMC knows the log
-          likelihood of all rows together, and no posterior predictive; `forecast` has that.
-        - Of counts the output is inferred and free; observed is ``c``, a ``Binomial`` of ``n`` samples.
+          discrepancy's scale and length are marginalised (along runs: its path). Its log likelihood is that of all rows
+          together, and its replicates are of another curve, scale and length drawn from their priors: predict with
+          `forecast`, not with them;
+        - of counts the output is inferred and free; observed is ``c``, a ``Binomial`` of ``n`` samples.
 
         An observation model that observes in another way is a ``pm.Potential``. A name that the law has itself gets
         an underscore behind ours.

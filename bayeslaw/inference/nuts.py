@@ -118,7 +118,8 @@ def walk_of(bound: BoundLaw, progress: bool | None) -> Walk:
     Walk
     """
     told = work(
-        "compiling the sampler, once on this machine (10-20 s)", progress=False if is_kept() else progress
+        "compiling the sampler, once on this machine (10-20 s)",
+        progress=False if is_kept("callback") else progress,
     )
     with told:
         from bayeslaw.inference.machine import callback

@@ -14,16 +14,17 @@ import xarray as xr
 
 from bayeslaw.core.errors import InputError
 from bayeslaw.core.progress import work
-from bayeslaw.inference.batch_lbfgs import minimize_many
-from bayeslaw.inference.point_problem import PointProblem
+from bayeslaw.inference.point_problem import grid_starts, point_problem, prior_starts
 from bayeslaw.law.catalogue import change
-from bayeslaw.law.priors import draw_priors
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import BoundLaw
 
 SAME_OPTIMUM = 1e-6
 """A start has reached the optimum when its objective is within this share of the best."""
 _QUICK_STARTS = 16
+_POLISHED = 3
+_TO_THE_END = {"tolerance": 0.0, "most": 5000}
+"""How the best points are driven home: as long as a step lowers them."""
 
 
 def point_spec(spec: Spec) -> Spec:
@@ -55,30 +56,25 @@ def point_fit(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) 
     InputError
         If no start has a finite objective.
     """
-    problem = PointProblem(bound)
-    starts = problem.starts()
+    problem = point_problem(bound)
+    starts = grid_starts(bound.spec)
     with work("point fit", len(starts), progress) as on_step:
-        found = minimize_many(problem.objective(None), starts, *problem.bounds, on_step=on_step)
+        found = problem.minimise(starts, on_step=on_step)
     if not np.isfinite(found.value).any():
         raise InputError(
             f"model '{bound.spec.name}': no start gives a finite objective; check the data's units against the model file's."
         )
-    best, value = problem.polish(found.x, found.value)
-    rng = np.random.default_rng(settings["seed"])
-    rows, resamples = problem.rows, settings["bootstrap"]
-    weights = rng.multinomial(rows, np.full(rows, 1 / rows), size=resamples).astype(float)
-    if problem.shared_by is not None:
-        weights *= problem.shared_by
+    polished = problem.minimise(found.x[np.argsort(found.value)[:_POLISHED]], **_TO_THE_END)
+    best, value = polished.x[polished.value.argmin()], float(polished.value.min())
+    rows, resamples = len(bound.rows.y), settings["bootstrap"]
+    weights = np.random.default_rng(settings["seed"]).multinomial(rows, np.full(rows, 1 / rows), resamples)
     with work("bootstrap", resamples, progress) as on_step:
-        again = minimize_many(
-            problem.objective(weights), np.tile(best, (resamples, 1)), *problem.bounds, on_step=on_step
-        )
+        again = problem.minimise(np.tile(best, (resamples, 1)), weights, on_step=on_step)
     point = {n: ((), float(v[0])) for n, v in problem.named(best[None]).items()}
-    residual = problem.residual(best[None])[0]
     dims = ("chain", "draw")
     coords = {"chain": [0], "draw": np.arange(resamples)}
     return {
-        "point": xr.Dataset({**point, "objective": ((), value), "residual": ("obs", residual)}),
+        "point": xr.Dataset({**point, "objective": ((), value), "residual": ("obs", problem.residual(best))}),
         "bootstrap": xr.Dataset({n: (dims, v[None]) for n, v in problem.named(again.x).items()}, coords),
         "starts": xr.Dataset({"objective": ("start", np.minimum(found.value, 1e300))}),
     }
@@ -96,9 +92,6 @@ def robust_residuals(bound: BoundLaw) -> np.ndarray:
     numpy.ndarray, shape (rows,)
         On the scale of errors. Of the best of few starts drawn from the priors.
     """
-    problem = PointProblem(bound)
-    if not problem.free:
-        return problem.residual(np.zeros((1, 0)))[0]
-    starts = problem.columns(draw_priors(bound.spec, _QUICK_STARTS, np.random.default_rng(0)))
-    found = minimize_many(problem.objective(None), starts, *problem.bounds)
-    return problem.residual(found.x[[int(np.nanargmin(found.value))]])[0]
+    problem = point_problem(bound)
+    found = problem.minimise(prior_starts(bound.spec, _QUICK_STARTS))
+    return problem.residual(found.x[found.value.argmin()])

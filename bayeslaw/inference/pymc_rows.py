@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from bayeslaw.law.priors import draw_priors
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.base import Observation
+from bayeslaw.observation.base import Observation, Rows
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.counts import LATENT, Counts
 from bayeslaw.observation.independent import Independent
@@ -128,21 +129,43 @@ def _independent(
 def _jointly(
     around: Around, observation: Observation, terms: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Any:
-    """State rows by their joint density; PyMC knows no way to draw them."""
+    """State rows by their joint density."""
     import pymc as pm
 
     latent = _latent(around)
     values = dict(sorted({**around.noise, **latent}.items(), key=lambda item: item[0] != "sigma"))
     cores = ["(rows)", *(f"({n})" if n in latent else "()" for n in values)]
+    spec, rows = around.bound.spec, around.bound.rows
+    if "observed" not in given:  # of inferred outputs the counts are the sampling error
+        rows = replace(rows, error=np.zeros(len(rows)))
 
     def log_density(value: Any, mean: Any, *parts: Any) -> Any:
         named = dict(zip(values, parts, strict=True))
         return observation.joint(mean, named, {**terms, "observed": value}, around.ops)
 
+    def draw(mean: Any, *parts: Any, rng: np.random.Generator, size: Any) -> np.ndarray:
+        named = dict(zip(values, parts, strict=True))
+        return _drawn_anew(spec, observation, rows, mean, named, rng, tuple(size or ()))
+
     return pm.CustomDist(
-        output_on_scale(around.bound.spec, around.own), around.mean, *values.values(), logp=log_density,
+        output_on_scale(spec, around.own), around.mean, *values.values(), logp=log_density, random=draw,
         signature=f"{','.join(cores)}->(rows)", class_name=type(observation).__name__, **given,
     )  # fmt: skip
+
+
+def _drawn_anew(
+    spec: Spec, observation: Observation, rows: Rows, mean: np.ndarray, values: Mapping[str, np.ndarray],
+    rng: np.random.Generator, size: tuple[int, ...],
+) -> np.ndarray:  # fmt: skip
+    """Draw rows as if they were run anew; what the density marginalised comes from its prior."""
+    batch = size or np.shape(mean)[:-1]
+    draws = int(np.prod(batch, dtype=int))
+    marginalised = {n: v[:, None] for n, v in draw_priors(spec, draws, rng).items() if n in spec.noise}
+    named = {n: np.broadcast_to(v, (*batch, *np.shape(v)[len(batch) :])) for n, v in values.items()}
+    flat = {n: np.reshape(v, (draws, -1)) for n, v in named.items()}
+    at = np.broadcast_to(mean, (*batch, len(rows))).reshape(draws, -1)
+    drawn = observation.unconditioned({**marginalised, **flat}).predict(at, rows, rng, together=True)["run"]
+    return np.reshape(drawn, (*batch, len(rows)))
 
 
 def _latent(around: Around) -> dict[str, Any]:

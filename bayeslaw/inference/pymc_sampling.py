@@ -51,6 +51,7 @@ def sample(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> 
     counts = bound.observation if isinstance(bound.observation, Counts) else None
     rates = output_on_scale(spec, names_of_ours(spec))
     vectors = [rates if counts and n == LATENT else n for n in latent_vectors(bound)]
+    # A level that fits integrate out is drawn together with the discrepancy's length, not kept from here.
     names = [*scalar_names(walked(spec)), *vectors]
     tree = _run(model, f"compiling and sampling the law '{spec.name}' with PyMC", names, settings, progress)
     found, told = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from bayeslaw.law.offset import offset
@@ -83,6 +85,11 @@ def _seen_along(rows: Rows, vectors: Array) -> dict[str, Array]:
     else:
         basis = vectors @ few
     return {"project": np.ascontiguousarray(few.T), "basis": basis, "level": vectors.sum(axis=1)}
+
+
+def with_level_given(terms: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the terms of a density that takes the law's level as it is given, and does not integrate it out."""
+    return {**terms, **({"offset": np.zeros(())} if "offset" in terms else {})}
 
 
 def offset_variance(spec: Spec) -> float:

@@ -11,9 +11,13 @@ from bayeslaw.inference.machine.densities import call_table
 from bayeslaw.inference.machine.graph import Node
 from bayeslaw.inference.machine.instructions import CALLS, OPCODES
 
-COLUMNS = 9
+COLUMNS = 7
 """Of an instruction: its number, where its result begins, how many entries it runs over; where its two arguments
-begin and how far they step (0: a scalar); two numbers more. Arguments below zero are constants."""
+begin; two numbers more. Arguments below zero are constants."""
+
+
+_FROM_ALL = ("sum", "sumprod", "dot", "scatter")
+"""They run over the entries of their arguments, the others over those of their result."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,23 +105,30 @@ class _Assembler:
     def _emit(self, node: Node, args: Sequence[Node], left: dict[int, int]) -> None:
         op = "copy" if node.op == "known" else "sumprod" if self._fuses(node) else node.op
         used = args[:1] if node.op == "known" else args
+        entries = max(_length(a) for a in used) if op in _FROM_ALL else _length(node)
+        written: list[int] = []
         if node.op in CALLS:
             extra = self._integers(call_table(node.op, [self.place[a.number] for a in args], node.payload, self._constant, self._integers))  # fmt: skip
-            row = [0, 0, 0, 0, extra, 0]
+            row = [0, 0, extra, 0]
         else:
-            row = self._row(node, op, used)
-        out = self._take(1 if node.size is None else node.size)
-        entries = max((1 if a.size is None else a.size) for a in used) if op in ("sum", "sumprod", "dot", "scatter") else 1 if node.size is None else node.size  # fmt: skip
+            row = self._row(node, op, [self._full(a, entries, written) for a in used[:2]])
+        out = self._take(_length(node))
         self.code.append([OPCODES[op], out, entries, *row])
         self.place[node.number] = out
+        self.free.setdefault(entries, []).extend(written)
         for arg in (node, *args, *(node.args if self._fuses(node) else ())):
             self._release(arg, left, arg is node)
 
-    def _row(self, node: Node, op: str, args: Sequence[Node]) -> list[int]:
-        row = []
-        for arg in args[:2]:
-            row += [self.place[arg.number], int(arg.size is not None)]
-        row += [0] * (4 - len(row))
+    def _full(self, arg: Node, entries: int, written: list[int]) -> int:
+        """Return where an argument stands with so many entries; a scalar is written out for them."""
+        if arg.size is not None or entries == 1:
+            return self.place[arg.number]
+        written.append(self._take(entries))
+        self.code.append([OPCODES["fill"], written[-1], entries, self.place[arg.number], 0, 0, 0])
+        return written[-1]
+
+    def _row(self, node: Node, op: str, places: Sequence[int]) -> list[int]:
+        row = [*places, 0][:2]
         payload = node.payload
         if op == "truncated":
             return [*row, self._constant(np.array(payload)), 0]
@@ -129,7 +140,6 @@ class _Assembler:
             return [*row, self._constant(payload.ravel()), payload.shape[1]]
         if op == "part":
             row[0] += payload[0]
-            row[1] = 1
         return [*row, 0, 0]
 
     def _release(self, arg: Node, left: dict[int, int], own: bool) -> None:
@@ -137,7 +147,7 @@ class _Assembler:
         if not own:
             left[arg.number] -= 1
         if left[arg.number] == 0 and arg.op not in ("input", "constant") and arg.number in self.place:
-            self.free.setdefault(1 if arg.size is None else arg.size, []).append(self.place[arg.number])
+            self.free.setdefault(_length(arg), []).append(self.place[arg.number])
             left[arg.number] = -1
 
     def _take(self, size: int) -> int:
@@ -158,8 +168,12 @@ class _Assembler:
 
     def _yield(self, node: Node | None, size: int | None, at: int) -> None:
         place = -1 - self._constant(np.zeros(1)) if node is None else self.place[node.number]
-        step = int(node is not None and node.size is not None)
-        self.code.append([OPCODES["copy"], at, 1 if size is None else size, place, step, 0, 0, 0, 0])
+        op = "fill" if node is None or node.size is None else "copy"
+        self.code.append([OPCODES[op], at, 1 if size is None else size, place, 0, 0, 0])
+
+
+def _length(node: Node) -> int:
+    return 1 if node.size is None else node.size
 
 
 def _needed(outputs: Sequence[Node]) -> tuple[list[Node], dict[int, int]]:

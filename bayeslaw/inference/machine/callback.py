@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import carray, types
-from numba.extending import intrinsic
 
 from bayeslaw.core.compiled import callback
 from bayeslaw.inference.machine.assemble import COLUMNS, Program
 from bayeslaw.inference.machine.kernel import run
+from bayeslaw.inference.machine.pointers import INTEGERS, NUMBERS, integers_at, numbers_at
 from bayeslaw.inference.sampler_import import nutpie_module
 
 if TYPE_CHECKING:
@@ -20,40 +20,19 @@ if TYPE_CHECKING:
 
 COORDINATES = "coordinates"
 """The name under which draws are kept."""
-_NUMBERS, _INTEGERS = types.CPointer(types.double), types.CPointer(types.int64)
-_LOGP = types.int64(types.uint64, _NUMBERS, _NUMBERS, _NUMBERS, _INTEGERS)
-_EXPAND = types.int64(types.uint64, types.uint64, _NUMBERS, _NUMBERS, _INTEGERS)
+_LOGP = types.int64(types.uint64, NUMBERS, NUMBERS, NUMBERS, INTEGERS)
+_EXPAND = types.int64(types.uint64, types.uint64, NUMBERS, NUMBERS, INTEGERS)
 _FINE, _FAILED, _BAD_GRADIENT, _BAD_VALUE = 0, 1, 3, 4
-
-
-@intrinsic
-def _numbers_at(typingctx, address):
-    """Return the numbers at an address."""
-
-    def build(context, builder, signature, args):
-        return builder.inttoptr(args[0], context.get_value_type(_NUMBERS))
-
-    return _NUMBERS(address), build
-
-
-@intrinsic
-def _integers_at(typingctx, address):
-    """Return the integers at an address."""
-
-    def build(context, builder, signature, args):
-        return builder.inttoptr(args[0], context.get_value_type(_INTEGERS))
-
-    return _INTEGERS(address), build
 
 
 @callback(_LOGP)
 def _logp(dim, point, gradient, value, told):
     """Fill value and gradient; see `_told` for what is told."""
     told_ = carray(told, (8,))
-    code = carray(_integers_at(told_[0]), (told_[1], COLUMNS))
+    code = carray(integers_at(told_[0]), (told_[1], COLUMNS))
     constants, integers = (
-        carray(_numbers_at(told_[2]), (told_[3],)),
-        carray(_integers_at(told_[4]), (told_[5],)),
+        carray(numbers_at(told_[2]), (told_[3],)),
+        carray(integers_at(told_[4]), (told_[5],)),
     )
     work = np.empty(told_[6])
     given, into, out = carray(point, (dim,)), carray(gradient, (dim,)), carray(value, (1,))

@@ -38,15 +38,18 @@ def _less_one(exponent: Recorded) -> Any:
     return exponent.node.value - 1.0
 
 
-def pull_back(graph: Graph, result: Node, inputs: Sequence[Node]) -> list[Node | None]:
-    """Record the derivatives of a scalar.
+def pull_back(
+    graph: Graph, result: Node, inputs: Sequence[Node], given: Node | None = None
+) -> list[Node | None]:
+    """Record the derivatives of a value.
 
     Parameters
     ----------
     graph : Graph
     result : Node
-        A scalar.
     inputs : sequence of Node
+    given : Node, optional
+        How much each entry of the result counts in the sum that is differentiated; by default 1.
 
     Returns
     -------
@@ -55,12 +58,13 @@ def pull_back(graph: Graph, result: Node, inputs: Sequence[Node]) -> list[Node |
         None where the result does not depend on the input.
     """
     depends = _depending(graph, inputs)
-    adjoint: dict[int, Node] = {result.number: graph.constant(1.0)}
+    given = graph.constant(1.0) if given is None else given if result.size else graph.sum(given)
+    adjoint: dict[int, Node] = {result.number: given}
     for node in graph.nodes[result.number :: -1]:
-        given = adjoint.get(node.number)
-        if given is None or node.number not in depends or node.op == "input":
+        counts = adjoint.get(node.number)
+        if counts is None or node.number not in depends or node.op == "input":
             continue
-        for arg, part in _contributions(graph, node, given, depends):
+        for arg, part in _contributions(graph, node, counts, depends):
             before = adjoint.get(arg.number)
             adjoint[arg.number] = part if before is None else graph.apply("add", before, part)
     return [adjoint.get(node.number) for node in inputs]

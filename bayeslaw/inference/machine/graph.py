@@ -103,6 +103,11 @@ class Graph:
             return arg
         if arg.op == "constant":
             return self.constant(arg.value.sum())
+        if arg.op == "neg":
+            return self.apply("neg", self.sum(arg.args[0]))
+        scaled = _scaled(arg)
+        if scaled is not None:
+            return self.apply("mul", scaled[0], self.sum(scaled[1]))
         return self.apply("sum", arg, size=None)
 
     def dot(self, arg: Node, matrix: np.ndarray) -> Node:
@@ -150,6 +155,16 @@ def _is(node: Node, number: float) -> bool:
     return node.op == "constant" and node.size is None and float(node.value) == number
 
 
+def _scaled(node: Node) -> tuple[Node, Node] | None:
+    """Return the scalar and the vector of which a node is the product, if it is one."""
+    if node.op != "mul" or node.size is None:
+        return None
+    for scalar, vector in (node.args, node.args[::-1]):
+        if scalar.size is None and vector.size is not None:
+            return scalar, vector
+    return None
+
+
 def _simplified(graph: Graph, op: str, args: Sequence[Node]) -> Node | None:
     """Return a simpler node of the same value, if there is one."""
     if op == "add":
@@ -181,8 +196,15 @@ def _simplified(graph: Graph, op: str, args: Sequence[Node]) -> Node | None:
             ):
                 inner, rest = b.args if b.args[0].op == "constant" else b.args[::-1]
                 return graph.apply("mul", graph.apply("mul", a, inner), rest)
-            if a.op == "neg" and b.op != "constant":
+            if a.op == "neg" and (b.op != "constant" or b.size is not None):
                 return graph.apply("neg", graph.apply("mul", a.args[0], b))
+        for a, b in (args, args[::-1]):
+            scaled = _scaled(b)
+            if scaled is not None:  # scalars first, so that they are multiplied once, not for each entry
+                scalar, vector = scaled
+                if a.size is None:
+                    return graph.apply("mul", graph.apply("mul", a, scalar), vector)
+                return graph.apply("mul", scalar, graph.apply("mul", a, vector))
     elif op == "div":
         if _is(args[1], 1.0):
             return args[0]

@@ -9,7 +9,7 @@ ONE = (
 """Of one value, elementwise."""
 TWO = ("add", "sub", "mul", "div", "power", "maximum", "minimum", "ge", "lt")
 """Of two values, elementwise."""
-WHOLE = ("sum", "sumprod", "gather", "scatter", "dot", "part")
+WHOLE = ("sum", "sumprod", "fill", "gather", "scatter", "dot", "part")
 """Of whole vectors."""
 CALLS = ("covariance", "nodes", "forest")
 """Log densities with gradients of their own."""
