@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import jobs
@@ -143,6 +144,10 @@ def test_where_nobody_answers_is_said(address, power, monkeypatch):
     monkeypatch.setattr("bayeslaw.studies.running.cluster._CONNECT", 0.3)
     with pytest.raises(bl.InputError, match=r"^on: nobody answers at"):
         backtested(power, on=address)
+    clients = [one for one in gc.get_objects() if type(one) is distributed.Client]
+    assert {one.status for one in clients} <= {"running", "closed"}, (
+        "one half-made would hang another's start"
+    )
 
 
 def test_a_client_that_is_closed_is_refused(client):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -143,12 +144,16 @@ def cluster(on: Any) -> Cluster:
             f"on: found {shown(on)}, allowed: a distributed.Client, or the address of a scheduler, such as tcp://host:8786."
         )
     try:
-        return Cluster(Client(on, timeout=_CONNECT, set_as_default=False), own=True)
+        client = Client(on, timeout=_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:  # a time that is out is an OSError, too
-        raise InputError(
-            f"on: nobody answers at {on} ({' '.join(str(error).split()) or type(error).__name__}); start a scheduler there "
-            "(dask scheduler), or give another address."
-        ) from None
+        why = " ".join(str(error).split()) or type(error).__name__
+    else:
+        return Cluster(client, own=True)
+    # Half-made, the client closes itself when it is collected; in the midst of another's start that never ends.
+    gc.collect()
+    raise InputError(
+        f"on: nobody answers at {on} ({why}); start a scheduler there (dask scheduler), or give another address."
+    )
 
 
 def _state(client: Client) -> str:
