@@ -41,13 +41,35 @@ def blend_between(log_sigmas, sigma):
 
 
 @compiled
-def _along(residual, project, basis):
-    """Return what directions see of residuals, the part of these in the few directions, and what is outside."""
-    if not len(project):
-        return basis @ residual, residual, np.zeros_like(residual)
-    few = project @ residual
-    inside = few @ project
-    return basis @ few, inside, residual - inside
+def _between(
+    begin, points, lengths, weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant
+):  # fmt: skip
+    """Return what belongs to the points between which a run noise lies."""
+    low, high = begin * lengths, (begin + points) * lengths
+    used, inside, sections = slice(begin, begin + points), slice(first[low], first[high]), slice(low, high)
+    return (
+        weight[used], basis[inside], level[inside], eigen[inside], share[used], rest[used],
+        first[low : high + 1] - first[low], left_eigen[sections], left_count[sections], constant[sections],
+    )  # fmt: skip
+
+
+@compiled
+def _along(residual, project, basis, level, weight, offset):
+    """Return what directions see of residuals, the part of these in the few directions, and what is outside.
+
+    Where a shift of all rows is integrated out, one that takes most of residuals away goes first: no digits are
+    lost to it.
+    """
+    z, inside, outside = np.zeros(len(basis)), residual, np.zeros_like(residual)
+    if len(project):
+        few = project @ residual
+        inside = few @ project
+        z, outside = basis @ few, residual - inside
+    else:
+        z = basis @ residual
+    square = weight[0] ** 2
+    near = (square * inside).sum() / square.sum() if offset > 0 else 0.0
+    return near, z - near * level, inside - near, outside
 
 
 @compiled
@@ -66,8 +88,8 @@ def _sizes(weight, residual, rest):
 
 @compiled
 def _terms(
-    residual, outer, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant, offset,
-    inverses, told, moved,
+    residual, outer, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
+    offset, near, inverses, told, moved,
 ):  # fmt: skip
     """Return the log density in each section at each scale; fill 1 / variance and what the level is told."""
     sections, scales, points = len(left_count), len(tau), len(weight)
@@ -75,7 +97,7 @@ def _terms(
     whole, shift, cross = _sizes(weight, residual, outer)
     product, total, log_det = np.empty(scales), np.empty(scales), np.empty(scales)
     by_shift, by_both = np.empty(scales), np.empty(scales)
-    lengths = sections // points
+    lengths, prior = sections // points, 1.0 / offset if offset > 0 else 0.0
     for j in range(sections):
         base = noise * share[j // lengths] + rest[j // lengths]
         product[:], total[:], log_det[:], by_shift[:], by_both[:] = 1.0, 0.0, 0.0, 0.0, 0.0
@@ -102,11 +124,14 @@ def _terms(
             v = tau[s] * left_eigen[j] + base
             size, both = by_shift[s] + shift_outside / v, by_both[s] + cross_outside / v
             told[j, s] = offset / (1.0 + offset * size)
+            both -= prior * near
             moved[j, s] = told[j, s] * both
             logs = (
                 known + log_det[s] - np.log(product[s]) + left_count[j] * np.log(v) + np.log1p(offset * size)
             )
-            each[j, s] = constant[j] - 0.5 * (total[s] + outside / v - moved[j, s] * both + logs)
+            each[j, s] = constant[j] - 0.5 * (
+                total[s] + outside / v + prior * near**2 - moved[j, s] * both + logs
+            )
     return each
 
 
@@ -188,29 +213,18 @@ def table(
     -------
     array
     """
-    noise = sigma.item() ** 2
+    noise, lengths, scales = sigma.item() ** 2, len(log_lengths), len(scale_square)
     begin, blend, _ = blend_between(log_sigmas, sigma.item())
-    lengths, points, scales = len(log_lengths), len(blend), len(scale_square)
-    low, high = begin * lengths, (begin + points) * lengths
-    inside, sections = slice(first[low], first[high]), high - low
-    weight, share, rest = (
-        weight[begin : begin + points],
-        share[begin : begin + points],
-        rest[begin : begin + points],
-    )
-    basis, level, eigen, first = (
-        basis[inside],
-        level[inside],
-        eigen[inside],
-        first[low : high + 1] - first[low],
-    )
-    left_eigen, left_count, constant = left_eigen[low:high], left_count[low:high], constant[low:high]
+    points, sections = len(blend), len(blend) * lengths
+    weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant = _between(
+        begin, points, lengths, weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant
+    )  # fmt: skip
     tau = scale_square * (noise if relative.item() else 1.0)
-    z, within, outer = _along(residual, project, basis)
+    near, z, within, outer = _along(residual, project, basis, level, weight, offset.item())
     told, moved = np.empty((sections, scales)), np.empty((sections, scales))
     each = _terms(
         within, outer, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
-        offset.item(), np.empty((len(z), scales)), told, moved,
+        offset.item(), near, np.empty((len(z), scales)), told, moved,
     )  # fmt: skip
     return _nodes(each, blend, log_lengths, log_scales)
 
@@ -263,33 +277,18 @@ def evaluate(
     tuple of array
         Scalars as arrays of rank 0.
     """
-    noise = sigma.item() ** 2
+    noise, lengths, scales = sigma.item() ** 2, len(log_lengths), len(scale_square)
     begin, blend, by_blend = blend_between(log_sigmas, sigma.item())
-    lengths, points, scales = len(log_lengths), len(blend), len(scale_square)
-    low, high = begin * lengths, (begin + points) * lengths
-    inside, sections = slice(first[low], first[high]), high - low
-    weight, share, rest = (
-        weight[begin : begin + points],
-        share[begin : begin + points],
-        rest[begin : begin + points],
-    )
-    basis, level, eigen, first = (
-        basis[inside],
-        level[inside],
-        eigen[inside],
-        first[low : high + 1] - first[low],
-    )
-    left_eigen, left_count, constant = left_eigen[low:high], left_count[low:high], constant[low:high]
+    points, sections = len(blend), len(blend) * lengths
+    weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant = _between(
+        begin, points, lengths, weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant
+    )  # fmt: skip
     tau = scale_square * (noise if relative.item() else 1.0)
-    z, within, outer = _along(residual, project, basis)
-    inverses, told, moved = (
-        np.empty((len(z), scales)),
-        np.empty((sections, scales)),
-        np.empty((sections, scales)),
-    )
+    near, z, within, outer = _along(residual, project, basis, level, weight, offset.item())
+    inverses, told, moved = np.empty((len(z), scales)), np.empty((sections, scales)), np.empty((sections, scales))  # fmt: skip
     each = _terms(
         within, outer, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
-        offset.item(), inverses, told, moved,
+        offset.item(), near, inverses, told, moved,
     )  # fmt: skip
     nodes = _nodes(each, blend, log_lengths, log_scales)
     top = nodes.max()
@@ -300,12 +299,7 @@ def evaluate(
         within, outer, z, noise, tau, scale_square * relative.item(), weight, level, eigen, share, rest, first,
         left_eigen, left_count, inverses, told, moved, chance, blend,
     )  # fmt: skip
-    by_few, by_within, by_outer, by_point = (
-        along @ basis,
-        np.zeros_like(residual),
-        np.zeros_like(residual),
-        0.0,
-    )
+    by_few, by_within, by_outer, by_point = along @ basis, np.zeros_like(residual), np.zeros_like(residual), 0.0  # fmt: skip
     for j in range(sections):
         k, length = j // lengths, j % lengths
         by_point += by_blend[k] * (chance[length] * each[j]).sum()
