@@ -167,6 +167,8 @@ def _scaled(node: Node) -> tuple[Node, Node] | None:
 
 def _simplified(graph: Graph, op: str, args: Sequence[Node]) -> Node | None:
     """Return a simpler node of the same value, if there is one."""
+    if op == "mul":
+        return _simpler_product(graph, args)
     if op == "add":
         for a, b in (args, args[::-1]):
             if _is(a, 0.0):
@@ -180,31 +182,6 @@ def _simplified(graph: Graph, op: str, args: Sequence[Node]) -> Node | None:
             return graph.apply("neg", args[1])
         if args[1].op == "neg":
             return graph.apply("add", args[0], args[1].args[0])
-    elif op == "mul":
-        for a, b in (args, args[::-1]):
-            if _is(a, 1.0):
-                return b
-            if _is(a, 0.0):
-                return a
-            if _is(a, -1.0):
-                return graph.apply("neg", b)
-            if (
-                a.op == "constant"
-                and a.size is None
-                and b.op == "mul"
-                and any(c.op == "constant" for c in b.args)
-            ):
-                inner, rest = b.args if b.args[0].op == "constant" else b.args[::-1]
-                return graph.apply("mul", graph.apply("mul", a, inner), rest)
-            if a.op == "neg" and (b.op != "constant" or b.size is not None):
-                return graph.apply("neg", graph.apply("mul", a.args[0], b))
-        for a, b in (args, args[::-1]):
-            scaled = _scaled(b)
-            if scaled is not None:  # scalars first, so that they are multiplied once, not for each entry
-                scalar, vector = scaled
-                if a.size is None:
-                    return graph.apply("mul", graph.apply("mul", a, scalar), vector)
-                return graph.apply("mul", scalar, graph.apply("mul", a, vector))
     elif op == "div":
         if _is(args[1], 1.0):
             return args[0]
@@ -212,6 +189,34 @@ def _simplified(graph: Graph, op: str, args: Sequence[Node]) -> Node | None:
             return graph.apply("mul", args[0], graph.apply("div", graph.constant(1.0), args[1]))
     elif (op == "neg" and args[0].op == "neg") or (op == "log" and args[0].op == "exp"):
         return args[0].args[0]
+    return None
+
+
+def _simpler_product(graph: Graph, args: Sequence[Node]) -> Node | None:
+    for a, b in (args, args[::-1]):
+        if _is(a, 1.0):
+            return b
+        if _is(a, 0.0):
+            return a
+        if _is(a, -1.0):
+            return graph.apply("neg", b)
+        if (
+            a.op == "constant"
+            and a.size is None
+            and b.op == "mul"
+            and any(c.op == "constant" for c in b.args)
+        ):
+            inner, rest = b.args if b.args[0].op == "constant" else b.args[::-1]
+            return graph.apply("mul", graph.apply("mul", a, inner), rest)
+        if a.op == "neg" and (b.op != "constant" or b.size is not None):
+            return graph.apply("neg", graph.apply("mul", a.args[0], b))
+    for a, b in (args, args[::-1]):
+        scaled = _scaled(b)
+        if scaled is not None:  # scalars first, so that they are multiplied once, not for each entry
+            scalar, vector = scaled
+            if a.size is None:
+                return graph.apply("mul", graph.apply("mul", a, scalar), vector)
+            return graph.apply("mul", scalar, graph.apply("mul", a, vector))
     return None
 
 
