@@ -61,6 +61,7 @@ def sound(tmp_path_factory):
         "log_likelihood": {"fit": posterior},
         "parse_schedule": {"text": "logged()", "logged": ([0, 5], [1.0, 1.0])},
         "pass_at_k": {"counts": COUNTS},
+        "pymc_model": {"spec": spec, "data": data},
         "read_curves": {"table": CURVES, "spec": bl.load_model("annealing"), "schedules": PUBLISHED_SCHEDULES},
         "read_table": {"table": COUNTS, "spec": bl.load_model("compute")},
         "report": {"fits": point, "path": folder / "report.html"},

@@ -29,6 +29,7 @@ _STARTS, _DRAWS, _DEGREES = 24, 160, 8
 _STEP = 1e-3
 _INSIDE = 0.999
 _SAME = 1e-6
+_SMOOTHED = 25
 _PASSES = 2
 _WIDER = 1.5
 """A mode shows less of how far run noise may lie than draws would."""
@@ -127,12 +128,14 @@ def agreement(bound: BoundLaw, draws: Mapping[str, Array], most: int = 100) -> A
 
 
 def _smoothed(log_weights: Array) -> tuple[Array, float]:
-    """Return Pareto-smoothed log weights, and k."""
+    """Return Pareto-smoothed log weights, and k; of too few to have a tail, as they are."""
     if np.ptp(log_weights) < _SAME:
         return np.zeros_like(log_weights), -np.inf
+    if len(log_weights) < _SMOOTHED:
+        return log_weights, np.nan
     from arviz_stats.base import array_stats
 
-    smooth, k = array_stats.psislw(log_weights)
+    smooth, k = array_stats.psislw(-log_weights)  # made for leaving rows out, it takes log likelihoods
     return np.asarray(smooth), float(k)
 
 
@@ -213,7 +216,7 @@ def _seen(bound: BoundLaw, draws: Mapping[str, Array]) -> Seen:
 
 
 def _around_the_mode(bound: BoundLaw) -> dict[str, Array] | None:
-    """Draw from around the posterior's mode, well beyond its bulk's edge; None where the machine can't run it."""
+    """Draw from around the posterior's mode, well beyond its bulk's edge; None where the machine can't run it, or finds none."""
     from bayeslaw.inference.machine.graph import NotRecordableError
     from bayeslaw.inference.machine.posterior import named_values, posterior_program, run_program
 
@@ -249,7 +252,9 @@ def _around_the_mode(bound: BoundLaw) -> dict[str, Array] | None:
     wide = np.sqrt(_DEGREES / rng.chisquare(_DEGREES, (_DRAWS, 1)))
     points = mode + (wide * rng.standard_normal((_DRAWS, size))) @ spread.T
     points = np.concatenate([mode[None], points])
-    values = minus(points)[0]
+    values = np.nan_to_num(minus(points)[0], nan=np.inf)
+    if not np.isfinite(values).any():
+        return None
     # Half the quantile of chi-squared, as scipy.stats has it, which takes a second to load.
     bulk = values - values.min() < gammaincinv(size / 2, _INSIDE)
     drawn = named_values(program, points[bulk])

@@ -45,12 +45,12 @@ def walked(spec: Spec) -> dict[str, Parameter]:
 def integrated(spec: Spec) -> dict[str, float]:
     """Return the law's parameters that the density integrates out, each at its prior's middle: the law takes them there."""
     level = offset(spec)
-    return {} if level is None else {level.name: from_link(level, link_normal(level)[0])}
+    return {} if level is None else {level.name: float(from_link(level, np.asarray(link_normal(level)[0])))}
 
 
-def from_link(parameter: Parameter, link: float | Array) -> Any:
+def from_link(parameter: Parameter, link: Array) -> Array:
     """Map a scalar parameter from its link scale to its own unit; the inverse of `to_link`."""
-    back: dict[str, Callable[[Any], Any]] = {
+    back: dict[str, Callable[[Array], Array]] = {
         "real": lambda x: x,
         "positive": np.exp,
         "unit": lambda x: 1 / (1 + np.exp(-x)),

@@ -22,7 +22,6 @@ from bayeslaw.observation.discrepancy_bases import (
     usual_covariance,
     usual_value,
 )
-from bayeslaw.observation.discrepancy_nodes import NODE_TERMS
 from bayeslaw.observation.discrepancy_rows import GaussianProcessGivenRows, NewRows
 from bayeslaw.observation.discrepancy_terms import TERMS, density_terms, has_shifts
 from bayeslaw.observation.shifts import SHIFT, shift_density, shift_sizes, slots
@@ -64,6 +63,10 @@ class GaussianProcess:
 
     def joint(self, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
         """Return the log density, length and scale marginalised."""
+        from bayeslaw.observation.discrepancy_nodes import (
+            NODE_TERMS,  # compiled: who only forecasts needs no compiler
+        )
+
         residual, more = terms["observed"] - mean, terms["constant"]
         if has_shifts(self.spec):
             residual = residual - ops.dot(shift_sizes(values, terms), terms["shift_row"].T)

@@ -17,7 +17,6 @@ from bayeslaw.observation.discrepancy_bases import (
     places_of,
     usual_value,
 )
-from bayeslaw.observation.discrepancy_nodes import node_terms
 from bayeslaw.observation.shifts import shift_terms
 
 _TOLD = 0.005
@@ -74,7 +73,13 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
         "constant": np.asarray(np.sum(rows.log_slope) - n / 2 * np.log(2 * np.pi)),
         **(shift_terms(rows, usual_value(spec, "sigma")) if has_shifts(spec) else {}),
     }  # fmt: skip
-    return terms if FEW not in rows.columns else terms | node_terms(terms, grid.sigmas, rows.error)
+    if FEW not in rows.columns:
+        return terms
+    from bayeslaw.observation.discrepancy_nodes import (
+        node_terms,  # compiled: who only forecasts needs no compiler
+    )
+
+    return terms | node_terms(terms, grid.sigmas, rows.error)
 
 
 def _seen_along(rows: Rows, vectors: Array) -> dict[str, Array]:

@@ -167,50 +167,43 @@ def _scaled(node: Node) -> tuple[Node, Node] | None:
 
 def _simplified(graph: Graph, op: str, args: Sequence[Node]) -> Node | None:
     """Return a simpler node of the same value, if there is one."""
-    if op == "mul":
-        return _simpler_product(graph, args)
-    if op == "add":
-        for a, b in (args, args[::-1]):
-            if _is(a, 0.0):
-                return b
-            if b.op == "neg":
-                return graph.apply("sub", a, b.args[0])
-    elif op == "sub":
-        if _is(args[1], 0.0):
-            return args[0]
-        if _is(args[0], 0.0):
-            return graph.apply("neg", args[1])
-        if args[1].op == "neg":
-            return graph.apply("add", args[0], args[1].args[0])
-    elif op == "div":
-        if _is(args[1], 1.0):
-            return args[0]
-        if args[1].op == "constant" and args[1].size is None:
-            return graph.apply("mul", args[0], graph.apply("div", graph.constant(1.0), args[1]))
-    elif (op == "neg" and args[0].op == "neg") or (op == "log" and args[0].op == "exp"):
+    if (op == "neg" and args[0].op == "neg") or (op == "log" and args[0].op == "exp"):
         return args[0].args[0]
+    return _RULES[op](graph, *args) if op in _RULES else None
+
+
+def _simpler_sum(graph: Graph, first: Node, second: Node) -> Node | None:
+    for a, b in ((first, second), (second, first)):
+        if _is(a, 0.0):
+            return b
+        if b.op == "neg":
+            return graph.apply("sub", a, b.args[0])
     return None
 
 
-def _simpler_product(graph: Graph, args: Sequence[Node]) -> Node | None:
-    for a, b in (args, args[::-1]):
+def _simpler_difference(graph: Graph, first: Node, second: Node) -> Node | None:
+    if _is(second, 0.0):
+        return first
+    if _is(first, 0.0):
+        return graph.apply("neg", second)
+    return graph.apply("add", first, second.args[0]) if second.op == "neg" else None
+
+
+def _simpler_product(graph: Graph, first: Node, second: Node) -> Node | None:
+    for a, b in ((first, second), (second, first)):
         if _is(a, 1.0):
             return b
         if _is(a, 0.0):
             return a
         if _is(a, -1.0):
             return graph.apply("neg", b)
-        if (
-            a.op == "constant"
-            and a.size is None
-            and b.op == "mul"
-            and any(c.op == "constant" for c in b.args)
-        ):
+        constant = a.op == "constant" and a.size is None
+        if constant and b.op == "mul" and any(c.op == "constant" for c in b.args):
             inner, rest = b.args if b.args[0].op == "constant" else b.args[::-1]
             return graph.apply("mul", graph.apply("mul", a, inner), rest)
         if a.op == "neg" and (b.op != "constant" or b.size is not None):
             return graph.apply("neg", graph.apply("mul", a.args[0], b))
-    for a, b in (args, args[::-1]):
+    for a, b in ((first, second), (second, first)):
         scaled = _scaled(b)
         if scaled is not None:  # scalars first, so that they are multiplied once, not for each entry
             scalar, vector = scaled
@@ -218,6 +211,19 @@ def _simpler_product(graph: Graph, args: Sequence[Node]) -> Node | None:
                 return graph.apply("mul", graph.apply("mul", a, scalar), vector)
             return graph.apply("mul", scalar, graph.apply("mul", a, vector))
     return None
+
+
+def _simpler_ratio(graph: Graph, first: Node, second: Node) -> Node | None:
+    if _is(second, 1.0):
+        return first
+    if second.op == "constant" and second.size is None:
+        return graph.apply("mul", first, graph.apply("div", graph.constant(1.0), second))
+    return None
+
+
+_RULES: dict[str, Callable[[Graph, Node, Node], Node | None]] = {
+    "add": _simpler_sum, "sub": _simpler_difference, "mul": _simpler_product, "div": _simpler_ratio,
+}  # fmt: skip
 
 
 def _as_numpy(name: str) -> Callable[..., Any]:
