@@ -138,6 +138,8 @@ def script(tmp_path: Path, body: str) -> list[str]:
     path = tmp_path / "script.py"
     head = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nimport jobs\n"
     head += "from bayeslaw.studies.running.processes import Processes\nprint('begins', flush=True)\n"
+    # A shell that runs the tests in its background has them ignore Ctrl-C, and all that they start.
+    head += "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
     path.write_text(head + textwrap.dedent(body), encoding="utf-8")
     return [sys.executable, str(path)]
 
