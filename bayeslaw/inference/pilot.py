@@ -51,7 +51,7 @@ class Agreement:
     edge : float
         See `discrepancy_grid.edge`.
     pareto_k : float
-        Of the weights that would make the draws those of the exact density (PSIS).
+        Of the weights that would make the draws those of the exact density (PSIS), where those matter; else −inf.
     """
 
     miss: float
@@ -124,7 +124,9 @@ def agreement(bound: BoundLaw, draws: Mapping[str, Array], most: int = 100) -> A
     if is_exact(spec, rows) and FEW not in rows.columns:
         return Agreement(0.0, edge(spec, rows, seen), -np.inf)
     missed = misses(spec, rows, seen)
-    return Agreement(float(missed.std()), edge(spec, rows, seen), _smoothed(-missed)[1])
+    # Weights that hardly differ have no tail to speak of, and looking for one loads a library.
+    k = _smoothed(-missed)[1] if missed.std() > LARGEST_MISS else -np.inf
+    return Agreement(float(missed.std()), edge(spec, rows, seen), k)
 
 
 def _smoothed(log_weights: Array) -> tuple[Array, float]:
