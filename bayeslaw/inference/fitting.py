@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 
 from bayeslaw.core.errors import check_choice, check_probability
 from bayeslaw.core.progress import work
+from bayeslaw.core.threads import one_blas_thread
 from bayeslaw.data.sizes import check_sizes
 from bayeslaw.inference.fit import Fit, make_fit
 from bayeslaw.inference.methods import METHODS
@@ -24,7 +26,7 @@ from bayeslaw.observation.shifts import BENT, COLUMN
 if TYPE_CHECKING:
     import pymc as pm
 
-_SOME_ROWS = 200
+_SOME_ROWS, _MANY_ROWS = 200, 1000
 
 
 def compile(spec: Spec, data: xr.Dataset, *, progress: bool | None = None) -> None:
@@ -170,7 +172,9 @@ def fit(
         if not METHODS[method].posterior:
             return _point(bound, {name: settings[name] for name in ("bootstrap", "seed")}, progress)
         del settings["bootstrap"]
-        return _posterior(settle_outliers(bound), settings, sampler, progress)
+        # Matrices of few rows are slower on several threads, and rounded otherwise; those of many are worth it.
+        with one_blas_thread() if len(bound.rows) <= _MANY_ROWS else nullcontext():
+            return _posterior(settle_outliers(bound), settings, sampler, progress)
 
 
 def settle_outliers(bound: BoundLaw) -> BoundLaw:

@@ -38,8 +38,8 @@ def node_terms(terms: Mapping[str, Array], sigmas: Array, error: Array) -> dict[
     Returns
     -------
     dict of str to numpy.ndarray
-        ``node_outer`` (rows,), precision outside the few directions; ``node_square`` (points × nodes, products of two
-        coordinates), ``node_level`` (points × nodes, few), ``node_size`` and ``node_log_det`` (points, nodes);
+        ``node_outer`` (rows,), precision outside the few directions; ``node_square`` (products of two coordinates,
+        points × nodes), ``node_level`` (few, points × nodes), ``node_size`` and ``node_log_det`` (points, nodes);
         ``node_weight`` (nodes,). Nodes are lengths × scales, scales innermost.
     """
     project, first, lengths = terms["project"], terms["first"], len(terms["log_lengths"])
@@ -75,28 +75,30 @@ def node_terms(terms: Mapping[str, Array], sigmas: Array, error: Array) -> dict[
         )
     return {
         "node_outer": 1 / (np.median(sigmas) ** 2 + error**2),
-        "node_square": square.reshape(-1, len(twice)), "node_level": level.reshape(-1, few),
+        "node_square": np.ascontiguousarray(square.reshape(-1, len(twice)).T), "node_level": np.ascontiguousarray(level.reshape(-1, few).T),
         "node_size": size.reshape(points, -1), "node_log_det": log_det.reshape(points, -1),
         "node_weight": (terms["log_lengths"][:, None] + terms["log_scales"]).ravel(),
     }  # fmt: skip
 
 
 @compiled(fastmath=_FAST)
-def _times(matrix, vector, out):
-    """Fill out with matrix @ vector."""
-    for j in range(len(matrix)):
-        total = 0.0
-        for i in range(len(vector)):
-            total += matrix[j, i] * vector[i]
-        out[j] = total
+def _times(vector, matrix, first, out):
+    """Fill out with vector @ matrix, from the matrix' column `first` on."""
+    out[:] = 0.0
+    for i in range(len(vector)):
+        factor, row = vector[i], matrix[i, first : first + len(out)]
+        for j in range(len(out)):
+            out[j] += factor * row[j]
 
 
 @compiled(fastmath=_FAST)
-def _add_times(vector, matrix, out):
-    """Add vector @ matrix to out."""
-    for j in range(len(matrix)):
-        for i in range(len(out)):
-            out[i] += vector[j] * matrix[j, i]
+def _times_turned(matrix, first, vector, out):
+    """Fill out with matrix @ vector, from the matrix' column `first` on."""
+    for i in range(len(out)):
+        total, row = 0.0, matrix[i, first : first + len(vector)]
+        for j in range(len(vector)):
+            total += row[j] * vector[j]
+        out[i] = total
 
 
 @compiled
@@ -157,16 +159,13 @@ def evaluate(
     """
     s, v, nodes, rows = sigma.item(), offset.item(), len(weight), len(residual)
     begin, blend, by_blend = blend_between(log_sigmas, s)
-    few = np.empty(len(project))
-    _times(project, residual, few)
-    left = residual.copy()
-    _add_times(-few, project, left)
-    products, noise = _products(few), s * s
-    squares, levels = np.empty((len(blend), nodes)), np.empty((len(blend), nodes))
-    for k in range(len(blend)):
-        part = slice((begin + k) * nodes, (begin + k + 1) * nodes)
-        _times(square[part], products, squares[k])
-        _times(level[part], few, levels[k])
+    used, first, few, inside = len(blend), begin * nodes, np.empty(len(project)), np.empty(rows)
+    _times_turned(project, 0, residual, few)
+    _times(few, project, 0, inside)
+    left, products, noise = residual - inside, _products(few), s * s
+    squares, levels = np.empty((used, nodes)), np.empty((used, nodes))
+    _times(products, square, first, squares.reshape(used * nodes))
+    _times(few, level, first, levels.reshape(used * nodes))
     q, c = _blended(0, blend, squares) / noise, _blended(0, blend, levels) / noise
     z, d = _blended(begin, blend, size) / noise, _blended(begin, blend, log_det)
     told = v / (1 + v * z)
@@ -183,16 +182,16 @@ def evaluate(
     by_z, by_d = _blended(begin, by_blend, size) / noise - 2 * z / s, _blended(begin, by_blend, log_det)
     slope = by_q + (told * c) ** 2 * by_z - 2 * told * c * by_c + by_d + told * by_z
     by_sigma = -0.5 * (chance * slope).sum() - rows / s
-    by_products, by_few = np.zeros(len(products)), np.zeros(len(few))
-    for k in range(len(blend)):
-        part = slice((begin + k) * nodes, (begin + k + 1) * nodes)
-        _add_times(-0.5 * blend[k] / noise * chance, square[part], by_products)
-        _add_times(blend[k] / noise * chance * told * c, level[part], by_few)
+    for k in range(used):  # the forms' own derivatives take the place of the forms
+        squares[k] = -0.5 * blend[k] / noise * chance
+        levels[k] = blend[k] / noise * chance * told * c
+    by_products, by_few, along = np.empty(len(products)), np.empty(len(few)), np.empty(len(few))
+    _times_turned(square, first, squares.reshape(used * nodes), by_products)
+    _times_turned(level, first, levels.reshape(used * nodes), by_few)
     _by_few(few, by_products, by_few)
-    outside = outer * left
-    along = np.empty(len(few))
-    _times(project, outside, along)
-    by_residual = -outside
-    _add_times(by_few + along, project, by_residual)
+    outside, by_residual = outer * left, np.empty(rows)
+    _times_turned(project, 0, outside, along)
+    _times(by_few + along, project, 0, by_residual)
+    by_residual -= outside
     value = top + np.log(total) - rows * np.log(s) - 0.5 * (outside * left).sum()
     return np.asarray(value), by_residual, np.asarray(by_sigma)

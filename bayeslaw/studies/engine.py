@@ -19,13 +19,13 @@ import numpy as np
 from bayeslaw.core.errors import InputError
 from bayeslaw.core.exact import exact_text, exact_value
 from bayeslaw.core.progress import aside, tell_more, work
+from bayeslaw.core.threads import one_blas_thread
 from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.fitting import fit
 from bayeslaw.studies.running.base import Lost, Runner
 from bayeslaw.studies.running.execution import check_execution, runner
 from bayeslaw.studies.running.here import Here
 from bayeslaw.studies.running.sources import sources_hash
-from bayeslaw.studies.running.threads import one_blas_thread
 from bayeslaw.studies.store import Store, open_store, task_name
 from bayeslaw.studies.tally import Tally
 from bayeslaw.studies.tasks import Outcome, Task, together
