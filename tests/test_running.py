@@ -18,9 +18,10 @@ from conftest import handmade, noiseless
 from test_odd_values import ODD
 
 import bayeslaw as bl
+from bayeslaw.core import threads
 from bayeslaw.studies import engine as engines
 from bayeslaw.studies.engine import Engine, Job, run_job
-from bayeslaw.studies.running import processes, threads
+from bayeslaw.studies.running import processes
 from bayeslaw.studies.running.base import TRIES, Lost
 from bayeslaw.studies.running.execution import RUNNERS, Execution, check_execution, runner
 from bayeslaw.studies.running.here import Here
