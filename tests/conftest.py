@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -44,15 +40,6 @@ TRUTHS = {
     "broken-power": {"E": 0.4, "A": 4.0, "before": 0.1, "after": 0.4, "x_b": 3e4, "f": 0.4},
     "sigmoid-power": {"e_0": 4.0, "e_inf": 0.6, "a": 1.4, "b": 150.0, "alpha": 0.5},
 }
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Let all processes of a run share their bytecode: where Python may keep none, each would make it anew for seconds."""
-    if sys.dont_write_bytecode and not hasattr(config, "workerinput"):
-        folder = tempfile.mkdtemp(prefix="bytecode-")
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
-        os.environ["PYTHONPYCACHEPREFIX"] = folder
-        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def shared(name: str) -> Path:

@@ -13,7 +13,8 @@ from scipy.special import erf, ndtr, ndtri
 
 import bayeslaw as bl
 from bayeslaw.inference.coordinates import latent_vectors
-from bayeslaw.inference.machine.posterior import PosteriorProgram, posterior_program, run_program
+from bayeslaw.inference.machine.kernel import run_program
+from bayeslaw.inference.machine.posterior import PosteriorProgram, posterior_program
 from bayeslaw.inference.pymc_model import build_model
 from bayeslaw.law.parse import parse_spec
 from bayeslaw.law.priors import link_bounds, link_normal, walked

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from bayeslaw.inference.machine import kernel
 from bayeslaw.inference.machine.assemble import Program, assemble
 from bayeslaw.inference.machine.gradient import pull_back
 from bayeslaw.inference.machine.graph import Graph
-from bayeslaw.inference.machine.kernel import run
 from bayeslaw.inference.machine.record import Recorded, RecordingOps
 
 Code = Callable[..., object]
@@ -33,10 +33,12 @@ def program_of(code: Code, sizes: Sequence[int | None]) -> Program:
 
 def ran(program: Program, point: np.ndarray, before: float = np.nan) -> np.ndarray:
     """Run a program once; its work holds `before` where nothing was put yet."""
-    work = np.full(program.size, before)
-    work[: program.inputs] = point
-    run(program.code, program.constants, program.integers, work)
-    return work[program.inputs : program.inputs + program.outputs].copy()
+    work, found = np.full(program.size, before), np.empty((1, program.outputs))
+    told = kernel.addresses(program)
+    points = np.asarray(point, dtype=float)[None]
+    code = program.code, program.constants, program.integers
+    assert kernel._run_all(kernel.run.address, *code, told, work, program.inputs, points, found) == 1
+    return found[0]
 
 
 def flat(values: Sequence[np.ndarray]) -> np.ndarray:

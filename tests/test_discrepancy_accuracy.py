@@ -10,7 +10,7 @@ from bayeslaw.law.offset import offset
 from bayeslaw.law.priors import link_normal
 from bayeslaw.observation import discrepancy_grad
 from bayeslaw.observation.discrepancy import observe
-from bayeslaw.observation.discrepancy_grid import Seen, misses, settled, with_few, with_grid
+from bayeslaw.observation.discrepancy_grid import Seen, chances, misses, settled, with_few, with_grid
 from bayeslaw.observation.discrepancy_terms import FEW, TERMS, density_terms
 
 CASES = [(60, 8.0, "none"), (60, 60.0, "equal"), (40, 1.0, "spread"), (60, 60.0, "spread")]
@@ -38,7 +38,7 @@ def test_the_density_is_within_a_tenth_of_a_nat_over_the_bulk(count, scale, erro
         [mixture(b.spec, b.rows, r, s, variance)[0] for r, s in zip(b.residual, b.sigma, strict=True)]
     )
     assert np.abs(found - exact).max() < 0.1
-    assert np.abs(misses(b.spec, rows, seen)).max() < 0.1
+    assert np.abs(misses(b.spec, rows, seen, chances(b.spec, rows, seen))).max() < 0.1
 
 
 @pytest.mark.parametrize("few", [False, True])

@@ -246,7 +246,8 @@ import numpy as np
 from posterior_cases import CROSS, scores
 import bayeslaw as bl
 from bayeslaw.core.compiled import is_kept
-from bayeslaw.inference.machine.posterior import posterior_program, run_program
+from bayeslaw.inference.machine.kernel import run_program
+from bayeslaw.inference.machine.posterior import posterior_program
 was_kept = is_kept()
 for case in ("compute: outliers", "annealing: exponential"):
     program = posterior_program(CROSS[case]())

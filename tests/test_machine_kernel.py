@@ -15,6 +15,7 @@ from bayeslaw.inference.machine import callback
 from bayeslaw.inference.machine.assemble import assemble
 from bayeslaw.inference.machine.graph import Graph, NotRecordableError
 from bayeslaw.inference.machine.instructions import CALLS, ONE, OPCODES, TWO, WHOLE
+from bayeslaw.inference.machine.kernel import addresses
 from bayeslaw.inference.machine.posterior import posterior_program
 from bayeslaw.inference.machine.record import Recorded
 from bayeslaw.law import expression
@@ -497,7 +498,8 @@ def called(program, point):
     """Call it as nutpie does; return what it says, the value and the gradient."""
     kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)
     point, gradient, value = np.array(point, dtype=float), np.full(program.inputs, np.nan), np.full(1, np.nan)
-    told = callback._told(program)
+    calls = addresses(program)
+    told = callback._told(program, calls)
     given = (v.ctypes.data for v in (point, gradient, value, told))
     return kind(callback._logp.address)(program.inputs, *given), value[0], gradient
 

@@ -8,7 +8,7 @@ from conftest import noiseless
 
 import bayeslaw as bl
 from bayeslaw.inference import pilot
-from bayeslaw.inference.machine import posterior
+from bayeslaw.inference.machine import kernel
 from bayeslaw.observation.bound import bind
 
 
@@ -46,7 +46,7 @@ def test_as_few_draws_as_are_allowed_are_fitted():
 def test_a_density_without_a_value_somewhere_is_no_obstacle(monkeypatch):
     """Far from the mode a law may have no value; where it has none anywhere there is no pilot."""
     bound = bind(*noiseless("compute", noise=0.05))
-    run, gone = posterior.run_program, np.arange(0)
+    run, gone = kernel.run_program, np.arange(0)
 
     def holed(program, points):
         found = run(program, points)
@@ -54,7 +54,7 @@ def test_a_density_without_a_value_somewhere_is_no_obstacle(monkeypatch):
             found[gone % len(found), 0] = np.nan
         return found
 
-    monkeypatch.setattr(posterior, "run_program", holed)
+    monkeypatch.setattr(kernel, "run_program", holed)
     whole = len(pilot._around_the_mode(bound)["sigma"])
     gone = np.arange(1, 60)
     assert 0 < len(pilot._around_the_mode(bound)["sigma"]) < whole

@@ -12,7 +12,8 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 import numba
-from numba.core import caching, ccallback
+from numba.core import caching
 
 _SOURCES = ("core/compiled.py", "observation", "inference/machine")
 """Modules that have compiled functions, or constants that those take."""
@@ -56,13 +57,19 @@ class _Cache(caching.FunctionCache):
             pass
 
 
-def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+def compiled(
+    function: Callable[..., Any] | None = None, *, fast: Collection[str] = (), **options: Any
+) -> Any:
     """Compile a function on its first call, or take it from where it is kept.
 
     Parameters
     ----------
     function : callable
         Of numbers and arrays.
+    fast : collection of str, optional
+        What LLVM's fast-math may do with it, such as "reassoc". Such a function always becomes a part of the code
+        that calls it: of two linked copies that were optimised apart, the one that a process happens to have loaded
+        first would run, and the last bits depend on that.
     **options
         Of ``numba.njit``.
 
@@ -71,15 +78,39 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     callable
     """
     if function is None:
-        return lambda given: compiled(given, **options)
+        return lambda given: compiled(given, fast=fast, **options)
+    if fast:
+        options |= {"fastmath": set(fast), "forceinline": True}
     made = numba.njit(**{**_OPTIONS, **options})(function)
     made._cache = _cache_of(function)
     compiled_functions.append(made)
     return made
 
 
-def callback(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile a function at once, or take it from where it is kept, as one that C code can call.
+class Callback:
+    """A function that C code can call, compiled or taken from where it is kept once its address is asked for."""
+
+    def __init__(self, signature: Any, function: Callable[..., Any]) -> None:
+        from numba.core import ccallback, sigutils
+
+        arguments = function, sigutils.normalize_signature(signature)
+        self._made = ccallback.CFunc(*arguments, locals={}, options=dict(_OPTIONS))
+        self._made._cache = _cache_of(function)
+        self._address, self._alone = 0, threading.Lock()
+        compiled_functions.append(self._made)
+
+    @property
+    def address(self) -> int:
+        """Where it is; compiled now, if it was not."""
+        with self._alone:
+            if not self._address:
+                self._made.compile()
+                self._address = int(self._made.address)
+        return self._address
+
+
+def callback(signature: Any) -> Callable[[Callable[..., Any]], Callback]:
+    """Make a function one that C code can call.
 
     Parameters
     ----------
@@ -88,19 +119,9 @@ def callback(signature: Any) -> Callable[[Callable[..., Any]], Any]:
     Returns
     -------
     callable
-        Decorator; the result has an ``address``.
+        Decorator; the result is a `Callback`.
     """
-
-    def decorate(function: Callable[..., Any]) -> Any:
-        from numba.core import sigutils
-
-        made = ccallback.CFunc(function, sigutils.normalize_signature(signature), locals={}, options=dict(_OPTIONS))  # fmt: skip
-        made._cache = _cache_of(function)
-        made.compile()
-        compiled_functions.append(made)
-        return made
-
-    return decorate
+    return lambda function: Callback(signature, function)
 
 
 def _cache_of(function: Callable[..., Any]) -> Any:

@@ -22,7 +22,7 @@ from bayeslaw.law.types import Array
 from bayeslaw.observation.bound import BoundLaw, bind
 from bayeslaw.observation.discrepancy import GaussianProcess
 from bayeslaw.observation.discrepancy_bases import GRID
-from bayeslaw.observation.discrepancy_grid import Seen, edge, is_exact, misses, settled, with_few
+from bayeslaw.observation.discrepancy_grid import Seen, chances, edge, is_exact, misses, settled, with_few
 from bayeslaw.observation.discrepancy_terms import FEW
 
 _STARTS, _DRAWS, _DEGREES = 24, 160, 8
@@ -121,12 +121,13 @@ def agreement(bound: BoundLaw, draws: Mapping[str, Array], most: int = 100) -> A
     """
     spec, rows = bound.spec, bound.rows
     seen = _seen(bound, draws).some(most)
+    likely = chances(spec, rows, seen)
     if is_exact(spec, rows) and FEW not in rows.columns:
-        return Agreement(0.0, edge(spec, rows, seen), -np.inf)
-    missed = misses(spec, rows, seen)
+        return Agreement(0.0, edge(spec, rows, likely), -np.inf)
+    missed = misses(spec, rows, seen, likely)
     # Weights that hardly differ have no tail to speak of, and looking for one loads a library.
     k = _smoothed(-missed)[1] if missed.std() > LARGEST_MISS else -np.inf
-    return Agreement(float(missed.std()), edge(spec, rows, seen), k)
+    return Agreement(float(missed.std()), edge(spec, rows, likely), k)
 
 
 def _smoothed(log_weights: Array) -> tuple[Array, float]:
@@ -188,7 +189,9 @@ def _reweighted(
 ) -> dict[str, xr.Dataset]:
     """Draw each chain's draws again by their smoothed weights, evenly, in their order."""
     shape = groups["posterior"].sizes["chain"], groups["posterior"].sizes["draw"]
-    smooth, _ = _smoothed(-misses(bound.spec, bound.rows, _seen(bound, draws)))
+    seen = _seen(bound, draws)
+    likely = chances(bound.spec, bound.rows, seen)
+    smooth, _ = _smoothed(-misses(bound.spec, bound.rows, seen, likely))
     chance = np.exp(smooth - smooth.max()).reshape(shape).cumsum(axis=1)
     steps = (np.arange(shape[1]) + 0.5) / shape[1]
     at = np.stack([np.searchsorted(c, steps * c[-1]) for c in chance])
@@ -220,7 +223,8 @@ def _seen(bound: BoundLaw, draws: Mapping[str, Array]) -> Seen:
 def _around_the_mode(bound: BoundLaw) -> dict[str, Array] | None:
     """Draw from around the posterior's mode, well beyond its bulk's edge; None where the machine can't run it, or finds none."""
     from bayeslaw.inference.machine.graph import NotRecordableError
-    from bayeslaw.inference.machine.posterior import named_values, posterior_program, run_program
+    from bayeslaw.inference.machine.kernel import run_program
+    from bayeslaw.inference.machine.posterior import named_values, posterior_program
 
     try:
         program = posterior_program(bound)

@@ -7,10 +7,13 @@ memory.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from bayeslaw.core.compiled import compiled
 from bayeslaw.law.types import Array
+from bayeslaw.observation.products import times, times_turned
 
 _CHUNK = 24
 """Variances, in units of run noise, that are multiplied before a logarithm is taken: logarithms are what
@@ -60,16 +63,26 @@ def _along(residual, project, basis, level, weight, offset):
     Where a shift of all rows is integrated out, one that takes most of residuals away goes first: no digits are
     lost to it.
     """
-    z, inside, outside = np.zeros(len(basis)), residual, np.zeros_like(residual)
+    z, inside, outside = np.empty(len(basis)), np.empty(len(residual)), np.empty(len(residual))
     if len(project):
-        few = project @ residual
-        inside = few @ project
-        z, outside = basis @ few, residual - inside
+        few = np.empty(len(project))
+        times_turned(project, 0, residual, few)
+        times(few, project, 0, inside)
+        times_turned(basis, 0, few, z)
     else:
-        z = basis @ residual
-    square = weight[0] ** 2
-    near = (square * inside).sum() / square.sum() if offset > 0 else 0.0
-    return near, z - near * level, inside - near, outside
+        times_turned(basis, 0, residual, z)
+    near, known = 0.0, 0.0
+    for i in range(len(residual)):
+        inside[i] = inside[i] if len(project) else residual[i]
+        outside[i] = residual[i] - inside[i]
+        near += weight[0, i] ** 2 * inside[i]
+        known += weight[0, i] ** 2
+    near = near / known if offset > 0 else 0.0
+    for i in range(len(residual)):
+        inside[i] -= near
+    for i in range(len(z)):
+        z[i] -= near * level[i]
+    return near, z, inside, outside
 
 
 @compiled
@@ -116,8 +129,9 @@ def _terms(
                 by_shift[s] += level_square * inverse
                 by_both[s] += both * inverse
             if (i - first[j]) % _CHUNK == _CHUNK - 1:
-                log_det -= np.log(product)
-                product[:] = 1.0
+                for s in range(scales):
+                    log_det[s] -= np.log(product[s])
+                    product[s] = 1.0
         outside, shift_outside = max(outside, 0.0), max(shift_outside, 0.0)
         known = (first[j + 1] - first[j]) * np.log(base)
         for s in range(scales):
@@ -141,10 +155,28 @@ def _nodes(each, blend, log_lengths, log_scales):
     lengths, points = len(log_lengths), len(blend)
     out = np.zeros((lengths, len(log_scales)))
     for j in range(lengths):
-        for k in range(points):
-            out[j] += blend[k] * each[k * lengths + j]
-        out[j] += log_lengths[j] + log_scales
+        for s in range(len(log_scales)):
+            out[j, s] = log_lengths[j] + log_scales[s]
+            for k in range(points):
+                out[j, s] += blend[k] * each[k * lengths + j, s]
     return out
+
+
+@compiled
+def _chances(nodes):
+    """Return the nodes' chances, and the logarithm of what these were divided by."""
+    top, total, chance = -np.inf, 0.0, np.empty_like(nodes)
+    for j in range(nodes.shape[0]):
+        for s in range(nodes.shape[1]):
+            top = max(top, nodes[j, s])
+    for j in range(nodes.shape[0]):
+        for s in range(nodes.shape[1]):
+            chance[j, s] = math.exp(nodes[j, s] - top)
+            total += chance[j, s]
+    for j in range(nodes.shape[0]):
+        for s in range(nodes.shape[1]):
+            chance[j, s] /= total
+    return chance, top + math.log(total)
 
 
 @compiled
@@ -190,11 +222,35 @@ def _gradient(
 
 
 @compiled
-def _by_rows(by_few, by_within, by_outer, project):
-    """Return the gradient by residuals from those by their few directions, by their part there and by the rest."""
-    if not len(project):
-        return by_few + by_within
-    return by_outer + (by_few + project @ (by_within - by_outer)) @ project
+def _by_rows(along, basis, within, outer, weight, left, left_moved, project):
+    """Return the gradient by residuals: along directions, by the rows themselves, and by what is outside the few."""
+    rows, points, lengths = len(within), len(weight), len(left) // len(weight)
+    by_within, by_outer = np.zeros(rows), np.zeros(rows)
+    for k in range(points):
+        all_left, all_moved = 0.0, 0.0
+        for j in range(k * lengths, (k + 1) * lengths):
+            all_left += left[j]
+            all_moved += left_moved[j]
+        for i in range(rows):
+            square = weight[k, i] * weight[k, i]
+            by_within[i] -= square * (all_left * within[i] - all_moved)
+            by_outer[i] -= square * all_left * outer[i]
+    by_few = np.empty(basis.shape[1])
+    times(along, basis, 0, by_few)
+    if len(project) == 0:
+        for i in range(rows):
+            by_within[i] += by_few[i]
+        return by_within
+    for i in range(rows):
+        by_within[i] -= by_outer[i]
+    back, by_residual = np.empty(len(project)), np.empty(rows)
+    times_turned(project, 0, by_within, back)
+    for j in range(len(back)):
+        back[j] += by_few[j]
+    times(back, project, 0, by_residual)
+    for i in range(rows):
+        by_residual[i] += by_outer[i]
+    return by_residual
 
 
 @compiled
@@ -229,7 +285,7 @@ def table(
     return _nodes(each, blend, log_lengths, log_scales)
 
 
-@compiled
+@compiled(inline="always")
 def evaluate(
     residual: Array, sigma: Array, weight: Array, project: Array, basis: Array, level: Array, eigen: Array, share: Array,
     rest: Array, first: Array, left_eigen: Array, left_count: Array, constant: Array, log_sigmas: Array, log_lengths: Array, scale_square: Array, log_scales: Array,
@@ -291,22 +347,14 @@ def evaluate(
         offset.item(), near, inverses, told, moved,
     )  # fmt: skip
     nodes = _nodes(each, blend, log_lengths, log_scales)
-    top = nodes.max()
-    chance = np.exp(nodes - top)
-    sum_of_it = chance.sum()
-    chance /= sum_of_it
+    chance, value = _chances(nodes)
     by_noise, along, left, left_moved = _gradient(
         within, outer, z, noise, tau, scale_square * relative.item(), weight, level, eigen, share, rest, first,
         left_eigen, left_count, inverses, told, moved, chance, blend,
     )  # fmt: skip
-    by_few, by_within, by_outer, by_point = along @ basis, np.zeros_like(residual), np.zeros_like(residual), 0.0  # fmt: skip
+    by_sigma = 2 * sigma.item() * by_noise
     for j in range(sections):
-        k, length = j // lengths, j % lengths
-        by_point += by_blend[k] * (chance[length] * each[j]).sum()
-        by_within -= weight[k] ** 2 * (left[j] * within - left_moved[j])
-        by_outer -= weight[k] ** 2 * left[j] * outer
-    by_residual = _by_rows(by_few, by_within, by_outer, project)
-    return (
-        np.asarray(top + np.log(sum_of_it)), by_residual,
-        np.asarray(2 * sigma.item() * by_noise + by_point),
-    )  # fmt: skip
+        for s in range(scales):
+            by_sigma += by_blend[j // lengths] * chance[j % lengths, s] * each[j, s]
+    by_residual = _by_rows(along, basis, within, outer, weight, left, left_moved, project)
+    return np.asarray(value), by_residual, np.asarray(by_sigma)

@@ -10,7 +10,6 @@ from scipy.linalg import solve_triangular
 
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
-from bayeslaw.observation import discrepancy_grad
 from bayeslaw.observation.base import Rows
 from bayeslaw.observation.discrepancy_bases import (
     GRID,
@@ -22,7 +21,8 @@ from bayeslaw.observation.discrepancy_bases import (
     places_of,
     scales,
 )
-from bayeslaw.observation.discrepancy_terms import FEW, TERMS, density_terms, offset_variance
+from bayeslaw.observation.discrepancy_nodes import tables
+from bayeslaw.observation.discrepancy_terms import FEW, density_terms, offset_variance
 from bayeslaw.observation.kernels import kernel
 
 NEGLIGIBLE = 1e-6
@@ -31,6 +31,8 @@ _TAIL = 0.002
 _POINTS = (1, 3, 5, 9, 13)
 _OUTSIDE = 0.01
 """Share of run noise that residuals may have outside the few directions along which they move."""
+_TOGETHER = 100
+"""Draws that are held against the exact density at once."""
 _CLOSE = 0.03
 """Error, in nats, at which the blended density is close enough for no more points to be needed."""
 
@@ -57,12 +59,8 @@ class Seen:
 
 def chances(spec: Spec, rows: Rows, seen: Seen) -> Array:
     """Return how likely each length and scale of the rows' grid is to each draw, shape (draws, lengths, scales)."""
-    terms = density_terms(spec, rows)
-    data = [np.asarray(terms[n]) for n in TERMS]
-    tables = np.stack([
-        discrepancy_grad.table(r, np.asarray(s), *data) for r, s in zip(seen.residual, seen.sigma, strict=True)
-    ])  # fmt: skip
-    each = np.exp(tables - tables.max(axis=(1, 2), keepdims=True))
+    found = tables(density_terms(spec, rows), seen.residual, seen.sigma)
+    each = np.exp(found - found.max(axis=(1, 2), keepdims=True))
     return each / each.sum(axis=(1, 2), keepdims=True)
 
 
@@ -101,7 +99,8 @@ def settled(spec: Spec, rows: Rows, seen: Seen, wider: float = 1.0) -> str:
         at = np.linspace(-1, 1, points) if points > 1 else np.zeros(1)
         sigmas = np.exp(np.mean(ends) + wider * (ends[1] - ends[0]) / 2 * at)
         text = json.dumps({**spans, "sigmas": sigmas.tolist()})
-        if np.abs(misses(spec, with_grid(rows, text), few)).max() < _CLOSE:
+        tried = with_grid(rows, text)
+        if np.abs(misses(spec, tried, few, chances(spec, tried, few))).max() < _CLOSE:
             break
     return text
 
@@ -143,17 +142,28 @@ def with_few(rows: Rows, seen: Seen) -> Rows:
     return replace(rows, columns=columns)
 
 
-def edge(spec: Spec, rows: Rows, seen: Seen) -> float:
-    """Return how likely, on average, are the outermost lengths and scales kept, where the whole grid goes on."""
-    likely, grid = chances(spec, rows, seen).mean(axis=0), grid_of(spec, rows)
-    found = [0.0]
+def edge(spec: Spec, rows: Rows, likely: Array) -> float:
+    """Return how likely, on average, are the outermost lengths and scales kept, where the whole grid goes on.
+
+    Parameters
+    ----------
+    spec : Spec
+    rows : Rows
+    likely : numpy.ndarray
+        Of `chances`.
+
+    Returns
+    -------
+    float
+    """
+    mean, grid, found = likely.mean(axis=0), grid_of(spec, rows), [0.0]
     for axis, whole, own in ((1, lengths(spec)[0], grid.lengths), (0, scales(spec)[0], grid.scales)):
-        mass = likely.sum(axis=axis)
+        mass = mean.sum(axis=axis)
         found += [mass[i] for i in (0, -1) if own[i] != whole[i]]
     return float(max(found))
 
 
-def misses(spec: Spec, rows: Rows, seen: Seen) -> Array:
+def misses(spec: Spec, rows: Rows, seen: Seen, likely: Array) -> Array:
     """Return how far the density used is from the exact one, at each draw's likeliest length and scale.
 
     Parameters
@@ -161,59 +171,65 @@ def misses(spec: Spec, rows: Rows, seen: Seen) -> Array:
     spec : Spec
     rows : Rows
     seen : Seen
+    likely : numpy.ndarray
+        What `chances` says of these.
 
     Returns
     -------
     numpy.ndarray, shape (draws,)
         Used minus exact, in nats; one Cholesky decomposition for each draw.
     """
-    where = places_of(spec, rows)
-    grid, likely = where.grid, chances(spec, rows, seen)
-    at = likely.reshape(len(likely), -1).argmax(axis=1)
-    length, scale = np.unravel_index(at, likely.shape[1:])
-    unit = seen.sigma if discrepancy_of(spec).relative else np.ones_like(seen.sigma)
-    few = rows.columns.get(FEW)
+    where, few = places_of(spec, rows), rows.columns.get(FEW)
+    length, scale = np.unravel_index(likely.reshape(len(likely), -1).argmax(axis=1), likely.shape[1:])
     used = seen.residual if few is None else seen.residual @ few @ few.T
-    offset, kind, out = offset_variance(spec), discrepancy_of(spec).kernel, np.empty(len(at))
+    offset, relative, out = offset_variance(spec), discrepancy_of(spec).relative, np.empty(len(length))
+    kind, size = discrepancy_of(spec).kernel, where.grid.scales[scale] * (seen.sigma if relative else 1.0)
     for j in np.unique(length):
-        K = kernel(kind, where.place, where.place, grid.lengths[j])
-        for i in np.flatnonzero(length == j):
-            size, noise = grid.scales[scale[i]] * unit[i], seen.sigma[i] ** 2 + rows.error**2
-            factor = np.linalg.cholesky(size**2 * K + np.diag(noise) + offset)
+        K, of_length = (
+            kernel(kind, where.place, where.place, where.grid.lengths[j]),
+            np.flatnonzero(length == j),
+        )
+        for i in of_length:
+            noise = seen.sigma[i] ** 2 + rows.error**2
+            factor = np.linalg.cholesky(size[i] ** 2 * K + np.diag(noise) + offset)
             white = solve_triangular(factor, seen.residual[i], lower=True)
-            exact = -0.5 * (white @ white) - np.log(np.diag(factor)).sum()
+            out[i] = 0.5 * (white @ white) + np.log(np.diag(factor)).sum()
+        for at in np.array_split(of_length, -(-len(of_length) // _TOGETHER)):
+            sigma = seen.sigma[at, None]
             if few is None:
-                out[i] = _used(where, j, size, seen.sigma[i], used[i], offset) - exact
+                out[at] += _used(where, j, size[at, None], sigma, used[at], offset)
             else:
-                sizes = grid.scales[scale[i]] * (
-                    grid.sigmas if discrepancy_of(spec).relative else np.ones_like(grid.sigmas)
-                )
-                out[i] = _used_forms(where, j, sizes, seen.sigma[i], used[i], offset) - exact
+                sizes = where.grid.scales[scale[at], None] * (where.grid.sigmas if relative else np.ones(len(where.grid.sigmas)))  # fmt: skip
+                out[at] += _used_forms(where, j, sizes, sigma, used[at], offset)
     return out
 
 
-def _used_forms(where: Places, j: int, sizes: Array, sigma: float, residual: Array, offset: float) -> float:
-    """Return the same as the forms of few directions have it: times run noise's square, blended."""
-    basis, points, n = where.bases[j], len(where.weights), len(residual)
-    noise = where.grid.sigmas**2
-    inverse = np.repeat(noise, n) / (np.repeat(sizes**2, n) * basis.eigen + np.repeat(noise, n))
-    z, told = residual @ basis.vectors, basis.vectors.sum(axis=0)
-    parts = [v.reshape(points, n).sum(axis=1) for v in (z * z * inverse, told * told * inverse, told * z * inverse, -np.log(inverse))]  # fmt: skip
-    blend = blended(np.log(where.grid.sigmas), np.log(np.array([[sigma]])))[0]
-    whole, by_shift, both = (blend @ p / sigma**2 for p in parts[:3])
+def _used_forms(where: Places, j: int, sizes: Array, sigma: Array, residual: Array, offset: float) -> Array:
+    """Return the same as the forms of few directions have it: times run noise's square, blended.
+
+    Sizes are of shape (draws, points), run noise of shape (draws, 1).
+    """
+    basis, points, n, noise = where.bases[j], len(where.weights), residual.shape[1], where.grid.sigmas**2
+    inverse = np.repeat(noise, n) / (np.repeat(sizes**2, n, axis=1) * basis.eigen + np.repeat(noise, n))
+    blend, z, told = blended(np.log(where.grid.sigmas), np.log(sigma)), residual @ basis.vectors, basis.vectors.sum(axis=0)  # fmt: skip
+
+    def total(each: Array) -> Array:
+        return np.asarray((blend * each.reshape(-1, points, n).sum(axis=2)).sum(axis=1))
+
+    whole, by_shift, both = (total(v) / sigma[:, 0] ** 2 for v in (z * z * inverse, told * told * inverse, told * z * inverse))  # fmt: skip
     square = whole - offset * both**2 / (1 + offset * by_shift)
-    logs = blend @ (parts[3] - 2 * np.log(where.weights).sum(axis=1)) + 2 * n * np.log(sigma)
-    return float(-0.5 * (square + logs + np.log1p(offset * by_shift)))
+    log_weights = blend @ np.log(where.weights).sum(axis=1)
+    logs = total(-np.log(inverse)) - 2 * log_weights + 2 * n * np.log(sigma[:, 0])
+    return np.asarray(-0.5 * (square + logs + np.log1p(offset * by_shift)))
 
 
-def _used(where: Places, j: int, size: float, sigma: float, residual: Array, offset: float) -> float:
-    """Return the log density of residuals at one length and scale as the compiled density has it."""
-    basis, points, n = where.bases[j], len(where.weights), len(residual)
+def _used(where: Places, j: int, size: Array, sigma: Array, residual: Array, offset: float) -> Array:
+    """Return the log density of residuals at one length as the compiled density has it, sizes of shape (draws, 1)."""
+    basis, points, n = where.bases[j], len(where.weights), residual.shape[1]
     variance = size**2 * basis.eigen + sigma**2 * basis.share + basis.rest
-    blend = basis.inverse(np.array([[size]]), np.array([[sigma]]))[0] * variance
     z, told = residual @ basis.vectors, basis.vectors.sum(axis=0)
-    parts = [v.reshape(points, n).sum(axis=1) for v in (z * z / variance, told * told / variance, told * z / variance, np.log(variance))]  # fmt: skip
-    whole, by_shift, both, log_det = parts
+    parts = (z * z / variance, told * told / variance, told * z / variance, np.log(variance))
+    whole, by_shift, both, log_det = (v.reshape(-1, points, n).sum(axis=2) for v in parts)
     square = whole - offset * both**2 / (1 + offset * by_shift)
     logs = log_det + np.log1p(offset * by_shift) - 2 * np.log(where.weights).sum(axis=1)
-    return float(-0.5 * (square + logs) @ blend.reshape(points, n)[:, 0])
+    return np.asarray((-0.5 * (square + logs) * blended(basis.log_sigmas, np.log(sigma))).sum(axis=1))

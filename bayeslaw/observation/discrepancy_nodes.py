@@ -7,20 +7,26 @@ square, where they hardly change with it, and blended between the run noises of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from bayeslaw.core.compiled import compiled
 from bayeslaw.law.types import Array
-from bayeslaw.observation.discrepancy_grad import blend_between
+from bayeslaw.observation.discrepancy_bases import blended
+from bayeslaw.observation.discrepancy_grad import blend_between, table
+from bayeslaw.observation.discrepancy_terms import TERMS
+from bayeslaw.observation.products import FAST, times, times_turned
 
 NODE_TERMS = (
     "project", "node_outer", "node_square", "node_level", "node_size", "node_log_det", "log_sigmas", "node_weight", "offset",
 )  # fmt: skip
 """What the compiled density takes, in its order."""
-_FAST = {"reassoc", "contract", "nsz"}
-"""Sums of products may be taken several numbers at a time; nothing cancels there."""
+
+
+_PART = 1000
+"""Draws that are worked out at once."""
 
 
 def node_terms(terms: Mapping[str, Array], sigmas: Array, error: Array) -> dict[str, Array]:
@@ -62,9 +68,7 @@ def node_terms(terms: Mapping[str, Array], sigmas: Array, error: Array) -> dict[
             weighted @ weight - basis.T @ told,
             weight @ weight - told @ told,
         )
-        whole = (
-            np.einsum("si,ia,ib->sab", inverse, basis, basis, optimize=True) + left[:, None, None] * rest[0]
-        )
+        whole = (basis.T * inverse[:, None, :]) @ basis + left[:, None, None] * rest[0]
         square[k, j] = whole[:, upper[0], upper[1]] * twice
         level[k, j] = (inverse * told) @ basis + left[:, None] * rest[1]
         size[k, j] = inverse @ told**2 + left * rest[2]
@@ -81,24 +85,41 @@ def node_terms(terms: Mapping[str, Array], sigmas: Array, error: Array) -> dict[
     }  # fmt: skip
 
 
-@compiled(fastmath=_FAST)
-def _times(vector, matrix, first, out):
-    """Fill out with vector @ matrix, from the matrix' column `first` on."""
-    out[:] = 0.0
-    for i in range(len(vector)):
-        factor, row = vector[i], matrix[i, first : first + len(out)]
-        for j in range(len(out)):
-            out[j] += factor * row[j]
+def tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
+    """Return the log density of each length and scale, with its prior weight, for many draws.
+
+    Parameters
+    ----------
+    terms : mapping of str to numpy.ndarray
+        With those of `node_terms` where residuals move in few directions; else each draw is worked out by itself.
+    residual : numpy.ndarray, shape (draws, rows)
+    sigma : numpy.ndarray, shape (draws,)
+
+    Returns
+    -------
+    numpy.ndarray, shape (draws, lengths, scales)
+        But for what all lengths and scales of a draw share.
+    """
+    if "node_square" not in terms:
+        data = [terms[n] for n in TERMS]
+        return np.stack([table(r, np.asarray(s), *data) for r, s in zip(residual, sigma, strict=True)])
+    parts = range(0, len(sigma), _PART)
+    found = [_node_tables(terms, residual[i : i + _PART], sigma[i : i + _PART, None]) for i in parts]
+    return np.concatenate(found).reshape(len(sigma), len(terms["log_lengths"]), -1)
 
 
-@compiled(fastmath=_FAST)
-def _times_turned(matrix, first, vector, out):
-    """Fill out with matrix @ vector, from the matrix' column `first` on."""
-    for i in range(len(out)):
-        total, row = 0.0, matrix[i, first : first + len(vector)]
-        for j in range(len(vector)):
-            total += row[j] * vector[j]
-        out[i] = total
+def _node_tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
+    """Return the log density of each node, shape (draws, nodes)."""
+    blend, few = blended(terms["log_sigmas"], np.log(sigma)), residual @ terms["project"].T
+    upper, points = np.triu_indices(few.shape[1]), blend.shape[1]
+
+    def form(flat: Array) -> Array:
+        return np.einsum("dk,dkn->dn", blend, flat.reshape(len(few), points, -1)) / sigma**2
+
+    q, c = form((few[:, upper[0]] * few[:, upper[1]]) @ terms["node_square"]), form(few @ terms["node_level"])
+    z, v = blend @ terms["node_size"] / sigma**2, terms["offset"]
+    logs = blend @ terms["node_log_det"] + np.log1p(v * z)
+    return np.asarray(terms["node_weight"] - 0.5 * (q - v * c**2 / (1 + v * z) + logs))
 
 
 @compiled
@@ -123,15 +144,65 @@ def _by_few(few, by_products, by_few):
             at += 1
 
 
-@compiled
-def _blended(begin, blend, values):
-    out = np.zeros(values.shape[1])
-    for k in range(len(blend)):
-        out += blend[k] * values[begin + k]
-    return out
+@compiled(fast=FAST)
+def _blended(begin, factor, values, out):
+    """Fill out with the rows of values from `begin` on, each times its factor, added up."""
+    out[:] = 0.0
+    for k in range(len(factor)):
+        for j in range(len(out)):
+            out[j] += factor[k] * values[begin + k, j]
 
 
 @compiled
+def _chances(weight, q, c, z, d, offset, chance, told):
+    """Fill each node's chance and what the level is told there; return the logarithm of the chances' sum."""
+    top, total = -np.inf, 0.0
+    for j in range(len(weight)):
+        told[j] = offset / (1 + offset * z[j])
+        chance[j] = weight[j] - 0.5 * (q[j] - told[j] * c[j] * c[j] + d[j] + np.log1p(offset * z[j]))
+        top = max(top, chance[j])
+    for j in range(len(weight)):
+        chance[j] = math.exp(chance[j] - top)
+        total += chance[j]
+    for j in range(len(weight)):
+        chance[j] /= total
+    return top + math.log(total)
+
+
+@compiled(fast=FAST)
+def _pull_back(begin, factor, by_factor, by_blend, chance, told, c, squares, levels, size, log_det):
+    """Return the derivative by sigma; fill those by squares and levels in their place."""
+    by_sigma = 0.0
+    for k in range(len(factor)):
+        forms, logs = 0.0, 0.0
+        for j in range(len(chance)):
+            moved = told[j] * c[j]
+            form = squares[k, j] - 2 * moved * levels[k, j] + (moved * moved + told[j]) * size[begin + k, j]
+            forms += chance[j] * form
+            logs += chance[j] * log_det[begin + k, j]
+            squares[k, j] = -0.5 * factor[k] * chance[j]
+            levels[k, j] = factor[k] * chance[j] * moved
+        by_sigma -= 0.5 * (by_factor[k] * forms + by_blend[k] * logs)
+    return by_sigma
+
+
+@compiled
+def _outside(residual, outer, inside, project, by_few, by_residual):
+    """Return what residuals outside the few directions add; fill the gradient by all residuals."""
+    value, left, along = 0.0, np.empty(len(residual)), np.empty(len(by_few))
+    for i in range(len(residual)):
+        left[i] = outer[i] * (residual[i] - inside[i])
+        value -= 0.5 * left[i] * (residual[i] - inside[i])
+    times_turned(project, 0, left, along)
+    for j in range(len(along)):
+        along[j] += by_few[j]
+    times(along, project, 0, by_residual)
+    for i in range(len(left)):
+        by_residual[i] -= left[i]
+    return value
+
+
+@compiled(inline="always")
 def evaluate(
     residual: Array, sigma: Array, project: Array, outer: Array, square: Array, level: Array, size: Array,
     log_det: Array, log_sigmas: Array, weight: Array, offset: Array,
@@ -157,41 +228,31 @@ def evaluate(
     tuple of array
         Scalars as arrays of rank 0.
     """
-    s, v, nodes, rows = sigma.item(), offset.item(), len(weight), len(residual)
+    s, nodes, rows = sigma.item(), len(weight), len(residual)
     begin, blend, by_blend = blend_between(log_sigmas, s)
     used, first, few, inside = len(blend), begin * nodes, np.empty(len(project)), np.empty(rows)
-    _times_turned(project, 0, residual, few)
-    _times(few, project, 0, inside)
-    left, products, noise = residual - inside, _products(few), s * s
-    squares, levels = np.empty((used, nodes)), np.empty((used, nodes))
-    _times(products, square, first, squares.reshape(used * nodes))
-    _times(few, level, first, levels.reshape(used * nodes))
-    q, c = _blended(0, blend, squares) / noise, _blended(0, blend, levels) / noise
-    z, d = _blended(begin, blend, size) / noise, _blended(begin, blend, log_det)
-    told = v / (1 + v * z)
-    each = weight - 0.5 * (q - told * c * c + d + np.log1p(v * z))
-    top = each.max()
-    chance = np.exp(each - top)
-    total = chance.sum()
-    chance /= total
-    # By sigma: through the blend, and through the square that all forms are times.
-    by_q, by_c = (
-        _blended(0, by_blend, squares) / noise - 2 * q / s,
-        _blended(0, by_blend, levels) / noise - 2 * c / s,
+    times_turned(project, 0, residual, few)
+    times(few, project, 0, inside)
+    # The forms and their derivatives by sigma: through the blend, and through the square that all are times.
+    factor, by_factor = np.empty(used), np.empty(used)
+    for k in range(used):
+        factor[k], by_factor[k] = blend[k] / s**2, (by_blend[k] - 2 * blend[k] / s) / s**2
+    products, squares, levels = _products(few), np.empty((used, nodes)), np.empty((used, nodes))
+    times(products, square, first, squares.reshape(used * nodes))
+    times(few, level, first, levels.reshape(used * nodes))
+    q, c, z, d = np.empty(nodes), np.empty(nodes), np.empty(nodes), np.empty(nodes)
+    _blended(0, factor, squares, q)
+    _blended(0, factor, levels, c)
+    _blended(begin, factor, size, z)
+    _blended(begin, blend, log_det, d)
+    chance, told = np.empty(nodes), np.empty(nodes)
+    value = _chances(weight, q, c, z, d, offset.item(), chance, told) - rows * math.log(s)
+    by_sigma = -rows / s + _pull_back(
+        begin, factor, by_factor, by_blend, chance, told, c, squares, levels, size, log_det
     )
-    by_z, by_d = _blended(begin, by_blend, size) / noise - 2 * z / s, _blended(begin, by_blend, log_det)
-    slope = by_q + (told * c) ** 2 * by_z - 2 * told * c * by_c + by_d + told * by_z
-    by_sigma = -0.5 * (chance * slope).sum() - rows / s
-    for k in range(used):  # the forms' own derivatives take the place of the forms
-        squares[k] = -0.5 * blend[k] / noise * chance
-        levels[k] = blend[k] / noise * chance * told * c
-    by_products, by_few, along = np.empty(len(products)), np.empty(len(few)), np.empty(len(few))
-    _times_turned(square, first, squares.reshape(used * nodes), by_products)
-    _times_turned(level, first, levels.reshape(used * nodes), by_few)
+    by_products, by_few, by_residual = np.empty(len(products)), np.empty(len(few)), np.empty(rows)
+    times_turned(square, first, squares.reshape(used * nodes), by_products)
+    times_turned(level, first, levels.reshape(used * nodes), by_few)
     _by_few(few, by_products, by_few)
-    outside, by_residual = outer * left, np.empty(rows)
-    _times_turned(project, 0, outside, along)
-    _times(by_few + along, project, 0, by_residual)
-    by_residual -= outside
-    value = top + np.log(total) - rows * np.log(s) - 0.5 * (outside * left).sum()
+    value += _outside(residual, outer, inside, project, by_few, by_residual)
     return np.asarray(value), by_residual, np.asarray(by_sigma)

@@ -22,7 +22,7 @@ from bayeslaw.observation.discrepancy_bases import (
     places_of,
     usual_value,
 )
-from bayeslaw.observation.discrepancy_terms import TERMS, density_terms, has_shifts
+from bayeslaw.observation.discrepancy_terms import density_terms, has_shifts
 from bayeslaw.observation.kernels import kernel, variance
 from bayeslaw.observation.shifts import log_t, outlying, shift_sizes, shift_terms
 
@@ -116,23 +116,20 @@ class GaussianProcessGivenRows(NewRows):
 
     def complete(self, rng: np.random.Generator) -> dict[str, Array]:
         """Draw the length and the scale that the joint density marginalised, then the law's level where it did."""
-        from bayeslaw.observation import discrepancy_grad  # compiled: who only forecasts needs no compiler
+        from bayeslaw.observation.discrepancy_nodes import (
+            tables,  # compiled: who only forecasts needs no compiler
+        )
 
-        residual, terms = self.residual, density_terms(self.spec, self.rows)
-        data, grid = [np.asarray(terms[n]) for n in TERMS], grid_of(self.spec, self.rows)
+        residual, grid = self.residual, grid_of(self.spec, self.rows)
         sigma = np.broadcast_to(self.values["sigma"], (len(residual), 1))[:, 0]
-        tables = np.stack([
-            discrepancy_grad.table(r, np.asarray(s), *data) for r, s in zip(residual, sigma, strict=True)
-        ])  # fmt: skip
+        found = tables(density_terms(self.spec, self.rows), residual, sigma)
         with np.errstate(divide="ignore"):
-            by_length = np.log(np.exp(tables - tables.max(axis=(1, 2), keepdims=True)).sum(axis=2))
+            by_length = np.log(np.exp(found - found.max(axis=(1, 2), keepdims=True)).sum(axis=2))
         index = _drawn(by_length, rng)
         out = {"discrepancy_length": grid.lengths[index]}
         scale = np.log(grid.scales)
         if len(scale) > 1:
-            out["discrepancy_scale"] = np.exp(
-                _drawn_between(scale, tables[np.arange(len(index)), index], rng)
-            )
+            out["discrepancy_scale"] = np.exp(_drawn_between(scale, found[np.arange(len(index)), index], rng))
         out = {n: v for n, v in out.items() if n in self.spec.noise and self.spec.noise[n].fixed is None}
         return out | self._level(out, rng)
 

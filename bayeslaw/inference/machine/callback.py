@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import carray, types
+from numba import types
 
 from bayeslaw.core.compiled import callback
-from bayeslaw.inference.machine.assemble import COLUMNS, Program
-from bayeslaw.inference.machine.kernel import run
-from bayeslaw.inference.machine.pointers import INTEGERS, NUMBERS, integers_at, numbers_at
+from bayeslaw.inference.machine.assemble import Program
+from bayeslaw.inference.machine.kernel import addresses, run
+from bayeslaw.inference.machine.pointers import INTEGERS, NUMBERS, call, integers_at, numbers_at
 from bayeslaw.inference.sampler_import import nutpie_module
 
 if TYPE_CHECKING:
@@ -28,26 +28,28 @@ _FINE, _FAILED, _BAD_GRADIENT, _BAD_VALUE = 0, 1, 3, 4
 @callback(_LOGP)
 def _logp(dim, point, gradient, value, told):
     """Fill value and gradient; see `_told` for what is told."""
-    told_ = carray(told, (8,))
-    code = carray(integers_at(told_[0]), (told_[1], COLUMNS))
-    constants, integers = (
-        carray(numbers_at(told_[2]), (told_[3],)),
-        carray(integers_at(told_[4]), (told_[5],)),
-    )
-    work = np.empty(told_[6])
-    given, into, out = carray(point, (dim,)), carray(gradient, (dim,)), carray(value, (1,))
+    work = np.empty(told[6])  # its count of users keeps it only while it is named below
     for i in range(dim):
-        work[i] = given[i]
-    try:
-        run(code, constants, integers, work)
-    except Exception:  # an error that leaves here would be printed, and the caller told that all is fine
+        work[i] = point[i]
+    places = numbers_at(work.ctypes.data)
+    if call(
+        told[0],
+        (
+            integers_at(told[1]),
+            told[2],
+            numbers_at(told[3]),
+            integers_at(told[4]),
+            integers_at(told[5]),
+            places,
+        ),
+    ):
         return _FAILED
     total, fine = work[dim], True
     for i in range(dim):
-        total -= 0.5 * given[i] * given[i]
-        into[i] = work[dim + 1 + i] - given[i]
-        fine = fine and math.isfinite(into[i])
-    out[0] = total
+        total -= 0.5 * point[i] * point[i]
+        gradient[i] = work[dim + 1 + i] - point[i]
+        fine = fine and math.isfinite(gradient[i])
+    value[0] = total
     if not math.isfinite(total):
         return _BAD_VALUE
     return _FINE if fine else _BAD_GRADIENT
@@ -56,18 +58,16 @@ def _logp(dim, point, gradient, value, told):
 @callback(_EXPAND)
 def _expand(dim, expanded, point, out, told):
     """Keep the coordinates as they are."""
-    given, into = carray(point, (dim,)), carray(out, (dim,))
     for i in range(dim):
-        into[i] = given[i]
+        out[i] = point[i]
     return _FINE
 
 
-def _told(program: Program) -> np.ndarray:
-    """Return what the callback is told of a program: where its arrays are, and their sizes."""
-    code, constants, integers = program.code, program.constants, program.integers
+def _told(program: Program, calls: np.ndarray) -> np.ndarray:
+    """Return what the callback is told: where the machine is, where a program's arrays are, and its sizes."""
     return np.array(
-        [code.ctypes.data, len(code), constants.ctypes.data, len(constants), integers.ctypes.data, len(integers),
-         program.size, 0], dtype=np.int64,
+        [run.address, program.code.ctypes.data, len(program.code), program.constants.ctypes.data,
+         program.integers.ctypes.data, calls.ctypes.data, program.size], dtype=np.int64,
     )  # fmt: skip
 
 
@@ -94,14 +94,15 @@ def nutpie_model(program: Program, start: Callable[[int], np.ndarray]) -> Compil
     nutpie_module()
     from nutpie.compile_pymc import CompiledPyMCModel
 
-    dim, told = program.inputs, _told(program)
+    dim, calls = program.inputs, addresses(program)
     kept: dict[str, Any] = {
         "code": program.code,
         "constants": program.constants,
         "integers": program.integers,
+        "calls": calls,
     }
     return CompiledPyMCModel(
         _n_dim=dim, dims={}, _coords={}, _shapes={COORDINATES: (dim,)}, compiled_logp_func=_logp,
-        compiled_expand_func=_expand, initial_point_func=start, shared_data=kept, shared_var_keys={}, user_data=told,
+        compiled_expand_func=_expand, initial_point_func=start, shared_data=kept, shared_var_keys={}, user_data=_told(program, calls),
         n_expanded=dim, shape_info=([COORDINATES], [slice(0, dim)], [(dim,)]), logp_func=None, expand_func=None,
     )  # fmt: skip

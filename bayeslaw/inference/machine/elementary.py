@@ -54,7 +54,7 @@ def _from_bits(typingctx, bits):
     return types.float64(types.int64), build
 
 
-@compiled(fastmath={"contract"})
+@compiled(fast={"contract"})
 def exp_all(z, x, n):
     """Fill z[:n] with exp(x): 2^k times the series of what is left, at most half of log 2."""
     for i in range(n):
@@ -77,7 +77,7 @@ def exp_all(z, x, n):
         z[i] = (1.0 + (r + (r * r * p + lost))) * first * second
 
 
-@compiled(fastmath={"contract"})
+@compiled(fast={"contract"})
 def log_all(z, x, n):
     """Fill z[:n] with log(x): k log 2, and the series of what is left between the roots of 1/2 and 2."""
     for i in range(n):

@@ -9,14 +9,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import types
 
-from bayeslaw.core.compiled import compiled
-from bayeslaw.inference.machine.assemble import COLUMNS
+from bayeslaw.core.compiled import callback, compiled
+from bayeslaw.inference.machine.assemble import COLUMNS, Program
+from bayeslaw.inference.machine.calls import address
 from bayeslaw.inference.machine.elementary import exp_all, log_all
-from bayeslaw.inference.machine.instructions import OPCODES
-from bayeslaw.inference.machine.pointers import further, integers_at, numbers_at
+from bayeslaw.inference.machine.instructions import CALLS, OPCODES
+from bayeslaw.inference.machine.pointers import INTEGERS, NUMBERS, call, further, integers_at, numbers_at
 from bayeslaw.inference.machine.special import digamma, truncated
-from bayeslaw.observation import discrepancy_grad, discrepancy_nodes, run_tree_grad
 
 _COPY, _NEG, _EXP, _EXPM1, _LOG, _LOG1P, _SQRT, _TANH, _COS, _SIN, _ARCCOS, _ERFC, _GAMMALN, _DIGAMMA, _TRUNCATED = (
     OPCODES[n] for n in ("copy", "neg", "exp", "expm1", "log", "log1p", "sqrt", "tanh", "cos", "sin", "arccos",
@@ -28,7 +29,8 @@ _ADD, _SUB, _MUL, _DIV, _POWER, _MAXIMUM, _MINIMUM, _GE, _LT = (
 _SUM, _SUMPROD, _FILL, _GATHER, _SCATTER, _DOT, _PART = (
     OPCODES[n] for n in ("sum", "sumprod", "fill", "gather", "scatter", "dot", "part")
 )
-_COVARIANCE, _NODES, _FOREST = (OPCODES[n] for n in ("covariance", "nodes", "forest"))
+_FIRST_CALL = OPCODES[CALLS[0]]
+_RUN = types.int64(INTEGERS, types.int64, NUMBERS, INTEGERS, INTEGERS, NUMBERS)
 
 
 @compiled(inline="always")
@@ -113,7 +115,7 @@ def _two(op, z, x, y, n):
             z[i] = 1.0 if x[i] < y[i] else 0.0
 
 
-@compiled(fastmath={"reassoc", "contract"})
+@compiled(fast={"reassoc", "contract"})
 def _sum(x, n):
     total = 0.0
     for i in range(n):
@@ -121,7 +123,7 @@ def _sum(x, n):
     return total
 
 
-@compiled(fastmath={"reassoc", "contract"})
+@compiled(fast={"reassoc", "contract"})
 def _sumprod(x, y, n):
     total = 0.0
     for i in range(n):
@@ -129,7 +131,7 @@ def _sumprod(x, y, n):
     return total
 
 
-@compiled(fastmath={"contract"})
+@compiled(fast={"contract"})
 def _dot(z, x, n, matrix, m):
     for j in range(m):
         z[j] = 0.0
@@ -164,86 +166,6 @@ def _whole(op, z, x, y, n, constants, integers, at, more):
             z[i] = x[i]
 
 
-@compiled
-def _at(place, length, constants, work):
-    """Return so many entries from a place."""
-    if place < 0:
-        return constants[-1 - place : -1 - place + length]
-    return work[place : place + length]
-
-
-@compiled
-def _data(number, first, integers, constants):
-    """Return a table's array of numbers."""
-    at = integers[first + 3 * number]
-    return constants[at : at + integers[first + 3 * number + 1] * integers[first + 3 * number + 2]]
-
-
-@compiled
-def _matrix(number, first, integers, constants):
-    """Return a table's array of rank two."""
-    shape = integers[first + 3 * number + 1], integers[first + 3 * number + 2]
-    return _data(number, first, integers, constants).reshape(shape)
-
-
-@compiled
-def _whole_data(number, first, integers):
-    at = integers[first + 3 * number]
-    return integers[at : at + integers[first + 3 * number + 1]]
-
-
-@compiled
-def _covariance(z, at, constants, integers, work):
-    given, data = integers[at : at + 2], at + 2
-    weight = _matrix(0, data, integers, constants)
-    rows = weight.shape[1]
-    residual, sigma = _at(given[0], rows, constants, work), _at(given[1], 1, constants, work)
-    value, by_residual, by_sigma = discrepancy_grad.evaluate(
-        residual, np.asarray(sigma[0]), weight, _matrix(1, data, integers, constants),
-        _matrix(2, data, integers, constants), _data(3, data, integers, constants), _data(4, data, integers, constants),
-        _data(5, data, integers, constants), _data(6, data, integers, constants), _whole_data(7, data, integers),
-        _data(8, data, integers, constants), _data(9, data, integers, constants), _data(10, data, integers, constants),
-        _data(11, data, integers, constants), _data(12, data, integers, constants), _data(13, data, integers, constants),
-        _data(14, data, integers, constants), np.asarray(_data(15, data, integers, constants)[0]), np.asarray(_data(16, data, integers, constants)[0]),
-    )  # fmt: skip
-    z[0] = value.item()
-    z[1 : rows + 1] = by_residual
-    z[rows + 1] = by_sigma.item()
-
-
-@compiled
-def _nodes(z, at, constants, integers, work):
-    given, data = integers[at : at + 2], at + 2
-    project = _matrix(0, data, integers, constants)
-    rows = project.shape[1]
-    residual, sigma = _at(given[0], rows, constants, work), _at(given[1], 1, constants, work)
-    value, by_residual, by_sigma = discrepancy_nodes.evaluate(
-        residual, np.asarray(sigma[0]), project, _data(1, data, integers, constants),
-        _matrix(2, data, integers, constants), _matrix(3, data, integers, constants),
-        _matrix(4, data, integers, constants), _matrix(5, data, integers, constants),
-        _data(6, data, integers, constants), _data(7, data, integers, constants),
-        np.asarray(_data(8, data, integers, constants)[0]),
-    )  # fmt: skip
-    z[0] = value.item()
-    z[1 : rows + 1] = by_residual
-    z[rows + 1] = by_sigma.item()
-
-
-@compiled
-def _forest(z, at, constants, integers, work):
-    given, data = integers[at : at + 4], at + 4
-    error = _data(0, data, integers, constants)
-    rows = len(error)
-    value, by_residual, by_scale, by_length, by_sigma = run_tree_grad.evaluate(
-        _at(given[0], rows, constants, work), np.asarray(_at(given[1], 1, constants, work)[0]),
-        np.asarray(_at(given[2], 1, constants, work)[0]), np.asarray(_at(given[3], 1, constants, work)[0]),
-        error, _whole_data(1, data, integers), _data(2, data, integers, constants),
-    )  # fmt: skip
-    z[0] = value.item()
-    z[1 : rows + 1] = by_residual
-    z[rows + 1], z[rows + 2], z[rows + 3] = by_scale.item(), by_length.item(), by_sigma.item()
-
-
 @compiled(inline="always")
 def _plain(row, constants, integers, work):
     """Run an instruction that is no call."""
@@ -260,60 +182,67 @@ def _plain(row, constants, integers, work):
         _whole(op, z, x, y, n, constants, integers, at, more)
 
 
-@compiled
-def pointers(code, constants, integers, work):
-    """Return where code, constants, integers and work begin."""
-    rows, whole = integers_at(code.ctypes.data), integers_at(integers.ctypes.data)
-    return rows, numbers_at(constants.ctypes.data), whole, numbers_at(work.ctypes.data)
+@callback(_RUN)
+def run(code, count, constants, integers, calls, work):
+    """Run so many instructions; return whether all went well (zero).
 
-
-@compiled
-def run(code, constants, integers, work):
-    """Run a program.
-
-    Parameters
-    ----------
-    code, constants, integers : numpy.ndarray
-        See `assemble.Program`.
-    work : numpy.ndarray, shape (size,)
-        Begins with the inputs; outputs stand behind them afterwards.
+    Work begins with the inputs; outputs stand behind them afterwards. Calls hold the addresses of `calls.address`,
+    in the order of `instructions.CALLS`.
     """
-    rows, numbers, whole, places = pointers(code, constants, integers, work)
-    for k in range(len(code)):
-        if code[k, 0] == _COVARIANCE:
-            _covariance(work[code[k, 1] :], code[k, 5], constants, integers, work)
-        elif code[k, 0] == _NODES:
-            _nodes(work[code[k, 1] :], code[k, 5], constants, integers, work)
-        elif code[k, 0] == _FOREST:
-            _forest(work[code[k, 1] :], code[k, 5], constants, integers, work)
-        else:
-            _plain(further(rows, k * COLUMNS), numbers, whole, places)
-
-
-@compiled
-def run_plain(rows, count, constants, integers, work):
-    """Run so many instructions, as `run` does, but no calls: what needs none is compiled in a fifth of the time."""
     for k in range(count):
-        _plain(further(rows, k * COLUMNS), constants, integers, work)
+        row = further(code, k * COLUMNS)
+        if row[0] < _FIRST_CALL:
+            _plain(row, constants, integers, work)
+        elif call(calls[row[0] - _FIRST_CALL], (further(work, row[1]), row[5], constants, integers, work)):
+            return 1
+    return 0
+
+
+def addresses(program: Program) -> np.ndarray:
+    """Return where what a program calls is in this process, in the order of `instructions.CALLS`; else zero."""
+    used = set(program.code[:, 0])
+    return np.array([address(name) if OPCODES[name] in used else 0 for name in CALLS], dtype=np.int64)
 
 
 @compiled
-def run_many(code, constants, integers, inputs, outputs, size, points):
+def _run_all(run, code, constants, integers, calls, work, inputs, points, found):
+    """Run at each point; return how many went well."""
+    rows, numbers, whole, places = (integers_at(code.ctypes.data), numbers_at(constants.ctypes.data),
+                                    integers_at(integers.ctypes.data), numbers_at(work.ctypes.data))  # fmt: skip
+    told = integers_at(calls.ctypes.data)
+    for i in range(points.shape[0]):
+        for j in range(inputs):
+            work[j] = points[i, j]
+        if call(run, (rows, len(code), numbers, whole, told, places)):
+            return i
+        for j in range(found.shape[1]):
+            found[i, j] = work[inputs + j]
+    return points.shape[0]
+
+
+def run_program(program: Program, points: np.ndarray) -> np.ndarray:
     """Run a program at many points.
 
     Parameters
     ----------
-    code, constants, integers, inputs, outputs, size
-        See `assemble.Program`.
+    program : Program
     points : numpy.ndarray, shape (points, inputs)
 
     Returns
     -------
     numpy.ndarray, shape (points, outputs)
+
+    Raises
+    ------
+    ValueError
+        If what a program calls refuses its data.
     """
-    found, work = np.empty((points.shape[0], outputs)), np.empty(size)
-    for i in range(points.shape[0]):
-        work[:inputs] = points[i]
-        run(code, constants, integers, work)
-        found[i] = work[inputs : inputs + outputs]
+    points = np.ascontiguousarray(points, dtype=float)
+    found = np.empty((len(points), program.outputs))
+    done = _run_all(
+        run.address, program.code, program.constants, program.integers, addresses(program), np.empty(program.size),
+        program.inputs, points, found,
+    )  # fmt: skip
+    if done < len(points):
+        raise ValueError("a log density refuses its data")
     return found

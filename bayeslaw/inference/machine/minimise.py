@@ -22,8 +22,8 @@ import numpy as np
 
 from bayeslaw.core.compiled import compiled
 from bayeslaw.inference.machine.assemble import Program
-from bayeslaw.inference.machine.kernel import pointers, run_plain
-from bayeslaw.inference.machine.pointers import further, numbers_at
+from bayeslaw.inference.machine.kernel import addresses, run
+from bayeslaw.inference.machine.pointers import call, further, integers_at, numbers_at
 
 _DECREASE, _CURVATURE = 1e-4, 0.9
 _LINE_STEPS = 25
@@ -64,11 +64,11 @@ def _dot(a, b, p):
 @compiled(inline="always")
 def _evaluate(program, x, gradient, p):
     """Fill the gradient and return the value; what overflows is infinitely bad."""
-    rows, count, numbers, whole, work, inputs = program
+    run, rows, count, numbers, whole, calls, work, inputs = program
     _copy(work, x, p)
-    run_plain(rows, count, numbers, whole, work)
+    failed = call(run, (rows, count, numbers, whole, calls, work))
     _copy(gradient, further(work, inputs + 1), p)
-    if np.isfinite(_dot(gradient, gradient, p) + work[inputs]):
+    if not failed and np.isfinite(_dot(gradient, gradient, p) + work[inputs]):
         return work[inputs]
     for j in range(p):
         gradient[j] = 0.0
@@ -173,11 +173,14 @@ def _minimise(program, x, lower, upper, tolerance, most, p, room):
 
 
 @compiled
-def _minimise_some(code, constants, integers, work, room, x, value, given, lower, upper, tolerance, most):
+def _minimise_some(
+    run, code, constants, integers, calls, work, room, x, value, given, lower, upper, tolerance, most
+):
     """Minimise from each row of x, in place."""
     p, more = x.shape[1], given.shape[1]
-    rows, numbers, whole, places = pointers(code, constants, integers, work)
-    program = (rows, len(code), numbers, whole, places, p + more)
+    places = numbers_at(work.ctypes.data)
+    program = (run, integers_at(code.ctypes.data), len(code), numbers_at(constants.ctypes.data),
+               integers_at(integers.ctypes.data), integers_at(calls.ctypes.data), places, p + more)  # fmt: skip
     box = numbers_at(lower.ctypes.data), numbers_at(upper.ctypes.data)
     for i in range(len(x)):
         _copy(further(places, p), further(numbers_at(given.ctypes.data), min(i, len(given) - 1) * more), more)
@@ -202,7 +205,6 @@ def minimise_many(
     ----------
     program : Program
         Takes parameters, then what a problem is given; yields the value, then its gradient by the parameters.
-        Without calls.
     start : numpy.ndarray, shape (problems, parameters)
     given : numpy.ndarray, shape (problems, inputs) or (1, inputs)
     lower, upper : numpy.ndarray, shape (parameters,)
@@ -222,12 +224,12 @@ def minimise_many(
     """
     x, given, lower, upper = (np.ascontiguousarray(v, float) for v in (np.clip(start, lower, upper), given, lower, upper))  # fmt: skip
     value = np.empty(len(x))
-    p = x.shape[1]
+    p, calls = x.shape[1], addresses(program)
 
     def some(first: int) -> int:
         part = slice(first, first + _TOGETHER)
         _minimise_some(
-            program.code, program.constants, program.integers, np.empty(program.size), np.empty((7 + p) * p),
+            run.address, program.code, program.constants, program.integers, calls, np.empty(program.size), np.empty((7 + p) * p),
             x[part], value[part], given[part] if len(given) > 1 else given, lower, upper, tolerance, most,
         )  # fmt: skip
         return len(value[part])

@@ -6,6 +6,7 @@ an instruction of the machine does.
 
 from __future__ import annotations
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -40,3 +41,15 @@ def further(typingctx, pointer, entries):
         return builder.gep(args[0], [args[1]])
 
     return pointer(pointer, entries), build
+
+
+@intrinsic
+def call(typingctx, address, arguments):
+    """Call the function at an address with a tuple of arguments; return its whole number."""
+
+    def build(context, builder, signature, args):
+        values = [builder.extract_value(args[1], k) for k in range(len(arguments))]
+        kind = ir.FunctionType(context.get_value_type(types.int64), [v.type for v in values])
+        return builder.call(builder.inttoptr(args[0], kind.as_pointer()), values)
+
+    return types.int64(types.int64, arguments), build

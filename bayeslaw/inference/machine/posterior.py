@@ -11,7 +11,7 @@ from bayeslaw.inference.coordinates import coordinate_sizes, state
 from bayeslaw.inference.machine.assemble import Program, assemble
 from bayeslaw.inference.machine.gradient import pull_back
 from bayeslaw.inference.machine.graph import Graph, Node, NotRecordableError
-from bayeslaw.inference.machine.kernel import run_many
+from bayeslaw.inference.machine.kernel import run_program
 from bayeslaw.inference.machine.record import Recorded, RecordingOps
 from bayeslaw.observation.bound import BoundLaw
 
@@ -79,24 +79,6 @@ def _node(graph: Graph, value: object) -> Node:
 
 def _length(value: object) -> int | None:
     return value.length if isinstance(value, Recorded) else None
-
-
-def run_program(program: Program, points: np.ndarray) -> np.ndarray:
-    """Run a program at many points.
-
-    Parameters
-    ----------
-    program : Program
-    points : numpy.ndarray, shape (points, inputs)
-
-    Returns
-    -------
-    numpy.ndarray, shape (points, outputs)
-    """
-    return run_many(
-        program.code, program.constants, program.integers, program.inputs, program.outputs, program.size,
-        np.ascontiguousarray(points, dtype=float),
-    )  # fmt: skip
 
 
 def named_values(program: PosteriorProgram, points: np.ndarray) -> dict[str, np.ndarray]:
