@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bayeslaw.inference.machine.elementary import exp_all, log_all
+from bayeslaw.core.elementary import exp_all, log_all
 
 rng = np.random.default_rng(0)
 TINY, LEAST, LARGEST = 2.0**-1022, 5e-324, np.finfo(float).max

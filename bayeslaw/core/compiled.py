@@ -23,7 +23,7 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import caching
 
-_SOURCES = ("core/compiled.py", "observation", "inference/machine")
+_SOURCES = ("core/compiled.py", "core/elementary.py", "observation", "inference/machine")
 """Modules that have compiled functions, or constants that those take."""
 _OPTIONS = {"error_model": "numpy", "nogil": True}
 compiled_functions: list[Any] = []

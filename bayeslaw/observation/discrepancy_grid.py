@@ -31,6 +31,7 @@ _TAIL = 0.002
 _POINTS = (1, 3, 5, 9, 13)
 _OUTSIDE = 0.01
 """Share of run noise that residuals may have outside the few directions along which they move."""
+_WORTH = 4
 _TOGETHER = 100
 """Draws that are held against the exact density at once."""
 _CLOSE = 0.03
@@ -137,7 +138,8 @@ def with_few(rows: Rows, seen: Seen) -> Rows:
     left = np.sqrt(np.maximum(np.cumsum(sizes[::-1] ** 2)[::-1], 0.0))
     few = int((left > _OUTSIDE * seen.sigma.min()).sum())
     columns = {n: v for n, v in rows.columns.items() if n != FEW}
-    if few <= len(rows) / 2 and few < len(seen.sigma) / 2:
+    # Forms cost the products of two coordinates, decomposed covariances a few operations for each row.
+    if few * (few + 3) / 2 <= _WORTH * len(rows) and few < len(seen.sigma) / 2:
         columns[FEW] = np.ascontiguousarray(directions[:few].T)
     return replace(rows, columns=columns)
 

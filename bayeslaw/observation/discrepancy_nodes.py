@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bayeslaw.core.compiled import compiled
+from bayeslaw.core.elementary import exp_all, log_all
 from bayeslaw.law.types import Array
 from bayeslaw.observation.discrepancy_bases import blended
 from bayeslaw.observation.discrepancy_grad import blend_between, table
@@ -156,15 +157,20 @@ def _blended(begin, factor, values, out):
 @compiled
 def _chances(weight, q, c, z, d, offset, chance, told):
     """Fill each node's chance and what the level is told there; return the logarithm of the chances' sum."""
-    top, total = -np.inf, 0.0
-    for j in range(len(weight)):
-        told[j] = offset / (1 + offset * z[j])
-        chance[j] = weight[j] - 0.5 * (q[j] - told[j] * c[j] * c[j] + d[j] + np.log1p(offset * z[j]))
+    nodes, top, total = len(weight), -np.inf, 0.0
+    for j in range(nodes):
+        told[j] = 1 + offset * z[j]
+    log_all(chance, told, nodes)
+    for j in range(nodes):
+        told[j] = offset / told[j]
+        chance[j] = weight[j] - 0.5 * (q[j] - told[j] * c[j] * c[j] + d[j] + chance[j])
         top = max(top, chance[j])
-    for j in range(len(weight)):
-        chance[j] = math.exp(chance[j] - top)
+    for j in range(nodes):
+        chance[j] -= top
+    exp_all(chance, chance, nodes)
+    for j in range(nodes):
         total += chance[j]
-    for j in range(len(weight)):
+    for j in range(nodes):
         chance[j] /= total
     return top + math.log(total)
 

@@ -12,9 +12,9 @@ import numpy as np
 from numba import types
 
 from bayeslaw.core.compiled import callback, compiled
+from bayeslaw.core.elementary import exp_all, log_all
 from bayeslaw.inference.machine.assemble import COLUMNS, Program
 from bayeslaw.inference.machine.calls import address
-from bayeslaw.inference.machine.elementary import exp_all, log_all
 from bayeslaw.inference.machine.instructions import CALLS, OPCODES
 from bayeslaw.inference.machine.pointers import INTEGERS, NUMBERS, call, further, integers_at, numbers_at
 from bayeslaw.inference.machine.special import digamma, truncated
