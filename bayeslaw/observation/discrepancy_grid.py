@@ -31,7 +31,7 @@ _TAIL = 0.002
 _POINTS = (1, 3, 5, 9, 13)
 _OUTSIDE = 0.01
 """Share of run noise that residuals may have outside the few directions along which they move."""
-_WORTH = 4
+_WORTH = 16
 _TOGETHER = 100
 """Draws that are held against the exact density at once."""
 _CLOSE = 0.03

@@ -201,7 +201,7 @@ def first() -> None:
 def demo() -> None:
     """The demonstration, on a machine that has fitted before."""
     with tempfile.TemporaryDirectory() as folder:
-        shown("bayeslaw demo", timed(process(["demo", str(Path(folder) / "demo")]), 1))
+        shown("bayeslaw demo", timed(process(["demo", "-o", str(Path(folder) / "demo")]), 1))
 
 
 # -- fits in one process ----------------------------------------------------------------------------
