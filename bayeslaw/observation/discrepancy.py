@@ -59,7 +59,14 @@ class GaussianProcess:
 
     def prepare(self, rows: Rows) -> dict[str, Array]:
         """Stack the bases of all lengths, small eigenvalues left out."""
-        return density_terms(self.spec, rows)
+        terms = density_terms(self.spec, rows)
+        if "node_square" not in terms:
+            return terms
+        from bayeslaw.observation.discrepancy_nodes import (
+            compressed,  # compiled: who only forecasts needs no compiler
+        )
+
+        return compressed(terms)
 
     def joint(self, mean: Tensor, values: Tensors, terms: Tensors, ops: DensityOps) -> Tensor:
         """Return the log density, length and scale marginalised."""

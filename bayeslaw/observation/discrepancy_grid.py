@@ -22,7 +22,7 @@ from bayeslaw.observation.discrepancy_bases import (
     scales,
 )
 from bayeslaw.observation.discrepancy_nodes import tables
-from bayeslaw.observation.discrepancy_terms import FEW, density_terms, offset_variance
+from bayeslaw.observation.discrepancy_terms import CENTRE, FEW, density_terms, few_directions, offset_variance
 from bayeslaw.observation.kernels import kernel
 
 NEGLIGIBLE = 1e-6
@@ -137,10 +137,12 @@ def with_few(rows: Rows, seen: Seen) -> Rows:
     # What of a residual lies outside the first q directions is at most the rest of its singular values' squares.
     left = np.sqrt(np.maximum(np.cumsum(sizes[::-1] ** 2)[::-1], 0.0))
     few = int((left > _OUTSIDE * seen.sigma.min()).sum())
-    columns = {n: v for n, v in rows.columns.items() if n != FEW}
+    columns = {n: v for n, v in rows.columns.items() if n not in (FEW, CENTRE)}
     # Forms cost the products of two coordinates, decomposed covariances a few operations for each row.
     if few * (few + 3) / 2 <= _WORTH * len(rows) and few < len(seen.sigma) / 2:
-        columns[FEW] = np.ascontiguousarray(directions[:few].T)
+        centre = seen.residual.mean(axis=0)
+        reach = np.abs((seen.residual - centre) @ directions[:few].T).max(axis=0)
+        columns |= {FEW: directions[:few].T * np.maximum(reach, _OUTSIDE * seen.sigma.min()), CENTRE: centre}
     return replace(rows, columns=columns)
 
 
@@ -181,7 +183,7 @@ def misses(spec: Spec, rows: Rows, seen: Seen, likely: Array) -> Array:
     numpy.ndarray, shape (draws,)
         Used minus exact, in nats; one Cholesky decomposition for each draw.
     """
-    where, few = places_of(spec, rows), rows.columns.get(FEW)
+    where, few = places_of(spec, rows), few_directions(rows)
     length, scale = np.unravel_index(likely.reshape(len(likely), -1).argmax(axis=1), likely.shape[1:])
     used = seen.residual if few is None else seen.residual @ few @ few.T
     offset, relative, out = offset_variance(spec), discrepancy_of(spec).relative, np.empty(len(length))

@@ -3,6 +3,10 @@
 Along few directions the squared distance of residuals is a small quadratic form for each length, scale and run noise
 of the grid, worked out once: a gradient costs these forms, and no decomposition. Forms are kept times the run noise's
 square, where they hardly change with it, and blended between the run noises of the grid.
+
+Coordinates are those from a centre, for residuals lie much closer to one another than to zero. There the forms of
+all nodes are nearly the same few ones in other proportions: it is these that are worked out where there are many
+coordinates (`compressed`).
 """
 
 from __future__ import annotations
@@ -21,16 +25,23 @@ from bayeslaw.observation.discrepancy_terms import TERMS
 from bayeslaw.observation.products import FAST, times, times_turned
 
 NODE_TERMS = (
-    "project", "node_outer", "node_square", "node_level", "node_size", "node_log_det", "log_sigmas", "node_weight", "offset",
+    "project", "node_centre", "node_outer", "node_turn", "node_square", "node_base", "node_level", "node_level_base",
+    "node_size", "node_log_det", "log_sigmas", "node_weight", "offset",
 )  # fmt: skip
 """What the compiled density takes, in its order."""
 
 
 _PART = 1000
 """Draws that are worked out at once."""
+_MANY = 40
+"""Features that cost more than their compression."""
+_LEFT = 1e-3
+"""What compression may leave of the forms, in nats, where residuals reach."""
 
 
-def node_terms(terms: Mapping[str, Array], sigmas: Array, error: Array) -> dict[str, Array]:
+def node_terms(
+    terms: Mapping[str, Array], sigmas: Array, error: Array, centre: Array, reach: Array
+) -> dict[str, Array]:
     """Work out the forms.
 
     Parameters
@@ -41,12 +52,16 @@ def node_terms(terms: Mapping[str, Array], sigmas: Array, error: Array) -> dict[
         Run noise of the grid.
     error : numpy.ndarray, shape (rows,)
         Known errors.
+    centre, reach : numpy.ndarray, shape (few,)
+        Around which coordinates residuals lie, and how far from them.
 
     Returns
     -------
     dict of str to numpy.ndarray
-        ``node_outer`` (rows,), precision outside the few directions; ``node_square`` (products of two coordinates,
-        points × nodes), ``node_level`` (few, points × nodes), ``node_size`` and ``node_log_det`` (points, nodes);
+        ``node_outer`` (rows,), precision outside the few directions. Squared distances: at the centre ``node_base``
+        (points, nodes), then by coordinates and by products of two, the features, ``node_square`` (features, points ×
+        nodes); ``node_turn`` is empty, see `compressed`. Products with a shift of all rows: ``node_level_base``
+        (points, nodes), ``node_level`` (few, points × nodes). ``node_size`` and ``node_log_det`` (points, nodes);
         ``node_weight`` (nodes,). Nodes are lengths × scales, scales innermost.
     """
     project, first, lengths = terms["project"], terms["first"], len(terms["log_lengths"])
@@ -54,8 +69,8 @@ def node_terms(terms: Mapping[str, Array], sigmas: Array, error: Array) -> dict[
     upper = np.triu_indices(few)
     twice = np.where(upper[0] == upper[1], 1.0, 2.0)
     shape = (points, lengths, scales)
-    square, level = np.empty((*shape, len(twice))), np.empty((*shape, few))
-    size, log_det = np.empty(shape), np.empty(shape)
+    square, level = np.empty((*shape, few + len(twice))), np.empty((*shape, few))
+    size, log_det, base = np.empty(shape), np.empty(shape), np.empty(shape)
     for k, j in np.ndindex(points, lengths):
         section, noise = k * lengths + j, sigmas[k] ** 2
         at = slice(first[section], first[section + 1])
@@ -70,7 +85,9 @@ def node_terms(terms: Mapping[str, Array], sigmas: Array, error: Array) -> dict[
             weight @ weight - told @ told,
         )
         whole = (basis.T * inverse[:, None, :]) @ basis + left[:, None, None] * rest[0]
-        square[k, j] = whole[:, upper[0], upper[1]] * twice
+        at_centre = whole @ centre
+        base[k, j] = at_centre @ centre
+        square[k, j, :, :few], square[k, j, :, few:] = 2 * at_centre, whole[:, upper[0], upper[1]] * twice
         level[k, j] = (inverse * told) @ basis + left[:, None] * rest[1]
         size[k, j] = inverse @ told**2 + left * rest[2]
         log_det[k, j] = (
@@ -79,11 +96,42 @@ def node_terms(terms: Mapping[str, Array], sigmas: Array, error: Array) -> dict[
             - 2 * terms["section"][section]
         )
     return {
-        "node_outer": 1 / (np.median(sigmas) ** 2 + error**2),
-        "node_square": np.ascontiguousarray(square.reshape(-1, len(twice)).T), "node_level": np.ascontiguousarray(level.reshape(-1, few).T),
-        "node_size": size.reshape(points, -1), "node_log_det": log_det.reshape(points, -1),
+        "node_centre": centre, "node_reach": reach, "node_outer": 1 / (np.median(sigmas) ** 2 + error**2),
+        "node_turn": np.zeros((0, 1)), "node_square": np.ascontiguousarray(square.reshape(-1, few + len(twice)).T),
+        "node_base": base.reshape(points, -1), "node_level": np.ascontiguousarray(level.reshape(-1, few).T),
+        "node_level_base": (level @ centre).reshape(points, -1), "node_size": size.reshape(points, -1),
+        "node_log_det": log_det.reshape(points, -1),
         "node_weight": (terms["log_lengths"][:, None] + terms["log_scales"]).ravel(),
     }  # fmt: skip
+
+
+def compressed(terms: Mapping[str, Array]) -> dict[str, Array]:
+    """Return terms whose squared distances are a few forms in other proportions, where that is worth it.
+
+    Parameters
+    ----------
+    terms : mapping of str to numpy.ndarray
+        Of `node_terms`.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        ``node_turn`` (features, forms) makes features into forms, ``node_square`` (forms, points × nodes) these into
+        squared distances.
+    """
+    square, reach = terms["node_square"], terms["node_reach"]
+    features, upper = len(square), np.triu_indices(len(reach))
+    if features <= _MANY:
+        return dict(terms)
+    unit = np.concatenate([reach, reach[upper[0]] * reach[upper[1]]])
+    smallest = math.exp(2 * terms["log_sigmas"][0])
+    turn, sizes, forms = np.linalg.svd(square * (unit / smallest)[:, None], full_matrices=False)
+    left = np.sqrt(np.cumsum(sizes[::-1] ** 2)[::-1])
+    kept = int((left > _LEFT).sum())
+    if kept * (features + square.shape[1]) > features * square.shape[1]:
+        return dict(terms)
+    turn, forms = turn[:, :kept] * (smallest / unit)[:, None], forms[:kept] * sizes[:kept, None]
+    return {**terms, "node_turn": np.ascontiguousarray(turn), "node_square": np.ascontiguousarray(forms)}
 
 
 def tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
@@ -111,44 +159,50 @@ def tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
 
 def _node_tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
     """Return the log density of each node, shape (draws, nodes)."""
-    blend, few = blended(terms["log_sigmas"], np.log(sigma)), residual @ terms["project"].T
+    blend = blended(terms["log_sigmas"], np.log(sigma))
+    few = residual @ terms["project"].T - terms["node_centre"]
     upper, points = np.triu_indices(few.shape[1]), blend.shape[1]
 
     def form(flat: Array) -> Array:
         return np.einsum("dk,dkn->dn", blend, flat.reshape(len(few), points, -1)) / sigma**2
 
-    q, c = form((few[:, upper[0]] * few[:, upper[1]]) @ terms["node_square"]), form(few @ terms["node_level"])
+    features = np.concatenate([few, few[:, upper[0]] * few[:, upper[1]]], axis=1)
+    turned = features @ terms["node_turn"] if len(terms["node_turn"]) else features
+    q = blend @ terms["node_base"] / sigma**2 + form(turned @ terms["node_square"])
+    c = blend @ terms["node_level_base"] / sigma**2 + form(few @ terms["node_level"])
     z, v = blend @ terms["node_size"] / sigma**2, terms["offset"]
     logs = blend @ terms["node_log_det"] + np.log1p(v * z)
     return np.asarray(terms["node_weight"] - 0.5 * (q - v * c**2 / (1 + v * z) + logs))
 
 
 @compiled
-def _products(few):
-    """Return all products of two coordinates."""
-    out, at = np.empty(len(few) * (len(few) + 1) // 2), 0
-    for a in range(len(few)):
-        for b in range(a, len(few)):
+def _features(few):
+    """Return coordinates, then all products of two."""
+    count = len(few)
+    out, at = np.empty(count + count * (count + 1) // 2), count
+    for a in range(count):
+        out[a] = few[a]
+        for b in range(a, count):
             out[at] = few[a] * few[b]
             at += 1
     return out
 
 
 @compiled
-def _by_few(few, by_products, by_few):
-    """Add the derivatives by coordinates that come through their products."""
-    at = 0
+def _by_few(few, by_features, by_few):
+    """Add the derivatives by coordinates that come through the features."""
+    at = len(few)
     for a in range(len(few)):
+        by_few[a] += by_features[a]
         for b in range(a, len(few)):
-            by_few[a] += by_products[at] * few[b]
-            by_few[b] += by_products[at] * few[a]
+            by_few[a] += by_features[at] * few[b]
+            by_few[b] += by_features[at] * few[a]
             at += 1
 
 
 @compiled(fast=FAST)
 def _blended(begin, factor, values, out):
-    """Fill out with the rows of values from `begin` on, each times its factor, added up."""
-    out[:] = 0.0
+    """Add to out the rows of values from `begin` on, each times its factor."""
     for k in range(len(factor)):
         for j in range(len(out)):
             out[j] += factor[k] * values[begin + k, j]
@@ -176,20 +230,31 @@ def _chances(weight, q, c, z, d, offset, chance, told):
 
 
 @compiled(fast=FAST)
-def _pull_back(begin, factor, by_factor, by_blend, chance, told, c, squares, levels, size, log_det):
+def _pull_back(
+    begin, factor, by_factor, by_blend, chance, told, c, squares, base, levels, level_base, size, log_det
+):
     """Return the derivative by sigma; fill those by squares and levels in their place."""
     by_sigma = 0.0
     for k in range(len(factor)):
         forms, logs = 0.0, 0.0
         for j in range(len(chance)):
             moved = told[j] * c[j]
-            form = squares[k, j] - 2 * moved * levels[k, j] + (moved * moved + told[j]) * size[begin + k, j]
-            forms += chance[j] * form
+            form = base[begin + k, j] + squares[k, j] - 2 * moved * (level_base[begin + k, j] + levels[k, j])
+            forms += chance[j] * (form + (moved * moved + told[j]) * size[begin + k, j])
             logs += chance[j] * log_det[begin + k, j]
             squares[k, j] = -0.5 * factor[k] * chance[j]
             levels[k, j] = factor[k] * chance[j] * moved
         by_sigma -= 0.5 * (by_factor[k] * forms + by_blend[k] * logs)
     return by_sigma
+
+
+@compiled
+def _coordinates(residual, project, centre, inside, few):
+    """Fill the part of residuals along the few directions, and coordinates from the centre."""
+    times_turned(project, 0, residual, few)
+    times(few, project, 0, inside)
+    for j in range(len(few)):
+        few[j] -= centre[j]
 
 
 @compiled
@@ -210,8 +275,8 @@ def _outside(residual, outer, inside, project, by_few, by_residual):
 
 @compiled(inline="always")
 def evaluate(
-    residual: Array, sigma: Array, project: Array, outer: Array, square: Array, level: Array, size: Array,
-    log_det: Array, log_sigmas: Array, weight: Array, offset: Array,
+    residual: Array, sigma: Array, project: Array, centre: Array, outer: Array, turn: Array, square: Array, base: Array,
+    level: Array, level_base: Array, size: Array, log_det: Array, log_sigmas: Array, weight: Array, offset: Array,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Return the log density (but for its constant) and its gradient by residual and sigma.
 
@@ -223,8 +288,8 @@ def evaluate(
         Of run noise.
     project : array, shape (few, rows)
         The directions in which residuals move, orthonormal.
-    outer, square, level, size, log_det, weight
-        See `node_terms`.
+    centre, outer, turn, square, base, level, level_base, size, log_det, weight
+        See `node_terms` and `compressed`.
     log_sigmas : array, shape (points,)
     offset : array of rank 0
         Prior variance of a shift of all rows that is integrated out; zero where none is.
@@ -237,28 +302,38 @@ def evaluate(
     s, nodes, rows = sigma.item(), len(weight), len(residual)
     begin, blend, by_blend = blend_between(log_sigmas, s)
     used, first, few, inside = len(blend), begin * nodes, np.empty(len(project)), np.empty(rows)
-    times_turned(project, 0, residual, few)
-    times(few, project, 0, inside)
+    _coordinates(residual, project, centre, inside, few)
     # The forms and their derivatives by sigma: through the blend, and through the square that all are times.
     factor, by_factor = np.empty(used), np.empty(used)
     for k in range(used):
         factor[k], by_factor[k] = blend[k] / s**2, (by_blend[k] - 2 * blend[k] / s) / s**2
-    products, squares, levels = _products(few), np.empty((used, nodes)), np.empty((used, nodes))
-    times(products, square, first, squares.reshape(used * nodes))
+    features, turned = _features(few), np.empty(len(square))
+    if len(turn):
+        times(features, turn, 0, turned)
+    else:
+        turned[:] = features
+    squares, levels = np.empty((used, nodes)), np.empty((used, nodes))
+    times(turned, square, first, squares.reshape(used * nodes))
     times(few, level, first, levels.reshape(used * nodes))
-    q, c, z, d = np.empty(nodes), np.empty(nodes), np.empty(nodes), np.empty(nodes)
+    q, c, z, d = np.zeros(nodes), np.zeros(nodes), np.zeros(nodes), np.zeros(nodes)
+    _blended(begin, factor, base, q)
     _blended(0, factor, squares, q)
+    _blended(begin, factor, level_base, c)
     _blended(0, factor, levels, c)
     _blended(begin, factor, size, z)
     _blended(begin, blend, log_det, d)
     chance, told = np.empty(nodes), np.empty(nodes)
     value = _chances(weight, q, c, z, d, offset.item(), chance, told) - rows * math.log(s)
     by_sigma = -rows / s + _pull_back(
-        begin, factor, by_factor, by_blend, chance, told, c, squares, levels, size, log_det
+        begin, factor, by_factor, by_blend, chance, told, c, squares, base, levels, level_base, size, log_det
     )
-    by_products, by_few, by_residual = np.empty(len(products)), np.empty(len(few)), np.empty(rows)
-    times_turned(square, first, squares.reshape(used * nodes), by_products)
+    by_few, by_residual = np.empty(len(few)), np.empty(rows)
     times_turned(level, first, levels.reshape(used * nodes), by_few)
-    _by_few(few, by_products, by_few)
+    times_turned(square, first, squares.reshape(used * nodes), turned)
+    if len(turn):
+        times_turned(turn, 0, turned, features)
+        _by_few(few, features, by_few)
+    else:
+        _by_few(few, turned, by_few)
     value += _outside(residual, outer, inside, project, by_few, by_residual)
     return np.asarray(value), by_residual, np.asarray(by_sigma)

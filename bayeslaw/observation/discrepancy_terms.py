@@ -22,7 +22,10 @@ from bayeslaw.observation.shifts import shift_terms
 _TOLD = 0.005
 """By how much, in nats, directions that are left out may move a section's log density (standard deviation)."""
 FEW = "directions of residuals"
-"""The rows' column, shape (rows, directions), orthonormal, in whose span residuals are taken to lie."""
+"""The rows' column, shape (rows, directions), orthogonal, in whose span residuals are taken to lie; each direction as
+long as they reach along it, from `CENTRE`."""
+CENTRE = "residuals"
+"""The rows' column of residuals around which others lie."""
 TERMS = (
     "weight", "project", "basis", "level", "eigen", "share", "rest", "first", "left_eigen", "left_count", "section",
     "log_sigmas", "log_lengths", "scale_square", "log_scales", "relative", "offset",
@@ -79,12 +82,20 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
         node_terms,  # compiled: who only forecasts needs no compiler
     )
 
-    return terms | node_terms(terms, grid.sigmas, rows.error)
+    few, centre = rows.columns[FEW], rows.columns[CENTRE]
+    reach = np.linalg.norm(few, axis=0)
+    return terms | node_terms(terms, grid.sigmas, rows.error, (few / reach).T @ centre, reach)
+
+
+def few_directions(rows: Rows) -> Array | None:
+    """Return the directions in whose span residuals are taken to lie, shape (rows, directions), or None."""
+    few = rows.columns.get(FEW)
+    return None if few is None else few / np.linalg.norm(few, axis=0)
 
 
 def _seen_along(rows: Rows, vectors: Array) -> dict[str, Array]:
     """Return directions as they see residuals: those of all rows, or the few along which they move."""
-    few = rows.columns.get(FEW)
+    few = few_directions(rows)
     if few is None:
         few, basis = np.zeros((len(rows), 0)), np.ascontiguousarray(vectors)
     else:

@@ -15,11 +15,17 @@ FAST = {"reassoc", "contract", "nsz"}
 @compiled(fast=FAST)
 def times(vector, matrix, first, out):
     """Fill out with vector @ matrix, from the matrix' column `first` on."""
+    n, m = len(vector), len(out)
     out[:] = 0.0
-    for i in range(len(vector)):
-        factor, row = vector[i], matrix[i, first : first + len(out)]
-        for j in range(len(out)):
-            out[j] += factor * row[j]
+    for i in range(0, n - 1, 2):  # two rows at once: what is filled is read and written half as often
+        a, b = vector[i], vector[i + 1]
+        row, next_row = matrix[i, first : first + m], matrix[i + 1, first : first + m]
+        for j in range(m):
+            out[j] += a * row[j] + b * next_row[j]
+    if n % 2:
+        a, row = vector[n - 1], matrix[n - 1, first : first + m]
+        for j in range(m):
+            out[j] += a * row[j]
 
 
 @compiled(fast=FAST)

@@ -81,11 +81,11 @@ def _nodes(z, at, constants, integers, work):
     residual, sigma = _at(integers[at], rows, constants, work), _at(integers[at + 1], 1, constants, work)
     try:
         value, by_residual, by_sigma = discrepancy_nodes.evaluate(
-            residual, np.asarray(sigma[0]), project, _vector(1, data, integers, constants),
-            _matrix(2, data, integers, constants), _matrix(3, data, integers, constants),
-            _matrix(4, data, integers, constants), _matrix(5, data, integers, constants),
-            _vector(6, data, integers, constants), _vector(7, data, integers, constants),
-            np.asarray(_vector(8, data, integers, constants)[0]),
+            residual, np.asarray(sigma[0]), project, _vector(1, data, integers, constants), _vector(2, data, integers, constants),
+            _matrix(3, data, integers, constants), _matrix(4, data, integers, constants), _matrix(5, data, integers, constants),
+            _matrix(6, data, integers, constants), _matrix(7, data, integers, constants), _matrix(8, data, integers, constants),
+            _matrix(9, data, integers, constants), _vector(10, data, integers, constants), _vector(11, data, integers, constants),
+            np.asarray(_vector(12, data, integers, constants)[0]),
         )  # fmt: skip
     except Exception:
         return _FAILED
