@@ -8,11 +8,16 @@ from dense_covariance import bulk, covariance, mixture
 
 from bayeslaw.law.offset import offset
 from bayeslaw.law.priors import link_normal
-from bayeslaw.observation import discrepancy_grad
+from bayeslaw.observation import discrepancy_grad, discrepancy_nodes
 from bayeslaw.observation.discrepancy import observe
 from bayeslaw.observation.discrepancy_grid import Seen, chances, misses, settled, with_few, with_grid
 from bayeslaw.observation.discrepancy_terms import FEW, TERMS, density_terms
 
+WAYS = {
+    "sections": (discrepancy_grad.evaluate, TERMS),
+    "forms": (discrepancy_nodes.evaluate, discrepancy_nodes.NODE_TERMS),
+    "few forms": (discrepancy_nodes.evaluate, discrepancy_nodes.NODE_TERMS),
+}
 CASES = [(60, 8.0, "none"), (60, 60.0, "equal"), (40, 1.0, "spread"), (60, 60.0, "spread")]
 
 
@@ -22,10 +27,14 @@ def settled_bulk(count, scale, errors, draws=24):
     return b, seen, with_grid(b.rows, settled(b.spec, b.rows, seen))
 
 
-def density(spec, rows):
+def density(spec, rows, way="sections"):
     terms = density_terms(spec, rows)
-    data = [np.asarray(terms[n]) for n in TERMS]
-    return lambda r, s: discrepancy_grad.evaluate(r, np.asarray(s), *data), float(terms["constant"])
+    if way == "few forms":
+        terms = discrepancy_nodes.compressed(terms)
+        assert 0 < terms["node_turn"].shape[1] < len(terms["node_turn"])
+    evaluate, names = WAYS[way]
+    data = [np.asarray(terms[n]) for n in names]
+    return lambda r, s: evaluate(r, np.asarray(s), *data), float(terms["constant"])
 
 
 @pytest.mark.parametrize(("count", "scale", "errors"), CASES)
@@ -41,12 +50,18 @@ def test_the_density_is_within_a_tenth_of_a_nat_over_the_bulk(count, scale, erro
     assert np.abs(misses(b.spec, rows, seen, chances(b.spec, rows, seen))).max() < 0.1
 
 
-@pytest.mark.parametrize("few", [False, True])
-def test_gradients_agree_with_differences_between_points(few):
+@pytest.fixture
+def compressing(monkeypatch):
+    """Compress the forms of as few directions as there are here."""
+    monkeypatch.setattr(discrepancy_nodes, "_MANY", 0)
+
+
+@pytest.mark.parametrize("way", ["rows", *WAYS])
+def test_gradients_agree_with_differences_between_points(way, compressing):
     b, seen, rows = settled_bulk(40, 8.0, "spread")
-    rows = with_few(rows, seen) if few else rows
-    assert (FEW in rows.columns) == few
-    evaluate, _ = density(b.spec, rows)
+    rows = rows if way == "rows" else with_few(rows, seen)
+    assert (FEW in rows.columns) == (way != "rows")
+    evaluate, _ = density(b.spec, rows, "sections" if way == "rows" else way)
     rng = np.random.default_rng(1)
     for draw in range(3):
         residual = b.residual[draw] + 0.02 * rng.standard_normal(40)  # outside the few directions too
@@ -67,6 +82,34 @@ def test_few_directions_hold_the_residuals():
     assert few.columns[FEW].shape == (60, 6)  # five of the law and the data's own
     for r, s in zip(b.residual, b.sigma, strict=True):
         assert density(b.spec, few)[0](r, s)[0] == pytest.approx(density(b.spec, rows)[0](r, s)[0], abs=1e-3)
+
+
+@pytest.mark.parametrize("errors", ["none", "spread"])
+def test_forms_say_what_sections_say(errors, compressing):
+    b, seen, rows = settled_bulk(60, 8.0, errors)
+    few = with_few(b.rows, seen)
+    few, draws = with_grid(few, settled(b.spec, few, seen)), list(zip(b.residual, b.sigma, strict=True))
+    exact, forms = density(b.spec, rows)[0], density(b.spec, few, "forms")[0]
+    apart = [forms(r, s)[0] - exact(r, s)[0] for r, s in draws]
+    assert np.abs(apart).max() < 0.06 and np.std(apart) < 0.02, (
+        "each is blended between its points of run noise"
+    )
+    if errors == "spread":
+        fewer = density(b.spec, few, "few forms")[0]
+        assert max(abs(fewer(r, s)[0] - forms(r, s)[0]) for r, s in draws) < 3e-3
+
+
+@pytest.mark.parametrize("forms", [True, False])
+def test_tables_of_lengths_and_scales_sum_to_the_density(forms):
+    b, seen, rows = settled_bulk(60, 8.0, "spread")
+    rows = with_few(rows, seen) if forms else rows
+    terms = density_terms(b.spec, rows)
+    found = discrepancy_nodes.tables(terms, b.residual, b.sigma)
+    evaluate, _ = density(b.spec, rows, "forms" if forms else "sections")
+    whole = np.array([evaluate(r, s)[0] for r, s in zip(b.residual, b.sigma, strict=True)])
+    apart = whole - np.log(np.exp(found).sum(axis=(1, 2)))
+    expected = -len(rows) * np.log(b.sigma) if forms else 0 * b.sigma
+    np.testing.assert_allclose(apart - expected, (apart - expected).mean(), atol=1e-3)
 
 
 def test_what_is_said_of_rows_is_right_to_a_per_cent_where_errors_are_spread():
