@@ -24,7 +24,7 @@ from bayeslaw.inference.saving import data_hash
 from bayeslaw.inference.settings import check_law_and_data, check_settings, check_size
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import bind
-from bayeslaw.studies.engine import engine
+from bayeslaw.studies.engine import Engine, Outcome, engine
 from bayeslaw.studies.running.execution import Execution, check_execution
 from bayeslaw.studies.stability.fits import (
     LEAST_ROWS,
@@ -144,9 +144,9 @@ def stability(
     fits = sum(len(window.seen) >= LEAST_ROWS for window in (*growing, *trailing))
     with engine("stability", fits, progress, execution) as running:
         noise_along = along if needs_noise(near) else None
-        first = records_of(growing, running.run(window_tasks(whole, growing, row, noise_along)))
+        first = records_of(growing, _ran(running, window_tasks(whole, growing, row, noise_along)))
         plain = replace(whole, spec=without_discrepancy(near, first[-1]["noise"]))
-        then = records_of(trailing, running.run(window_tasks(plain, trailing, row)))
+        then = records_of(trailing, _ran(running, window_tasks(plain, trailing, row)))
     orders = np.log10([values[row] / w.end for w in (*growing, *trailing)])
     records = [*first, *then]
     out = laid_out(records, views, [*growing, *trailing], orders, ends)
@@ -208,6 +208,11 @@ def _check_arguments(
     for name, value in delta.items():
         check_choice("delta", name, known)
         check_positive("delta", value, f"a positive number for {name}")
+
+
+def _ran(running: Engine, tasks: list[Task]) -> list[Outcome]:
+    """Run tasks in the other order: the last windows have most rows, and others go on beside what takes long."""
+    return running.run(reversed(tasks))[::-1]
 
 
 def _growing(data: xr.Dataset, along: str, every: float, target: float) -> list[Window]:

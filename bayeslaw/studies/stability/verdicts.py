@@ -82,9 +82,9 @@ def _mean(scaled: xr.DataArray) -> float:
 
 
 def _mcse(scaled: xr.DataArray) -> float:
-    import arviz_stats as azs
+    from arviz_stats.base import array_stats
 
-    return float(azs.mcse(scaled.to_dataset(name="x"))["x"])
+    return float(array_stats.mcse(scaled.transpose("chain", "draw").values))
 
 
 def law_verdict(out: xr.Dataset) -> dict[str, Any]:
