@@ -108,7 +108,7 @@ def test_tables_of_lengths_and_scales_sum_to_the_density(forms):
     evaluate, _ = density(b.spec, rows, "forms" if forms else "sections")
     whole = np.array([evaluate(r, s)[0] for r, s in zip(b.residual, b.sigma, strict=True)])
     apart = whole - np.log(np.exp(found).sum(axis=(1, 2)))
-    expected = -len(rows) * np.log(b.sigma) if forms else 0 * b.sigma
+    expected = -len(rows) / 2 * np.log(b.sigma**2 + terms["node_error"]) if forms else 0 * b.sigma
     np.testing.assert_allclose(apart - expected, (apart - expected).mean(), atol=1e-3)
 
 

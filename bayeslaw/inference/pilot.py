@@ -30,6 +30,7 @@ _STEP = 1e-3
 _INSIDE = 0.999
 _SAME = 1e-6
 _SMOOTHED = 25
+_NEVER = 50.0
 _PASSES = 2
 _WIDER = 1.5
 """A mode shows less of how far run noise may lie than draws would."""
@@ -126,12 +127,16 @@ def agreement(bound: BoundLaw, draws: Mapping[str, Array], most: int = 100) -> A
         return Agreement(0.0, edge(spec, rows, likely), -np.inf)
     missed = misses(spec, rows, seen, likely)
     # Weights that hardly differ have no tail to speak of, and looking for one loads a library.
-    k = _smoothed(-missed)[1] if missed.std() > LARGEST_MISS else -np.inf
-    return Agreement(float(missed.std()), edge(spec, rows, likely), k)
+    miss = float(missed.std()) if np.isfinite(missed).all() else np.inf
+    k = _smoothed(-missed)[1] if miss > LARGEST_MISS else -np.inf
+    return Agreement(miss, edge(spec, rows, likely), k)
 
 
 def _smoothed(log_weights: Array) -> tuple[Array, float]:
     """Return Pareto-smoothed log weights, and k; of too few to have a tail, as they are."""
+    finite = np.isfinite(log_weights)
+    if not finite.all():  # where the density sampled has no value
+        log_weights = np.where(finite, log_weights, log_weights[finite].min(initial=0.0) - _NEVER)
     if np.ptp(log_weights) < _SAME:
         return np.zeros_like(log_weights), -np.inf
     if len(log_weights) < _SMOOTHED:

@@ -41,7 +41,7 @@ _DENSITIES = {
     ),
     "nodes": _Density(
         discrepancy_nodes.evaluate, (1, 0),
-        (_MATRIX, _VECTOR, _VECTOR, *(_MATRIX,) * 7, _VECTOR, _VECTOR, _SCALAR), (discrepancy_grad, discrepancy_nodes),
+        (_MATRIX, _VECTOR, _VECTOR, *(_MATRIX,) * 7, _VECTOR, _VECTOR, _SCALAR, _SCALAR), (discrepancy_grad, discrepancy_nodes),
     ),
 }  # fmt: skip
 

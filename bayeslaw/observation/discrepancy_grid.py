@@ -108,7 +108,7 @@ def settled(spec: Spec, rows: Rows, seen: Seen, wider: float = 1.0) -> str:
 
 def is_exact(spec: Spec, rows: Rows) -> bool:
     """Return whether the density at one run noise of the grid is exact at all others."""
-    if FEW in rows.columns:  # forms times run noise's square: they do not change where all is in its unit
+    if FEW in rows.columns:  # forms do not change where all is in the unit of run noise
         return discrepancy_of(spec).relative and not rows.error.any()
     return bool(np.ptp(rows.error) == 0)
 
@@ -181,7 +181,8 @@ def misses(spec: Spec, rows: Rows, seen: Seen, likely: Array) -> Array:
     Returns
     -------
     numpy.ndarray, shape (draws,)
-        Used minus exact, in nats; one Cholesky decomposition for each draw.
+        Used minus exact, in nats; infinite where the density used has no value. One Cholesky decomposition for
+        each draw.
     """
     where, few = places_of(spec, rows), few_directions(rows)
     length, scale = np.unravel_index(likely.reshape(len(likely), -1).argmax(axis=1), likely.shape[1:])
@@ -204,27 +205,37 @@ def misses(spec: Spec, rows: Rows, seen: Seen, likely: Array) -> Array:
                 out[at] += _used(where, j, size[at, None], sigma, used[at], offset)
             else:
                 sizes = where.grid.scales[scale[at], None] * (where.grid.sigmas if relative else np.ones(len(where.grid.sigmas)))  # fmt: skip
-                out[at] += _used_forms(where, j, sizes, sigma, used[at], offset)
-    return out
+                out[at] += _used_forms(
+                    where, j, sizes, sigma, used[at], offset, float(np.mean(rows.error**2))
+                )
+    return np.where(np.isnan(likely).any(axis=(1, 2)) | np.isnan(out), np.inf, out)
 
 
-def _used_forms(where: Places, j: int, sizes: Array, sigma: Array, residual: Array, offset: float) -> Array:
-    """Return the same as the forms of few directions have it: times run noise's square, blended.
+def _used_forms(
+    where: Places, j: int, sizes: Array, sigma: Array, residual: Array, offset: float, error: float
+) -> Array:
+    """Return the same as the forms of few directions have it: times a row's usual variance, blended.
 
-    Sizes are of shape (draws, points), run noise of shape (draws, 1).
+    Sizes are of shape (draws, points), run noise of shape (draws, 1); the error is known errors' mean square.
     """
     basis, points, n, noise = where.bases[j], len(where.weights), residual.shape[1], where.grid.sigmas**2
-    inverse = np.repeat(noise, n) / (np.repeat(sizes**2, n, axis=1) * basis.eigen + np.repeat(noise, n))
+    inverse = np.repeat(noise + error, n) / (
+        np.repeat(sizes**2, n, axis=1) * basis.eigen + np.repeat(noise, n)
+    )
     blend, z, told = blended(np.log(where.grid.sigmas), np.log(sigma)), residual @ basis.vectors, basis.vectors.sum(axis=0)  # fmt: skip
 
     def total(each: Array) -> Array:
         return np.asarray((blend * each.reshape(-1, points, n).sum(axis=2)).sum(axis=1))
 
-    whole, by_shift, both = (total(v) / sigma[:, 0] ** 2 for v in (z * z * inverse, told * told * inverse, told * z * inverse))  # fmt: skip
+    unit = sigma[:, 0] ** 2 + error
+    whole, by_shift, both = (
+        total(v) / unit for v in (z * z * inverse, told * told * inverse, told * z * inverse)
+    )
     square = whole - offset * both**2 / (1 + offset * by_shift)
     log_weights = blend @ np.log(where.weights).sum(axis=1)
-    logs = total(-np.log(inverse)) - 2 * log_weights + 2 * n * np.log(sigma[:, 0])
-    return np.asarray(-0.5 * (square + logs + np.log1p(offset * by_shift)))
+    logs = total(-np.log(inverse)) - 2 * log_weights + n * np.log(unit)
+    with np.errstate(invalid="ignore"):  # between points far apart a form may have no size
+        return np.asarray(-0.5 * (square + logs + np.log1p(offset * by_shift)))
 
 
 def _used(where: Places, j: int, size: Array, sigma: Array, residual: Array, offset: float) -> Array:

@@ -1,8 +1,9 @@
 """The log density of residuals that move in few directions, its length and scale marginalised, and its gradient.
 
 Along few directions the squared distance of residuals is a small quadratic form for each length, scale and run noise
-of the grid, worked out once: a gradient costs these forms, and no decomposition. Forms are kept times the run noise's
-square, where they hardly change with it, and blended between the run noises of the grid.
+of the grid, worked out once: a gradient costs these forms, and no decomposition. Forms are kept times the usual
+variance of a row, run noise and known error, where they hardly change with run noise, and blended between the run
+noises of the grid.
 
 Coordinates are those from a centre, for residuals lie much closer to one another than to zero. There the forms of
 all nodes are nearly the same few ones in other proportions: it is these that are worked out where there are many
@@ -26,7 +27,7 @@ from bayeslaw.observation.products import FAST, times, times_turned
 
 NODE_TERMS = (
     "project", "node_centre", "node_outer", "node_turn", "node_square", "node_base", "node_level", "node_level_base",
-    "node_size", "node_log_det", "log_sigmas", "node_weight", "offset",
+    "node_size", "node_log_det", "log_sigmas", "node_weight", "node_error", "offset",
 )  # fmt: skip
 """What the compiled density takes, in its order."""
 
@@ -62,13 +63,14 @@ def node_terms(
         (points, nodes), then by coordinates and by products of two, the features, ``node_square`` (features, points ×
         nodes); ``node_turn`` is empty, see `compressed`. Products with a shift of all rows: ``node_level_base``
         (points, nodes), ``node_level`` (few, points × nodes). ``node_size`` and ``node_log_det`` (points, nodes);
-        ``node_weight`` (nodes,). Nodes are lengths × scales, scales innermost.
+        ``node_weight`` (nodes,). ``node_error`` (rank 0), known errors' mean square. Nodes are lengths × scales,
+        scales innermost.
     """
     project, first, lengths = terms["project"], terms["first"], len(terms["log_lengths"])
     points, scales, few = len(sigmas), len(terms["log_scales"]), len(project)
     upper = np.triu_indices(few)
     twice = np.where(upper[0] == upper[1], 1.0, 2.0)
-    shape = (points, lengths, scales)
+    shape, known = (points, lengths, scales), np.mean(error**2)
     square, level = np.empty((*shape, few + len(twice))), np.empty((*shape, few))
     size, log_det, base = np.empty(shape), np.empty(shape), np.empty(shape)
     for k, j in np.ndindex(points, lengths):
@@ -76,8 +78,9 @@ def node_terms(
         at = slice(first[section], first[section + 1])
         basis, told, weight = terms["basis"][at], terms["level"][at], terms["weight"][k]
         scale = terms["scale_square"] * (noise if terms["relative"] else 1.0)
-        inverse = noise / (np.outer(scale, terms["eigen"][at]) + noise)  # times run noise's square
-        left = noise / (scale * terms["left_eigen"][section] + noise)
+        unit = noise + known
+        inverse = unit / (np.outer(scale, terms["eigen"][at]) + noise)
+        left = unit / (scale * terms["left_eigen"][section] + noise)
         weighted = project * weight
         rest = (
             weighted @ weighted.T - basis.T @ basis,
@@ -101,7 +104,7 @@ def node_terms(
         "node_base": base.reshape(points, -1), "node_level": np.ascontiguousarray(level.reshape(-1, few).T),
         "node_level_base": (level @ centre).reshape(points, -1), "node_size": size.reshape(points, -1),
         "node_log_det": log_det.reshape(points, -1),
-        "node_weight": (terms["log_lengths"][:, None] + terms["log_scales"]).ravel(),
+        "node_weight": (terms["log_lengths"][:, None] + terms["log_scales"]).ravel(), "node_error": np.asarray(known),
     }  # fmt: skip
 
 
@@ -124,7 +127,7 @@ def compressed(terms: Mapping[str, Array]) -> dict[str, Array]:
     if features <= _MANY:
         return dict(terms)
     unit = np.concatenate([reach, reach[upper[0]] * reach[upper[1]]])
-    smallest = math.exp(2 * terms["log_sigmas"][0])
+    smallest = math.exp(2 * terms["log_sigmas"][0]) + terms["node_error"]
     turn, sizes, forms = np.linalg.svd(square * (unit / smallest)[:, None], full_matrices=False)
     left = np.sqrt(np.cumsum(sizes[::-1] ** 2)[::-1])
     kept = int((left > _LEFT).sum())
@@ -159,19 +162,20 @@ def tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
 
 def _node_tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
     """Return the log density of each node, shape (draws, nodes)."""
-    blend = blended(terms["log_sigmas"], np.log(sigma))
+    blend, noise = blended(terms["log_sigmas"], np.log(sigma)), sigma**2 + terms["node_error"]
     few = residual @ terms["project"].T - terms["node_centre"]
     upper, points = np.triu_indices(few.shape[1]), blend.shape[1]
 
     def form(flat: Array) -> Array:
-        return np.einsum("dk,dkn->dn", blend, flat.reshape(len(few), points, -1)) / sigma**2
+        return np.einsum("dk,dkn->dn", blend, flat.reshape(len(few), points, -1)) / noise
 
     features = np.concatenate([few, few[:, upper[0]] * few[:, upper[1]]], axis=1)
     turned = features @ terms["node_turn"] if len(terms["node_turn"]) else features
-    q = blend @ terms["node_base"] / sigma**2 + form(turned @ terms["node_square"])
-    c = blend @ terms["node_level_base"] / sigma**2 + form(few @ terms["node_level"])
-    z, v = blend @ terms["node_size"] / sigma**2, terms["offset"]
-    logs = blend @ terms["node_log_det"] + np.log1p(v * z)
+    q = blend @ terms["node_base"] / noise + form(turned @ terms["node_square"])
+    c = blend @ terms["node_level_base"] / noise + form(few @ terms["node_level"])
+    z, v = blend @ terms["node_size"] / noise, terms["offset"]
+    with np.errstate(invalid="ignore"):  # between points far apart a form may have no size
+        logs = blend @ terms["node_log_det"] + np.log1p(v * z)
     return np.asarray(terms["node_weight"] - 0.5 * (q - v * c**2 / (1 + v * z) + logs))
 
 
@@ -276,7 +280,7 @@ def _outside(residual, outer, inside, project, by_few, by_residual):
 @compiled(inline="always")
 def evaluate(
     residual: Array, sigma: Array, project: Array, centre: Array, outer: Array, turn: Array, square: Array, base: Array,
-    level: Array, level_base: Array, size: Array, log_det: Array, log_sigmas: Array, weight: Array, offset: Array,
+    level: Array, level_base: Array, size: Array, log_det: Array, log_sigmas: Array, weight: Array, error: Array, offset: Array,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Return the log density (but for its constant) and its gradient by residual and sigma.
 
@@ -291,6 +295,8 @@ def evaluate(
     centre, outer, turn, square, base, level, level_base, size, log_det, weight
         See `node_terms` and `compressed`.
     log_sigmas : array, shape (points,)
+    error : array of rank 0
+        Known errors' mean square.
     offset : array of rank 0
         Prior variance of a shift of all rows that is integrated out; zero where none is.
 
@@ -303,10 +309,10 @@ def evaluate(
     begin, blend, by_blend = blend_between(log_sigmas, s)
     used, first, few, inside = len(blend), begin * nodes, np.empty(len(project)), np.empty(rows)
     _coordinates(residual, project, centre, inside, few)
-    # The forms and their derivatives by sigma: through the blend, and through the square that all are times.
-    factor, by_factor = np.empty(used), np.empty(used)
+    # The forms and their derivatives by sigma: through the blend, and through the variance that all are times.
+    factor, by_factor, noise = np.empty(used), np.empty(used), s * s + error.item()
     for k in range(used):
-        factor[k], by_factor[k] = blend[k] / s**2, (by_blend[k] - 2 * blend[k] / s) / s**2
+        factor[k], by_factor[k] = blend[k] / noise, (by_blend[k] - 2 * s * blend[k] / noise) / noise
     features, turned = _features(few), np.empty(len(square))
     if len(turn):
         times(features, turn, 0, turned)
@@ -323,8 +329,8 @@ def evaluate(
     _blended(begin, factor, size, z)
     _blended(begin, blend, log_det, d)
     chance, told = np.empty(nodes), np.empty(nodes)
-    value = _chances(weight, q, c, z, d, offset.item(), chance, told) - rows * math.log(s)
-    by_sigma = -rows / s + _pull_back(
+    value = _chances(weight, q, c, z, d, offset.item(), chance, told) - 0.5 * rows * math.log(noise)
+    by_sigma = -rows * s / noise + _pull_back(
         begin, factor, by_factor, by_blend, chance, told, c, squares, base, levels, level_base, size, log_det
     )
     by_few, by_residual = np.empty(len(few)), np.empty(rows)

@@ -85,7 +85,7 @@ def _nodes(z, at, constants, integers, work):
             _matrix(3, data, integers, constants), _matrix(4, data, integers, constants), _matrix(5, data, integers, constants),
             _matrix(6, data, integers, constants), _matrix(7, data, integers, constants), _matrix(8, data, integers, constants),
             _matrix(9, data, integers, constants), _vector(10, data, integers, constants), _vector(11, data, integers, constants),
-            np.asarray(_vector(12, data, integers, constants)[0]),
+            np.asarray(_vector(12, data, integers, constants)[0]), np.asarray(_vector(13, data, integers, constants)[0]),
         )  # fmt: skip
     except Exception:
         return _FAILED

@@ -34,7 +34,9 @@ DENSITIES = {
     "covariance": Density(
         (1, 0), (_MATRIX, _MATRIX, _MATRIX, *(_VECTOR,) * 4, _INT, *(_VECTOR,) * 7, _SCALAR, _SCALAR)
     ),
-    "nodes": Density((1, 0), (_MATRIX, _VECTOR, _VECTOR, *(_MATRIX,) * 7, _VECTOR, _VECTOR, _SCALAR)),
+    "nodes": Density(
+        (1, 0), (_MATRIX, _VECTOR, _VECTOR, *(_MATRIX,) * 7, _VECTOR, _VECTOR, _SCALAR, _SCALAR)
+    ),
 }
 
 
