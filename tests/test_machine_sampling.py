@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import ModuleType
 
 import numpy as np
@@ -123,3 +124,36 @@ def test_draws_do_not_depend_on_the_number_of_cores(case, monkeypatch):
         monkeypatch.setattr(nuts.os, "cpu_count", lambda cores=cores: cores)
         found.append(drawn(case, 0))
     assert same(found[0], found[1]) and same(found[0], found[2])
+
+
+def test_chains_that_end_where_there_is_no_mass_are_lost():
+    rng = np.random.default_rng(0)
+    drawn = rng.standard_normal((4, 200, 3))
+    logp = -0.5 * (drawn**2).sum(axis=2)
+    assert not nuts._lost(logp, drawn).any()
+    logp[1] -= 60
+    assert nuts._lost(logp, drawn).tolist() == [False, True, False, False]
+    drawn[2] = drawn[2, 0]  # one that never moved
+    assert nuts._lost(logp, drawn).tolist() == [False, True, True, False]
+    drawn[1] *= 1e12  # much less likely, but over a volume that makes up for it
+    assert nuts._lost(logp, drawn)[1] == np.False_
+
+
+def test_a_lost_chain_has_all_run_again_from_where_the_others_were(monkeypatch):
+    bound, settings = bind(*noiseless("power", noise=0.05)), {"draws": 200, "tune": 200, "chains": 2, "seed": 0, "target_accept": 0.9}  # fmt: skip
+    alone, started = nuts.sample(bound, settings, False), []
+    walk_of = nuts.walk_of
+
+    def watched(*arguments):
+        walk = walk_of(*arguments)
+        return replace(walk, starting=lambda points: started.append(points) or walk.starting(points))
+
+    monkeypatch.setattr(nuts, "walk_of", watched)
+    monkeypatch.setattr(nuts, "_lost", lambda logp, drawn: np.array([False, True]))
+    again = nuts.sample(bound, settings, False)
+    (points,) = started
+    assert len(points) == 200
+    assert not alone["posterior"].equals(again["posterior"])
+    for name in ("alpha", "sigma"):
+        values = again["posterior"][name].values
+        assert abs(values.mean() - alone["posterior"][name].values.mean()) < 0.5 * values.std()

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -24,6 +24,13 @@ from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.pooling import score_name
 from bayeslaw.observation.walks import scores_from
 
+if TYPE_CHECKING:
+    from bayeslaw.inference.machine.assemble import Program
+
+_NO_MASS = 25.0
+"""Nats by which chains that share a posterior never differ."""
+_STARTS = 24
+"""Random points of which a chain takes the likeliest to start from."""
 _KEPT_STATS = ("diverging", "energy", "n_steps", "depth", "step_size", "mean_tree_accept", "logp")
 _MAX_LOW_RANK = 64
 """Dimensions up to which correlations are adapted. At 170 that took nutpie minutes, sampling itself seconds."""
@@ -40,11 +47,14 @@ class Walk:
         What is read of its draws; True for vectors.
     named : callable
         Draws of those, flattened over chains, to parameters (draws,) and latent vectors (draws, size) by name.
+    starting : callable, optional
+        Points, shape (points, dimensions) -> the model once more, its chains starting from some of these.
     """
 
     model: Any
     variables: Mapping[str, bool]
     named: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+    starting: Callable[[np.ndarray], Any] | None = None
 
 
 def sample(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> dict[str, xr.Dataset]:
@@ -63,10 +73,19 @@ def sample(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> 
     dict of str to xarray.Dataset
         ``posterior`` (parameters, then the paper's; dims chain, draw), ``sample_stats``, and
         ``latent`` if the observation model has vectors.
+
+    Notes
+    -----
+    A chain that ends far less likely than another one sits on a ridge that has no part of the posterior's mass. Then
+    all chains are run again from draws of the others.
     """
-    walk = walk_of(bound, progress)
-    trace = _run(bound.spec.name, walk.model, settings, progress)
-    drawn, stats = _read_trace(trace, walk.variables)
+    walk, name = walk_of(bound, progress), bound.spec.name
+    drawn, stats = _read_trace(_run(name, walk.model, settings, progress), walk.variables)
+    lost = _lost(stats["logp"])
+    if lost.any() and walk.starting is not None:
+        drawn, stats = _read_trace(
+            _run(name, walk.starting(drawn, ~lost), settings, progress), walk.variables
+        )
     shape = stats["diverging"].shape
     flat = {n: v.reshape(shape[0] * shape[1], *v.shape[2:]) for n, v in drawn.items()}
     named = {n: v.reshape(*shape, *v.shape[1:]) for n, v in walk.named(flat).items()}
@@ -127,14 +146,31 @@ def walk_of(bound: BoundLaw, progress: bool | None) -> Walk:
         from bayeslaw.inference.machine.posterior import named_values, posterior_program
     try:
         program = posterior_program(bound)
-        dim = program.density.inputs
-        model = callback.nutpie_model(
-            program.density, lambda seed: np.random.default_rng(seed).uniform(-1, 1, dim)
-        )
+        model = callback.nutpie_model(program.density, lambda seed: _start(program.density, seed))
     except (NotRecordableError, TypeError, ImportError):
         return _pymc_walk(bound, progress)
     name = callback.COORDINATES
-    return Walk(model, {name: True}, lambda drawn: named_values(program, drawn[name]))
+
+    def starting(points: np.ndarray) -> Any:
+        return callback.nutpie_model(program.density, lambda seed: np.random.default_rng(seed).choice(points))
+
+    return Walk(model, {name: True}, lambda drawn: named_values(program, drawn[name]), starting)
+
+
+def _lost(logp: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Return which chains ended where there is next to no mass: density times volume, shape (chains,)."""
+    with np.errstate(divide="ignore"):
+        mass = np.median(logp, axis=1) + 0.5 * np.log(drawn.var(axis=1)).sum(axis=1)
+    return np.asarray(mass < mass.max() - _NO_MASS)
+
+
+def _start(density: Program, seed: int) -> np.ndarray:
+    """Return where a chain starts: the likeliest of some random points; far away a grid of scales has ridges that hold it."""
+    from bayeslaw.inference.machine.kernel import run_program
+
+    points = np.random.default_rng(seed).uniform(-1, 1, (_STARTS, density.inputs))
+    values = run_program(density, points)[:, 0] - 0.5 * (points**2).sum(axis=1)
+    return points[np.argmax(np.nan_to_num(values, nan=-np.inf))]
 
 
 def _pymc_walk(bound: BoundLaw, progress: bool | None) -> Walk:

@@ -1,6 +1,6 @@
 """Count fits that fail a sampler's check, by law, at default settings and for several seeds.
 
-Run: uv run python tests/benchmarks/failures.py [gsm8k ladders gold chinchilla curves humaneval] [--seeds 4]
+Run: uv run python tests/benchmarks/failures.py [own gsm8k ladders gold chinchilla curves humaneval] [--seeds 4]
 
 Prints a line a law: how many of its fits fail, and of what. Another law is another row of `PARTS`' functions.
 Real tables are read from ../shared/data beside the project.
@@ -23,6 +23,7 @@ Case = tuple[str, bl.Spec, xr.Dataset]
 """What a line counts together, law, table."""
 K, CUTS = (1, 10, 100), (0, 1e18, 1e19, 1e20, 3e20, 1e21)
 GOLD = {"join": DATA / "pythia" / "gsm8k_gold_nll.csv", "on": "model"}
+AT_END = {"cosine_20000": ", end=2e-5", "constant_20000": ""}
 SHAPES = ("power", "broken-power", "sigmoid-power")
 
 
@@ -30,6 +31,29 @@ def both(name: str, spec: bl.Spec, data: xr.Dataset) -> Iterator[Case]:
     """Yield a case with the law's discrepancy and one with independent errors."""
     yield f"{name}, discrepancy", spec, data
     yield f"{name}, independent errors", bl.change(spec, discrepancy=None), data
+
+
+def own() -> Iterator[Case]:
+    """Each shipped law on a public table of its own kind, as it is shipped."""
+    counts = pd.read_csv(DATA / "pythia" / "gsm8k_counts.csv")
+    for law, more in (("compute", {}), ("params-tokens", {}), ("gold-likelihood", GOLD)):
+        spec = bl.load_model(law)
+        yield law, spec, bl.read_table(counts, spec, where="lr_warming_up=0", **more)
+    spec = bl.load_model("chinchilla")
+    yield "chinchilla", spec, bl.read_table(pd.read_csv(DATA / "chinchilla" / "runs.csv").iloc[5:], spec)
+    runs, spec = pd.read_csv(DATA / "published" / "annealing_curves_20k.csv"), bl.load_model("annealing")
+    schedules = {n: f"{n.split('_')[0]}(peak=2e-4, warmup=500, total=20000, hold=true{AT_END[n]})" for n in runs["run"].unique()}  # fmt: skip
+    yield "annealing", spec, bl.read_curves(runs, spec, schedules)
+    table = pd.read_csv(DATA / "humaneval" / "base_models.csv").dropna(subset=["FLOPs (1E21)", "HumanEval"])
+    rows = pd.DataFrame({"x": table["FLOPs (1E21)"], "y": 100 - table["HumanEval"]})
+    for law in SHAPES:
+        spec = bl.load_model(law)
+        yield law, spec, bl.read_table(rows, spec)
+    far = pd.read_csv(DATA / "active_sl" / "farseer.csv").query("split == 'train'")
+    far = far.rename(columns={"N": "params", "D": "tokens"}).assign(run=range(len(far)))
+    for law in ("chinchilla", DATA.parent / "baselines" / "coupled.toml"):
+        spec = bl.load_model(law)
+        yield f"farseer, {spec.name}", spec, bl.read_table(far, spec)
 
 
 def gsm8k() -> Iterator[Case]:
@@ -96,15 +120,15 @@ def humaneval() -> Iterator[Case]:
     yield from both("humaneval, pooled counts", law, bl.read_table(rows, law))
 
 
-PARTS = {f.__name__: f for f in (gsm8k, ladders, gold, chinchilla, curves, humaneval)}
+PARTS = {f.__name__: f for f in (own, gsm8k, ladders, gold, chinchilla, curves, humaneval)}
 
 
-def main(parts: list[str], seeds: int) -> None:
+def main(parts: list[str], seeds: int, only: str) -> None:
     """Fit every case with every seed and print a line a name."""
     for part in parts:
         fits, failed, of = Counter(), Counter(), {}
         for name, spec, data in PARTS[part]():
-            for seed in range(seeds):
+            for seed in range(seeds if only in name else 0):
                 found = bl.checks(bl.fit(spec, data, seed=seed, progress=False))
                 bad = [f"{c.name} {c.value:.3g}" for c in found if c.level == "fail"]
                 fits[name] += 1
@@ -118,5 +142,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", help=", ".join(PARTS))
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--only", default="", help="cases whose names have this")
     given = parser.parse_args()
-    main(given.parts or list(PARTS), given.seeds)
+    main(given.parts or list(PARTS), given.seeds, given.only)
