@@ -81,11 +81,12 @@ def sample(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> 
     """
     walk, name = walk_of(bound, progress), bound.spec.name
     drawn, stats = _read_trace(_run(name, walk.model, settings, progress), walk.variables)
-    lost = _lost(stats["logp"])
-    if lost.any() and walk.starting is not None:
-        drawn, stats = _read_trace(
-            _run(name, walk.starting(drawn, ~lost), settings, progress), walk.variables
-        )
+    if walk.starting is not None:
+        (points,) = drawn.values()
+        lost = _lost(stats["logp"], points)
+        if lost.any():
+            model = walk.starting(points[~lost].reshape(-1, points.shape[-1]))
+            drawn, stats = _read_trace(_run(name, model, settings, progress), walk.variables)
     shape = stats["diverging"].shape
     flat = {n: v.reshape(shape[0] * shape[1], *v.shape[2:]) for n, v in drawn.items()}
     named = {n: v.reshape(*shape, *v.shape[1:]) for n, v in walk.named(flat).items()}
