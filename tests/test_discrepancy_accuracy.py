@@ -11,6 +11,7 @@ from bayeslaw.law.priors import link_normal
 from bayeslaw.observation import discrepancy_grad, discrepancy_nodes
 from bayeslaw.observation.discrepancy import observe
 from bayeslaw.observation.discrepancy_grid import Seen, chances, misses, settled, with_few, with_grid
+from bayeslaw.observation.discrepancy_tables import tables
 from bayeslaw.observation.discrepancy_terms import FEW, TERMS, density_terms
 
 WAYS = {
@@ -104,7 +105,7 @@ def test_tables_of_lengths_and_scales_sum_to_the_density(forms):
     b, seen, rows = settled_bulk(60, 8.0, "spread")
     rows = with_few(rows, seen) if forms else rows
     terms = density_terms(b.spec, rows)
-    found = discrepancy_nodes.tables(terms, b.residual, b.sigma)
+    found = tables(terms, b.residual, b.sigma)
     evaluate, _ = density(b.spec, rows, "forms" if forms else "sections")
     whole = np.array([evaluate(r, s)[0] for r, s in zip(b.residual, b.sigma, strict=True)])
     apart = whole - np.log(np.exp(found).sum(axis=(1, 2)))

@@ -1,19 +1,22 @@
-"""Whether the sampler did its work: R-hat, effective sample sizes, divergences, BFMI."""
+"""Whether the sampler did its work: R-hat, effective sample sizes, divergences, BFMI, the density that it sampled."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 
 from bayeslaw.core.check import Check
 from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.pilot import LARGEST_EDGE, LARGEST_MISS
 
 MAX_RHAT = 1.01
 MIN_ESS = 400.0
 MIN_BFMI = 0.3
-SAMPLER_CHECKS = ("rhat", "ess-bulk", "ess-tail", "divergences", "bfmi")
+MAX_PARETO_K = 0.7
+SAMPLER_CHECKS = ("rhat", "ess-bulk", "ess-tail", "divergences", "bfmi", "density")
 """What `sampler_checks` checks; any other check that fails is no fault of the sampler."""
 
 
@@ -35,7 +38,7 @@ def convergence(draws: xr.Dataset) -> dict[str, dict[str, float]]:
 
 
 def sampler_checks(fit: Fit) -> list[Check]:
-    """Check the sampler alone: R-hat, effective sample sizes, divergences, BFMI.
+    """Check the sampler alone: R-hat, effective sample sizes, divergences, BFMI, and beside a discrepancy its density.
 
     Parameters
     ----------
@@ -63,6 +66,9 @@ def sampler_checks(fit: Fit) -> list[Check]:
         failed = value * sign > bound * sign
         wanted = f"at most {bound:g}" if sign > 0 else f"at least {bound:g}"
         advice = "; run longer (more draws and tune), or fix what the data cannot tell" if failed else ""
+        lost = stats.attrs.get("lost_chains", 0) if key == "rhat" else 0
+        if lost:
+            advice = f"; all were run again, for {lost} had ended where there is next to no mass{advice}"
         label = {"rhat": "R-hat", "ess_bulk": "bulk ESS", "ess_tail": "tail ESS"}[key]
         out.append(
             Check(
@@ -86,7 +92,26 @@ def sampler_checks(fit: Fit) -> list[Check]:
             f"{diverging} divergent transition(s), wanted none{advice}.",
         )
     )
-    return [*out, _bfmi(stats["energy"].values)]
+    return [*out, _bfmi(stats["energy"].values), *_density(stats.attrs)]
+
+
+def _density(told: Mapping[str, float]) -> list[Check]:
+    """Check how far the density that was sampled is from the exact one, as `inference.pilot` measured it."""
+    if "density_miss" not in told:
+        return []
+    miss, edge, k = (float(told[f"density_{n}"]) for n in ("miss", "edge", "pareto_k"))
+    if miss <= LARGEST_MISS and edge <= LARGEST_EDGE:
+        text = f"The density that was sampled is within {max(miss, 1e-4):.1g} nat of the exact one."
+        return [Check("density", "ok", miss, text)]
+    if edge <= LARGEST_EDGE and k <= MAX_PARETO_K:
+        text = f"The density that was sampled is {miss:.2g} nat off; draws were drawn again by weights (Pareto k {k:.2f})."
+        return [Check("density", "ok", miss, text)]
+    told_of = f"{miss:.2g} nat off" if edge <= LARGEST_EDGE else "cut off where its lengths and scales end"
+    text = (
+        f"The density that was sampled is {told_of}, and draws may not be the posterior's: fit with another seed, or "
+        "narrow a prior, that of sigma first."
+    )
+    return [Check("density", "fail", miss, text)]
 
 
 def _bfmi(energy: np.ndarray) -> Check:

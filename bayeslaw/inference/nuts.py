@@ -27,6 +27,8 @@ from bayeslaw.observation.walks import scores_from
 if TYPE_CHECKING:
     from bayeslaw.inference.machine.assemble import Program
 
+LOST = "lost_chains"
+"""The statistics' attribute that says how many chains a first run lost."""
 _NO_MASS = 25.0
 """Nats by which chains that share a posterior never differ."""
 _STARTS = 24
@@ -81,16 +83,19 @@ def sample(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> 
     """
     walk, name = walk_of(bound, progress), bound.spec.name
     drawn, stats = _read_trace(_run(name, walk.model, settings, progress), walk.variables)
+    again = 0
     if walk.starting is not None:
         (points,) = drawn.values()
         lost = _lost(stats["logp"], points)
-        if lost.any():
+        again = int(lost.sum())
+        if again:
             model = walk.starting(points[~lost].reshape(-1, points.shape[-1]))
             drawn, stats = _read_trace(_run(name, model, settings, progress), walk.variables)
     shape = stats["diverging"].shape
     flat = {n: v.reshape(shape[0] * shape[1], *v.shape[2:]) for n, v in drawn.items()}
     named = {n: v.reshape(*shape, *v.shape[1:]) for n, v in walk.named(flat).items()}
-    return groups_of(bound, named, stats, settings["seed"])
+    groups = groups_of(bound, named, stats, settings["seed"])
+    return {**groups, "sample_stats": groups["sample_stats"].assign_attrs({LOST: again})}
 
 
 def groups_of(

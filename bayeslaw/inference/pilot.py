@@ -31,7 +31,7 @@ _INSIDE = 0.999
 _SAME = 1e-6
 _SMOOTHED = 25
 _NEVER = 50.0
-_PASSES = 2
+_PASSES, _SETTLED_AGAIN = 2, 4
 _WIDER = 1.5
 """A mode shows less of how far run noise may lie than draws would."""
 _MANY, _FEWER = 250, 4
@@ -169,11 +169,11 @@ def sample_settled(
     if not isinstance(bound.observation, GaussianProcess):
         return bound, sample(bound)
     bound = settle_grid(bound)
-    for again in range(_PASSES + 1):
+    for again in range(_SETTLED_AGAIN + 1):
         groups = sample(bound)
         draws = _flat(groups)
         found = agreement(bound, draws)
-        if found.good or again == _PASSES:
+        if found.good or again == _SETTLED_AGAIN:
             break
         bound = resettle(bound, draws)
     if found.miss > LARGEST_MISS:

@@ -21,7 +21,7 @@ from bayeslaw.observation.discrepancy_bases import (
     places_of,
     scales,
 )
-from bayeslaw.observation.discrepancy_nodes import tables
+from bayeslaw.observation.discrepancy_tables import tables
 from bayeslaw.observation.discrepancy_terms import CENTRE, FEW, density_terms, few_directions, offset_variance
 from bayeslaw.observation.kernels import kernel
 
@@ -90,7 +90,7 @@ def settled(spec: Spec, rows: Rows, seen: Seen, wider: float = 1.0) -> str:
         "scales": _span(likely.max(axis=0), told["scales"][0], len(scales(spec)[0])),
     }
     if is_exact(spec, rows):
-        return json.dumps({**spans, "sigmas": grid_of(spec, rows).sigmas.tolist()})
+        return json.dumps({**spans, "sigmas": [float(np.median(seen.sigma))]})
     logs = np.log(seen.sigma)
     ends = tuple(np.quantile(logs, [_TAIL, 1 - _TAIL]))
     few = seen.some(6)

@@ -20,9 +20,7 @@ import numpy as np
 from bayeslaw.core.compiled import compiled
 from bayeslaw.core.elementary import exp_all, log_all
 from bayeslaw.law.types import Array
-from bayeslaw.observation.discrepancy_bases import blended
-from bayeslaw.observation.discrepancy_grad import blend_between, table
-from bayeslaw.observation.discrepancy_terms import TERMS
+from bayeslaw.observation.discrepancy_grad import blend_between
 from bayeslaw.observation.products import FAST, times, times_turned
 
 NODE_TERMS = (
@@ -32,8 +30,9 @@ NODE_TERMS = (
 """What the compiled density takes, in its order."""
 
 
-_PART = 1000
-"""Draws that are worked out at once."""
+_OUTSIDE = 0.25
+"""Share of its precision that a row has outside the few directions. Residuals that are there all the same are to be
+seen afterwards, as far from the exact density; held fast, they would only be missing from the posterior."""
 _MANY = 40
 """Features that cost more than their compression."""
 _LEFT = 1e-3
@@ -59,7 +58,7 @@ def node_terms(
     Returns
     -------
     dict of str to numpy.ndarray
-        ``node_outer`` (rows,), precision outside the few directions. Squared distances: at the centre ``node_base``
+        ``node_outer`` (rows,), the precision that rows have outside the few directions. Squared distances: at the centre ``node_base``
         (points, nodes), then by coordinates and by products of two, the features, ``node_square`` (features, points ×
         nodes); ``node_turn`` is empty, see `compressed`. Products with a shift of all rows: ``node_level_base``
         (points, nodes), ``node_level`` (few, points × nodes). ``node_size`` and ``node_log_det`` (points, nodes);
@@ -99,7 +98,7 @@ def node_terms(
             - 2 * terms["section"][section]
         )
     return {
-        "node_centre": centre, "node_reach": reach, "node_outer": 1 / (np.median(sigmas) ** 2 + error**2),
+        "node_centre": centre, "node_reach": reach, "node_outer": _OUTSIDE / (np.median(sigmas) ** 2 + error**2),
         "node_turn": np.zeros((0, 1)), "node_square": np.ascontiguousarray(square.reshape(-1, few + len(twice)).T),
         "node_base": base.reshape(points, -1), "node_level": np.ascontiguousarray(level.reshape(-1, few).T),
         "node_level_base": (level @ centre).reshape(points, -1), "node_size": size.reshape(points, -1),
@@ -135,48 +134,6 @@ def compressed(terms: Mapping[str, Array]) -> dict[str, Array]:
         return dict(terms)
     turn, forms = turn[:, :kept] * (smallest / unit)[:, None], forms[:kept] * sizes[:kept, None]
     return {**terms, "node_turn": np.ascontiguousarray(turn), "node_square": np.ascontiguousarray(forms)}
-
-
-def tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
-    """Return the log density of each length and scale, with its prior weight, for many draws.
-
-    Parameters
-    ----------
-    terms : mapping of str to numpy.ndarray
-        With those of `node_terms` where residuals move in few directions; else each draw is worked out by itself.
-    residual : numpy.ndarray, shape (draws, rows)
-    sigma : numpy.ndarray, shape (draws,)
-
-    Returns
-    -------
-    numpy.ndarray, shape (draws, lengths, scales)
-        But for what all lengths and scales of a draw share.
-    """
-    if "node_square" not in terms:
-        data = [terms[n] for n in TERMS]
-        return np.stack([table(r, np.asarray(s), *data) for r, s in zip(residual, sigma, strict=True)])
-    parts = range(0, len(sigma), _PART)
-    found = [_node_tables(terms, residual[i : i + _PART], sigma[i : i + _PART, None]) for i in parts]
-    return np.concatenate(found).reshape(len(sigma), len(terms["log_lengths"]), -1)
-
-
-def _node_tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
-    """Return the log density of each node, shape (draws, nodes)."""
-    blend, noise = blended(terms["log_sigmas"], np.log(sigma)), sigma**2 + terms["node_error"]
-    few = residual @ terms["project"].T - terms["node_centre"]
-    upper, points = np.triu_indices(few.shape[1]), blend.shape[1]
-
-    def form(flat: Array) -> Array:
-        return np.einsum("dk,dkn->dn", blend, flat.reshape(len(few), points, -1)) / noise
-
-    features = np.concatenate([few, few[:, upper[0]] * few[:, upper[1]]], axis=1)
-    turned = features @ terms["node_turn"] if len(terms["node_turn"]) else features
-    q = blend @ terms["node_base"] / noise + form(turned @ terms["node_square"])
-    c = blend @ terms["node_level_base"] / noise + form(few @ terms["node_level"])
-    z, v = blend @ terms["node_size"] / noise, terms["offset"]
-    with np.errstate(invalid="ignore"):  # between points far apart a form may have no size
-        logs = blend @ terms["node_log_det"] + np.log1p(v * z)
-    return np.asarray(terms["node_weight"] - 0.5 * (q - v * c**2 / (1 + v * z) + logs))
 
 
 @compiled

@@ -116,7 +116,7 @@ class GaussianProcessGivenRows(NewRows):
 
     def complete(self, rng: np.random.Generator) -> dict[str, Array]:
         """Draw the length and the scale that the joint density marginalised, then the law's level where it did."""
-        from bayeslaw.observation.discrepancy_nodes import (
+        from bayeslaw.observation.discrepancy_tables import (
             tables,  # compiled: who only forecasts needs no compiler
         )
 
