@@ -44,8 +44,10 @@ def own() -> Iterator[Case]:
     runs, spec = pd.read_csv(DATA / "published" / "annealing_curves_20k.csv"), bl.load_model("annealing")
     schedules = {n: f"{n.split('_')[0]}(peak=2e-4, warmup=500, total=20000, hold=true{AT_END[n]})" for n in runs["run"].unique()}  # fmt: skip
     yield "annealing", spec, bl.read_curves(runs, spec, schedules)
-    table = pd.read_csv(DATA / "humaneval" / "base_models.csv").dropna(subset=["FLOPs (1E21)", "HumanEval"])
-    rows = pd.DataFrame({"x": table["FLOPs (1E21)"], "y": 100 - table["HumanEval"]})
+    table = pd.read_csv(DATA / "gadre" / "gadre_models_losses.csv").query("dataset == 'c4_original'")
+    rows = pd.DataFrame(
+        {"x": 6.0 * table["params"] * table["tokens"], "y": table["loss_c4_val"], "run": table["name"]}
+    )
     for law in SHAPES:
         spec = bl.load_model(law)
         yield law, spec, bl.read_table(rows, spec)
