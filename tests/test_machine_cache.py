@@ -161,6 +161,18 @@ def test_a_damaged_file_is_made_again(kept, pattern, damage):
     assert hits(third) == (damage != "a folder")
 
 
+def test_code_of_which_a_bit_was_turned_over_is_not_run(kept):
+    kept.make()(2.0)
+    path = only(kept.folder, "*.nbc")
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
+    second = kept.make()
+    assert (second(2.0), hits(second)) == (7.0, 0)
+    third = kept.make()
+    assert (third(2.0), hits(third)) == (7.0, 1)
+
+
 @pytest.mark.parametrize("what", ["_save_index", "_save_data"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
 def test_a_full_disk_costs_no_answer(kept, monkeypatch, what, number):
@@ -168,7 +180,7 @@ def test_a_full_disk_costs_no_answer(kept, monkeypatch, what, number):
         raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr(caching.IndexDataCacheFile, what, full)
+        patch.setattr(module._CheckedFiles, what, full)
         for _ in range(2):
             assert kept.make()(2.0) == 7.0
     assert kept.make()(2.0) == 7.0
@@ -190,6 +202,8 @@ def test_an_entry_of_other_types_is_not_taken_for_ones_own(kept):
 def test_what_is_overridden_is_still_there(kept):
     """Numba's cache is overridden under names that another version may not have."""
     assert {"load_overload", "save_overload"} <= vars(caching.Cache).keys()
+    own = {"_load_data", "_save_data", "_data_path", "_dump", "_open_for_write"}
+    assert own <= vars(caching.IndexDataCacheFile).keys()
     assert Path(kept.make()._cache._cache_file._index_path).name.endswith(".nbi")
 
 

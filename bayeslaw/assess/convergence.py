@@ -10,7 +10,7 @@ import xarray as xr
 
 from bayeslaw.core.check import Check
 from bayeslaw.inference.fit import Fit
-from bayeslaw.inference.pilot import LARGEST_EDGE, LARGEST_MISS
+from bayeslaw.inference.pilot import LARGEST_BEYOND, LARGEST_EDGE, LARGEST_MISS
 
 MAX_RHAT = 1.01
 MIN_ESS = 400.0
@@ -99,14 +99,15 @@ def _density(told: Mapping[str, float]) -> list[Check]:
     """Check how far the density that was sampled is from the exact one, as `inference.pilot` measured it."""
     if "density_miss" not in told:
         return []
-    miss, edge, k = (float(told[f"density_{n}"]) for n in ("miss", "edge", "pareto_k"))
-    if miss <= LARGEST_MISS and edge <= LARGEST_EDGE:
+    miss, edge, k, beyond = (float(told[f"density_{n}"]) for n in ("miss", "edge", "pareto_k", "beyond"))
+    covered = edge <= LARGEST_EDGE and beyond <= LARGEST_BEYOND
+    if miss <= LARGEST_MISS and covered:
         text = f"The density that was sampled is within {max(miss, 1e-4):.1g} nat of the exact one."
         return [Check("density", "ok", miss, text)]
-    if edge <= LARGEST_EDGE and k <= MAX_PARETO_K:
+    if covered and k <= MAX_PARETO_K:
         text = f"The density that was sampled is {miss:.2g} nat off; draws were drawn again by weights (Pareto k {k:.2f})."
         return [Check("density", "ok", miss, text)]
-    told_of = f"{miss:.2g} nat off" if edge <= LARGEST_EDGE else "cut off where its lengths and scales end"
+    told_of = f"{miss:.2g} nat off" if covered else "cut off where its grid ends"
     text = (
         f"The density that was sampled is {told_of}, and draws may not be the posterior's: fit with another seed, or "
         "narrow a prior, that of sigma first."

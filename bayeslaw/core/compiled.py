@@ -25,13 +25,35 @@ from numba.core import caching
 
 _SOURCES = ("core/compiled.py", "core/elementary.py", "observation", "inference/machine")
 """Modules that have compiled functions, or constants that those take."""
+_DIGEST = hashlib.sha256().digest_size
 _OPTIONS = {"error_model": "numpy", "nogil": True}
 compiled_functions: list[Any] = []
 """What this process has, in the order in which it was made."""
 
 
+class _CheckedFiles(caching.IndexDataCacheFile):
+    """Numba's, with a checksum behind each file of code: a bit that was turned over is a wrong answer, or a crash."""
+
+    def _load_data(self, name: str) -> Any:
+        with open(self._data_path(name), "rb") as file:
+            content = file.read()
+        data, told = content[:-_DIGEST], content[-_DIGEST:]
+        if hashlib.sha256(data).digest() != told:
+            raise OSError(f"{name} is not as it was written")  # numba then compiles anew
+        return super()._load_data(name)  # what stands behind the code is not read
+
+    def _save_data(self, name: str, data: Any) -> None:
+        content = self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(content + hashlib.sha256(content).digest())
+
+
 class _Cache(caching.FunctionCache):
     """Numba's, which costs no answer where a file is damaged or the disk is full."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file.__class__ = _CheckedFiles
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Return the kept function; None where there is none, or none that can be read."""

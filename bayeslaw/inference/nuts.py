@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.core.compiled import is_kept
+from bayeslaw.core.errors import InputError
 from bayeslaw.core.progress import shows, work
 from bayeslaw.inference.coordinates import latent_vectors, walks
 from bayeslaw.inference.sampler_import import nutpie_module
@@ -152,6 +153,7 @@ def walk_of(bound: BoundLaw, progress: bool | None) -> Walk:
         from bayeslaw.inference.machine.posterior import named_values, posterior_program
     try:
         program = posterior_program(bound)
+        _refuse_without_gradient(bound.spec, program.density)
         model = callback.nutpie_model(program.density, lambda seed: _start(program.density, seed))
     except (NotRecordableError, TypeError, ImportError):
         return _pymc_walk(bound, progress)
@@ -172,11 +174,27 @@ def _lost(logp: np.ndarray, drawn: np.ndarray) -> np.ndarray:
 
 def _start(density: Program, seed: int) -> np.ndarray:
     """Return where a chain starts: the likeliest of some random points; far away a grid of scales has ridges that hold it."""
+    points, found = _random_points(density, seed)
+    values = found[:, 0] - 0.5 * (points**2).sum(axis=1)
+    return points[np.argmax(np.where(np.isfinite(found).all(axis=1), values, -np.inf))]
+
+
+def _random_points(density: Program, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return points in the middle of the priors, and the density and its gradient there."""
     from bayeslaw.inference.machine.kernel import run_program
 
     points = np.random.default_rng(seed).uniform(-1, 1, (_STARTS, density.inputs))
-    values = run_program(density, points)[:, 0] - 0.5 * (points**2).sum(axis=1)
-    return points[np.argmax(np.nan_to_num(values, nan=-np.inf))]
+    return points, run_program(density, points)
+
+
+def _refuse_without_gradient(spec: Spec, density: Program) -> None:
+    """Refuse a law from which no chain could start."""
+    if not np.isfinite(_random_points(density, 0)[1]).all(axis=1).any():
+        raise InputError(
+            f"the law '{spec.name}' has no finite value and gradient at any of {_STARTS} points in the middle of its priors: "
+            "look for a power or a root of what is zero or below at a row, such as (D - ref_D)**g with the smallest D as "
+            "reference, or of what the priors make so; change the formula, or leave the row out."
+        )
 
 
 def _pymc_walk(bound: BoundLaw, progress: bool | None) -> Walk:

@@ -22,7 +22,16 @@ from bayeslaw.law.types import Array
 from bayeslaw.observation.bound import BoundLaw, bind
 from bayeslaw.observation.discrepancy import GaussianProcess
 from bayeslaw.observation.discrepancy_bases import GRID
-from bayeslaw.observation.discrepancy_grid import Seen, chances, edge, is_exact, misses, settled, with_few
+from bayeslaw.observation.discrepancy_grid import (
+    Seen,
+    beyond,
+    chances,
+    edge,
+    is_exact,
+    misses,
+    settled,
+    with_few,
+)
 from bayeslaw.observation.discrepancy_terms import FEW
 
 _STARTS, _DRAWS, _DEGREES = 24, 160, 8
@@ -32,11 +41,14 @@ _SAME = 1e-6
 _SMOOTHED = 25
 _NEVER = 50.0
 _PASSES, _SETTLED_AGAIN = 2, 4
+_WIDER_AGAIN = 1.25
 _WIDER = 1.5
 """A mode shows less of how far run noise may lie than draws would."""
 _MANY, _FEWER = 250, 4
 LARGEST_EDGE = 1e-3
 """How likely the outermost lengths and scales kept may be where the whole grid goes on."""
+LARGEST_BEYOND = 0.01
+"""Share of draws whose run noise may lie beyond what the grid knows."""
 LARGEST_MISS = 0.05
 """Standard deviation of what the log density misses, in nats, above which it matters."""
 
@@ -53,16 +65,20 @@ class Agreement:
         See `discrepancy_grid.edge`.
     pareto_k : float
         Of the weights that would make the draws those of the exact density (PSIS), where those matter; else −inf.
+    beyond : float
+        See `discrepancy_grid.beyond`.
     """
 
     miss: float
     edge: float
     pareto_k: float
+    beyond: float
 
     @property
     def good(self) -> bool:
         """Whether nothing of it matters."""
-        return bool(self.miss <= LARGEST_MISS and self.edge <= LARGEST_EDGE)
+        covered = self.edge <= LARGEST_EDGE and self.beyond <= LARGEST_BEYOND
+        return bool(self.miss <= LARGEST_MISS and covered)
 
 
 def settle_grid(bound: BoundLaw) -> BoundLaw:
@@ -101,7 +117,7 @@ def resettle(bound: BoundLaw, draws: Mapping[str, Array]) -> BoundLaw:
         json.dumps({"lengths": [0, 99], "scales": [0, 99], "sigmas": [float(np.median(draws["sigma"]))]}),
     )
     seen = _seen(whole, draws)
-    bound = _with(bound, settled(whole.spec, with_few(whole.rows, seen.some(_DRAWS)), seen))
+    bound = _with(bound, settled(whole.spec, with_few(whole.rows, seen.some(_DRAWS)), seen, _WIDER_AGAIN))
     return replace(bound, rows=with_few(bound.rows, seen.some(_DRAWS)))
 
 
@@ -122,14 +138,14 @@ def agreement(bound: BoundLaw, draws: Mapping[str, Array], most: int = 100) -> A
     """
     spec, rows = bound.spec, bound.rows
     seen = _seen(bound, draws).some(most)
-    likely = chances(spec, rows, seen)
+    likely, outside = chances(spec, rows, seen), beyond(rows, draws["sigma"])
     if is_exact(spec, rows) and FEW not in rows.columns:
-        return Agreement(0.0, edge(spec, rows, likely), -np.inf)
+        return Agreement(0.0, edge(spec, rows, likely), -np.inf, outside)
     missed = misses(spec, rows, seen, likely)
     # Weights that hardly differ have no tail to speak of, and looking for one loads a library.
     miss = float(missed.std()) if np.isfinite(missed).all() else np.inf
     k = _smoothed(-missed)[1] if miss > LARGEST_MISS else -np.inf
-    return Agreement(miss, edge(spec, rows, likely), k)
+    return Agreement(miss, edge(spec, rows, likely), k, outside)
 
 
 def _smoothed(log_weights: Array) -> tuple[Array, float]:
@@ -168,14 +184,17 @@ def sample_settled(
     """
     if not isinstance(bound.observation, GaussianProcess):
         return bound, sample(bound)
-    bound = settle_grid(bound)
-    for again in range(_SETTLED_AGAIN + 1):
+    bound, passes = settle_grid(bound), []
+    for _ in range(_SETTLED_AGAIN + 1):
         groups = sample(bound)
         draws = _flat(groups)
-        found = agreement(bound, draws)
-        if found.good or again == _SETTLED_AGAIN:
+        passes.append((agreement(bound, draws), bound, groups, draws))
+        if passes[-1][0].good:
             break
         bound = resettle(bound, draws)
+    found, bound, groups, draws = min(
+        passes, key=lambda one: (not one[0].good, one[0].beyond > LARGEST_BEYOND, one[0].miss)
+    )
     if found.miss > LARGEST_MISS:
         groups = _reweighted(bound, groups, draws)
     attrs = {f"density_{n}": v for n, v in asdict(found).items()}

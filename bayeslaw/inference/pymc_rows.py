@@ -13,6 +13,7 @@ from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import Observation, Rows
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.counts import LATENT, Counts
+from bayeslaw.observation.discrepancy_terms import without_few
 from bayeslaw.observation.independent import Independent
 from bayeslaw.observation.shifts import SHIFT, outlying
 
@@ -68,8 +69,9 @@ def state_rows(around: Around) -> None:
     import pytensor
 
     bound = around.bound
-    # The law's level is a parameter of this model: it is not integrated out.
-    given = {n: np.zeros_like(v) if n == "offset" else v for n, v in bound.terms.items()}
+    # The law's level is a parameter of this model: it is not integrated out, and moves residuals where a fit's never are.
+    given = bound.observation.prepare(without_few(bound.rows))
+    given = {n: np.zeros_like(v) if n == "offset" else v for n, v in given.items()}
     terms = {n: pytensor.shared(v, name=f"term_{n}") for n, v in given.items()}
     if isinstance(bound.observation, Counts):
         _counts(around, bound.observation, terms)

@@ -19,6 +19,9 @@ _CHUNK = 24
 """Variances, in units of run noise, that are multiplied before a logarithm is taken: logarithms are what
 takes the time, and so few neither overflow nor vanish."""
 _NEGLIGIBLE = 1e-14
+WALL = 0.1
+"""Width, in e-folds, of the normal wall beyond the outermost run noises between which densities are blended: there
+they are not known. A posterior that goes on is seen by its draws, and its grid settled again."""
 
 
 @compiled
@@ -41,6 +44,16 @@ def blend_between(log_sigmas, sigma):
                 slope[k] = (slope[k] * (at - used[m]) + weight[k]) / gap
                 weight[k] *= (at - used[m]) / gap
     return begin, weight, slope / sigma if at == x else np.zeros(len(used))
+
+
+@compiled
+def wall(log_sigmas, sigma):
+    """Return the log density of the wall at a run noise, and its derivative; none where one point holds everywhere."""
+    if len(log_sigmas) == 1:
+        return 0.0, 0.0
+    x = math.log(sigma)
+    beyond = max(x - log_sigmas[len(log_sigmas) - 1], 0.0) - max(log_sigmas[0] - x, 0.0)
+    return -0.5 * (beyond / WALL) ** 2, -beyond / (WALL * WALL * sigma)
 
 
 @compiled
@@ -285,7 +298,7 @@ def table(
     return _nodes(each, blend, log_lengths, log_scales)
 
 
-@compiled(inline="always")
+@compiled
 def evaluate(
     residual: Array, sigma: Array, weight: Array, project: Array, basis: Array, level: Array, eigen: Array, share: Array,
     rest: Array, first: Array, left_eigen: Array, left_count: Array, constant: Array, log_sigmas: Array, log_lengths: Array, scale_square: Array, log_scales: Array,
@@ -357,4 +370,5 @@ def evaluate(
         for s in range(scales):
             by_sigma += by_blend[j // lengths] * chance[j % lengths, s] * each[j, s]
     by_residual = _by_rows(along, basis, within, outer, weight, left, left_moved, project)
-    return np.asarray(value), by_residual, np.asarray(by_sigma)
+    held, by_held = wall(log_sigmas, sigma.item())
+    return np.asarray(value + held), by_residual, np.asarray(by_sigma + by_held)

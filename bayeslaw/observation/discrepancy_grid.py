@@ -21,14 +21,23 @@ from bayeslaw.observation.discrepancy_bases import (
     places_of,
     scales,
 )
+from bayeslaw.observation.discrepancy_grad import WALL
 from bayeslaw.observation.discrepancy_tables import tables
-from bayeslaw.observation.discrepancy_terms import CENTRE, FEW, density_terms, few_directions, offset_variance
+from bayeslaw.observation.discrepancy_terms import (
+    CENTRE,
+    FEW,
+    density_terms,
+    few_directions,
+    offset_variance,
+    without_few,
+)
 from bayeslaw.observation.kernels import kernel
 
 NEGLIGIBLE = 1e-6
 """Lengths and scales less likely than this to all draws are left out, but for one on each side."""
 _TAIL = 0.002
-_POINTS = (1, 3, 5, 9, 13)
+_POINTS = (3, 5, 9, 13)
+_NARROWEST = 0.05
 _OUTSIDE = 0.01
 """Share of run noise that residuals may have outside the few directions along which they move."""
 _WORTH = 16
@@ -53,8 +62,8 @@ class Seen:
     sigma: Array
 
     def some(self, most: int) -> Seen:
-        """Return at most so many of the draws, spread over all."""
-        at = np.unique(np.linspace(0, len(self.sigma) - 1, most).astype(int))
+        """Return at most so many of the draws, evenly in the order of run noise: the outermost are among them."""
+        at = np.argsort(self.sigma)[np.unique(np.linspace(0, len(self.sigma) - 1, most).astype(int))]
         return Seen(self.residual[at], self.sigma[at])
 
 
@@ -95,10 +104,8 @@ def settled(spec: Spec, rows: Rows, seen: Seen, wider: float = 1.0) -> str:
     ends = tuple(np.quantile(logs, [_TAIL, 1 - _TAIL]))
     few = seen.some(6)
     for points in _POINTS:
-        if points > 1 and ends[1] - ends[0] < 1e-9:
-            break
-        at = np.linspace(-1, 1, points) if points > 1 else np.zeros(1)
-        sigmas = np.exp(np.mean(ends) + wider * (ends[1] - ends[0]) / 2 * at)
+        half = max(wider * (ends[1] - ends[0]) / 2, _NARROWEST)
+        sigmas = np.exp(np.mean(ends) + half * np.linspace(-1, 1, points))
         text = json.dumps({**spans, "sigmas": sigmas.tolist()})
         tried = with_grid(rows, text)
         if np.abs(misses(spec, tried, few, chances(spec, tried, few))).max() < _CLOSE:
@@ -137,12 +144,16 @@ def with_few(rows: Rows, seen: Seen) -> Rows:
     # What of a residual lies outside the first q directions is at most the rest of its singular values' squares.
     left = np.sqrt(np.maximum(np.cumsum(sizes[::-1] ** 2)[::-1], 0.0))
     few = int((left > _OUTSIDE * seen.sigma.min()).sum())
-    columns = {n: v for n, v in rows.columns.items() if n not in (FEW, CENTRE)}
+    columns = without_few(rows).columns
     # Forms cost the products of two coordinates, decomposed covariances a few operations for each row.
     if few * (few + 3) / 2 <= _WORTH * len(rows) and few < len(seen.sigma) / 2:
         centre = seen.residual.mean(axis=0)
         reach = np.abs((seen.residual - centre) @ directions[:few].T).max(axis=0)
-        columns |= {FEW: directions[:few].T * np.maximum(reach, _OUTSIDE * seen.sigma.min()), CENTRE: centre}
+        columns = {
+            **columns,
+            FEW: directions[:few].T * np.maximum(reach, _OUTSIDE * seen.sigma.min()),
+            CENTRE: centre,
+        }
     return replace(rows, columns=columns)
 
 
@@ -196,11 +207,10 @@ def misses(spec: Spec, rows: Rows, seen: Seen, likely: Array) -> Array:
         )
         for i in of_length:
             noise = seen.sigma[i] ** 2 + rows.error**2
-            factor = np.linalg.cholesky(size[i] ** 2 * K + np.diag(noise) + offset)
-            white = solve_triangular(factor, seen.residual[i], lower=True)
-            out[i] = 0.5 * (white @ white) + np.log(np.diag(factor)).sum()
+            out[i] = -_exact(size[i] ** 2 * K + np.diag(noise), seen.residual[i], offset)
         for at in np.array_split(of_length, -(-len(of_length) // _TOGETHER)):
             sigma = seen.sigma[at, None]
+            out[at] += _walls(where, sigma)
             if few is None:
                 out[at] += _used(where, j, size[at, None], sigma, used[at], offset)
             else:
@@ -209,6 +219,32 @@ def misses(spec: Spec, rows: Rows, seen: Seen, likely: Array) -> Array:
                     where, j, sizes, sigma, used[at], offset, float(np.mean(rows.error**2))
                 )
     return np.where(np.isnan(likely).any(axis=(1, 2)) | np.isnan(out), np.inf, out)
+
+
+def _exact(covariance: Array, residual: Array, offset: float) -> float:
+    """Return the log density of residuals, a shift of all rows integrated out; minus infinity where it has none."""
+    try:
+        factor = np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        return -np.inf
+    white, told = solve_triangular(factor, np.stack([residual, np.ones_like(residual)], axis=1), lower=True).T
+    by_shift, both = told @ told, told @ white
+    square = white @ white - offset * both**2 / (1 + offset * by_shift)
+    return float(-0.5 * (square + np.log1p(offset * by_shift)) - np.log(np.diag(factor)).sum())
+
+
+def _walls(where: Places, sigma: Array) -> Array:
+    """Return the log density of the wall beyond the outermost run noises, see `discrepancy_grad.wall`."""
+    logs, x = np.log(where.grid.sigmas), np.log(sigma[:, 0])
+    return np.asarray(-0.5 * ((x - np.clip(x, logs[0], logs[-1])) / WALL) ** 2 * (len(logs) > 1))
+
+
+def beyond(rows: Rows, sigma: Array) -> float:
+    """Return the share of draws whose run noise lies beyond what their rows' grid knows."""
+    told = json.loads(rows.attrs[GRID])["sigmas"] if GRID in rows.attrs else []
+    if len(told) < 2:
+        return 0.0
+    return float(np.mean((sigma < told[0] * np.exp(-WALL / 2)) | (sigma > told[-1] * np.exp(WALL / 2))))
 
 
 def _used_forms(

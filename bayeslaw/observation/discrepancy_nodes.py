@@ -20,7 +20,7 @@ import numpy as np
 from bayeslaw.core.compiled import compiled
 from bayeslaw.core.elementary import exp_all, log_all
 from bayeslaw.law.types import Array
-from bayeslaw.observation.discrepancy_grad import blend_between
+from bayeslaw.observation.discrepancy_grad import blend_between, wall
 from bayeslaw.observation.products import FAST, times, times_turned
 
 NODE_TERMS = (
@@ -234,7 +234,7 @@ def _outside(residual, outer, inside, project, by_few, by_residual):
     return value
 
 
-@compiled(inline="always")
+@compiled
 def evaluate(
     residual: Array, sigma: Array, project: Array, centre: Array, outer: Array, turn: Array, square: Array, base: Array,
     level: Array, level_base: Array, size: Array, log_det: Array, log_sigmas: Array, weight: Array, error: Array, offset: Array,
@@ -299,4 +299,5 @@ def evaluate(
     else:
         _by_few(few, turned, by_few)
     value += _outside(residual, outer, inside, project, by_few, by_residual)
-    return np.asarray(value), by_residual, np.asarray(by_sigma)
+    held, by_held = wall(log_sigmas, s)
+    return np.asarray(value + held), by_residual, np.asarray(by_sigma + by_held)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -103,9 +103,9 @@ def _seen_along(rows: Rows, vectors: Array) -> dict[str, Array]:
     return {"project": np.ascontiguousarray(few.T), "basis": basis, "level": vectors.sum(axis=1)}
 
 
-def with_level_given(terms: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the terms of a density that takes the law's level as it is given, and does not integrate it out."""
-    return {**terms, **({"offset": np.zeros(())} if "offset" in terms else {})}
+def without_few(rows: Rows) -> Rows:
+    """Return rows whose residuals may lie anywhere, as they do where the level is given or other data are set."""
+    return replace(rows, columns={n: v for n, v in rows.columns.items() if n not in (FEW, CENTRE)})
 
 
 def offset_variance(spec: Spec) -> float:

@@ -16,6 +16,9 @@ from bayeslaw.observation import discrepancy_grad, discrepancy_nodes, run_tree_g
 
 _CALL = types.int64(NUMBERS, types.int64, NUMBERS, INTEGERS, NUMBERS)
 _FINE, _FAILED = 0, 1
+# As parts of what calls them: one function less to be optimised.
+_covariance_density = compiled(discrepancy_grad.evaluate.py_func, inline="always")
+_nodes_density = compiled(discrepancy_nodes.evaluate.py_func, inline="always")
 
 
 @compiled(inline="always")
@@ -56,7 +59,7 @@ def _covariance(z, at, constants, integers, work):
     rows = weight.shape[1]
     residual, sigma = _at(integers[at], rows, constants, work), _at(integers[at + 1], 1, constants, work)
     try:
-        value, by_residual, by_sigma = discrepancy_grad.evaluate(
+        value, by_residual, by_sigma = _covariance_density(
             residual, np.asarray(sigma[0]), weight, _matrix(1, data, integers, constants),
             _matrix(2, data, integers, constants), _vector(3, data, integers, constants), _vector(4, data, integers, constants),
             _vector(5, data, integers, constants), _vector(6, data, integers, constants), _whole(7, data, integers),
@@ -80,7 +83,7 @@ def _nodes(z, at, constants, integers, work):
     rows = project.shape[1]
     residual, sigma = _at(integers[at], rows, constants, work), _at(integers[at + 1], 1, constants, work)
     try:
-        value, by_residual, by_sigma = discrepancy_nodes.evaluate(
+        value, by_residual, by_sigma = _nodes_density(
             residual, np.asarray(sigma[0]), project, _vector(1, data, integers, constants), _vector(2, data, integers, constants),
             _matrix(3, data, integers, constants), _matrix(4, data, integers, constants), _matrix(5, data, integers, constants),
             _matrix(6, data, integers, constants), _matrix(7, data, integers, constants), _matrix(8, data, integers, constants),
