@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import noiseless
 
 import bayeslaw as bl
 from bayeslaw.inference import pilot
-from bayeslaw.inference.machine import kernel
+from bayeslaw.inference.machine import kernel, posterior
+from bayeslaw.law.parse import parse_spec
 from bayeslaw.observation.bound import bind
+from bayeslaw.observation.discrepancy_grid import beyond, chances, misses
 
 
 def test_weights_are_smoothed_and_not_turned_round():
@@ -60,3 +63,62 @@ def test_a_density_without_a_value_somewhere_is_no_obstacle(monkeypatch):
     assert 0 < len(pilot._around_the_mode(bound)["sigma"]) < whole
     gone = np.arange(1000)
     assert pilot._around_the_mode(bound) is None
+
+
+def unequal(noise=0.03, count=16):
+    """Rows whose known errors span two orders, run noise between them."""
+    rng, spec = np.random.default_rng(4), bl.load_model("compute")
+    compute, error = np.geomspace(1e18, 1e22, count), rng.permutation(np.geomspace(0.004, 0.4, count))
+    y = 0.3 + 2.0 * (compute / 1e20) ** -0.15
+    p = np.exp(-y * np.exp(noise * rng.standard_normal(count)))
+    table = pd.DataFrame({"compute": compute, "pass_at_k": p, "sampling_error": error * -np.log(p), "k": 1})
+    return bind(spec, bl.read_table(table, spec))
+
+
+def test_draws_do_not_run_away_beyond_the_run_noises_that_are_known():
+    """Between known run noises densities are blended; beyond them they were far too high where errors are unequal."""
+    bound = pilot.settle_grid(unequal())
+    low, high = np.exp(bound.terms["log_sigmas"])[[0, -1]]
+    program = posterior.posterior_program(bound)
+    points = np.random.default_rng(0).normal(0, 1.2, (4000, program.density.inputs))
+    used = kernel.run_program(program.density, points)[:, 0]
+    near = used > np.nanmax(used) - 30
+    draws = {n: v[near].reshape(near.sum(), -1) for n, v in posterior.named_values(program, points).items()}
+    seen = pilot._seen(bound, draws)
+    found = misses(bound.spec, bound.rows, seen, chances(bound.spec, bound.rows, seen))
+    outside = (seen.sigma < low) | (seen.sigma > high)
+    assert outside.sum() > 20
+    assert (found - np.median(found))[outside].max() < 0.5, "never likelier than they are"
+    assert beyond(bound.rows, seen.sigma) == pytest.approx(outside.mean(), abs=0.1)
+
+
+def test_a_fit_of_unequal_errors_is_that_of_pymc():
+    bound = unequal()
+    ours, theirs = (
+        bl.fit(bound.spec, bound.data, sampler=s, progress=False).draws for s in ("nutpie", "pymc")
+    )
+    for name in ("alpha", "sigma", "floor"):
+        a, b = (np.log(d[name].values.ravel()) for d in (ours, theirs))
+        assert abs(a.mean() - b.mean()) < 0.25 * b.std()
+        assert a.std() == pytest.approx(b.std(), rel=0.25)
+
+
+def test_rows_that_never_vary_are_refused_in_words():
+    spec = bl.load_model("power")
+    table = pd.DataFrame({"x": np.logspace(1, 4, 14), "y": np.full(14, 2.0)})
+    with pytest.raises(bl.InputError, match="same in every row"):
+        bl.fit(spec, bl.read_table(table, spec), progress=False)
+
+
+def test_a_sampler_is_no_part_of_a_point_fit():
+    with pytest.raises(bl.InputError, match="sampler"):
+        bl.fit(*noiseless("power", noise=0.05), "map", sampler="pymc", progress=False)
+
+
+def test_a_law_without_a_gradient_is_refused_in_words():
+    document = {**bl.load_model("power").document, "law": "E + A * (x / ref_x - 1)**alpha"}
+    document["inputs"] = {"x": {**document["inputs"]["x"], "reference": "minimum"}}
+    spec = parse_spec(document, "flat")
+    table = pd.DataFrame({"x": np.logspace(1, 4, 14), "y": 2 + np.logspace(0, -1, 14)})
+    with pytest.raises(bl.InputError, match="no finite value and gradient"):
+        bl.fit(spec, bl.read_table(table, spec), progress=False)

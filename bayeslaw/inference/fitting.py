@@ -157,7 +157,7 @@ def fit(
     """
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed, "bootstrap": bootstrap}
     check_choice("method", method, METHODS)
-    check_choice("sampler", sampler, SAMPLERS)
+    check_choice("sampler", sampler, SAMPLERS if METHODS[method].posterior else [DEFAULT])
     check_settings(settings)
     if target_accept is not None:
         check_probability("target_accept", target_accept)

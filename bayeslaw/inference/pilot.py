@@ -16,6 +16,7 @@ import xarray as xr
 from scipy.optimize import minimize
 from scipy.special import gammaincinv
 
+from bayeslaw.core.errors import InputError
 from bayeslaw.inference.values import flat_values, noise_values
 from bayeslaw.law.priors import integrated
 from bayeslaw.law.types import Array
@@ -159,7 +160,10 @@ def _smoothed(log_weights: Array) -> tuple[Array, float]:
         return log_weights, np.nan
     from arviz_stats.base import array_stats
 
-    smooth, k = array_stats.psislw(-log_weights)  # made for leaving rows out, it takes log likelihoods
+    try:
+        smooth, k = array_stats.psislw(-log_weights)  # made for leaving rows out, it takes log likelihoods
+    except ValueError:  # the largest weights are all the same: nothing to be smoothed, nothing to rely on
+        return log_weights, np.inf
     return np.asarray(smooth), float(k)
 
 
@@ -184,6 +188,11 @@ def sample_settled(
     """
     if not isinstance(bound.observation, GaussianProcess):
         return bound, sample(bound)
+    if len(bound.rows) > 1 and np.ptp(bound.rows.y) == 0:
+        raise InputError(
+            f"the output, {bound.spec.output.name}, is the same in every row: nothing says how large run noise and a "
+            "discrepancy are; take rows that differ, or fit without one (discrepancy=None)."
+        )
     bound, passes = settle_grid(bound), []
     for _ in range(_SETTLED_AGAIN + 1):
         groups = sample(bound)
@@ -269,7 +278,10 @@ def _around_the_mode(bound: BoundLaw) -> dict[str, Array] | None:
         return float(value[0]), gradient[0]
 
     starts = np.concatenate([np.zeros((1, size)), rng.standard_normal((_STARTS, size))])
-    values = np.nan_to_num(minus(starts)[0], nan=np.inf)
+    values, slopes = minus(starts)
+    if not (np.isfinite(values) & np.isfinite(slopes).all(axis=1)).any():
+        return None
+    values = np.nan_to_num(values, nan=np.inf)
     ends = [
         minimize(one, starts[i], jac=True, method="L-BFGS-B", bounds=[(-8, 8)] * size)
         for i in np.argsort(values)[:2]

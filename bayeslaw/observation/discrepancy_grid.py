@@ -227,6 +227,8 @@ def _exact(covariance: Array, residual: Array, offset: float) -> float:
         factor = np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:
         return -np.inf
+    if not np.isfinite(factor).all():
+        return -np.inf
     white, told = solve_triangular(factor, np.stack([residual, np.ones_like(residual)], axis=1), lower=True).T
     by_shift, both = told @ told, told @ white
     square = white @ white - offset * both**2 / (1 + offset * by_shift)
