@@ -110,7 +110,9 @@ def test_tables_of_lengths_and_scales_sum_to_the_density(forms):
     whole = np.array([evaluate(r, s)[0] for r, s in zip(b.residual, b.sigma, strict=True)])
     apart = whole - np.log(np.exp(found).sum(axis=(1, 2)))
     expected = -len(rows) / 2 * np.log(b.sigma**2 + terms["node_error"]) if forms else 0 * b.sigma
-    known = np.abs(np.log(b.sigma) - np.clip(np.log(b.sigma), *terms["log_sigmas"][[0, -1]])) < 1e-9  # else the wall
+    known = (
+        np.abs(np.log(b.sigma) - np.clip(np.log(b.sigma), *terms["log_sigmas"][[0, -1]])) < 1e-9
+    )  # else the wall
     assert known.sum() > 15
     np.testing.assert_allclose((apart - expected)[known], 0, atol=1e-9)
 

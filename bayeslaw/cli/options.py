@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bayeslaw.cli.output import remember
+from bayeslaw.cli.output import remember_store
 
 FILE = click.Path(path_type=Path)
 
@@ -121,7 +121,7 @@ def cluster_option(command: Callable) -> Callable:
 def execution_of(options: dict[str, Any]) -> dict[str, Any]:
     """Take from a command's options the arguments that say where fits run; what is kept stays when it is stopped."""
     if options["store"] is not None:
-        remember(options["store"])
+        remember_store(options["store"])
     return {"on": options["cluster"]} | {n: options[n] for n in ("jobs", "store", "store_shared")}
 
 

@@ -17,7 +17,7 @@ from bayeslaw.core.outputs import FIGURES, check_outputs, check_suffix
 from bayeslaw.core.progress import work
 
 FINISHED, FAILED_CHECK, BAD_INPUT, UNEXPECTED, STOPPED = 0, 1, 2, 3, 130
-_STAGE, _WRITTEN, _DEBUG = (f"bayeslaw.{name}" for name in ("stage", "written", "debug"))
+_STAGE, _WRITTEN, _STORE, _DEBUG = (f"bayeslaw.{name}" for name in ("stage", "written", "store", "debug"))
 STUDIES = (".nc", ".csv")
 """How the file of a study may end."""
 
@@ -69,8 +69,12 @@ def _while(ctx: click.Context) -> str:
 
 
 def _written(ctx: click.Context) -> str:
-    done = ctx.meta.get(_WRITTEN) or []
-    return f"written: {', '.join(map(str, done))}" if done else "nothing was written"
+    done, store = ctx.meta.get(_WRITTEN) or [], ctx.meta.get(_STORE)
+    written = f"written: {', '.join(map(str, done))}" if done else "nothing was written"
+    if store is None:
+        return written
+    kept = sum(1 for _ in Path(store).glob("*.json"))
+    return f"{written}; {store} keeps what was finished, {kept} file(s): the same command goes on from there"
 
 
 @contextmanager
@@ -103,6 +107,11 @@ def remember(path: Path) -> None:
     done = click.get_current_context().meta.setdefault(_WRITTEN, [])
     if path not in done:
         done.append(path)
+
+
+def remember_store(folder: Path) -> None:
+    """Remember where a study keeps what is finished."""
+    click.get_current_context().meta[_STORE] = folder
 
 
 def say(text: str) -> None:
