@@ -35,8 +35,7 @@ class _CheckedFiles(caching.IndexDataCacheFile):
     """Numba's, with a checksum behind each file of code: a bit that was turned over is a wrong answer, or a crash."""
 
     def _load_data(self, name: str) -> Any:
-        with open(self._data_path(name), "rb") as file:
-            content = file.read()
+        content = Path(self._data_path(name)).read_bytes()
         data, told = content[:-_DIGEST], content[-_DIGEST:]
         if hashlib.sha256(data).digest() != told:
             raise OSError(f"{name} is not as it was written")  # numba then compiles anew

@@ -253,6 +253,26 @@ def _seen(bound: BoundLaw, draws: Mapping[str, Array]) -> Seen:
     return Seen(residual, np.broadcast_to(values["sigma"], (len(residual), 1))[:, 0])
 
 
+def _mode(minus: Callable[[Array], tuple[Array, Array]], size: int, rng: np.random.Generator) -> Array | None:
+    """Return where a log density's negative is least, from the best two of random starts; None without a finite one."""
+
+    def one(point: Array) -> tuple[float, Array]:
+        value, gradient = minus(point)
+        if not (np.isfinite(value[0]) and np.isfinite(gradient).all()):
+            return 1e300, np.zeros(size)
+        return float(value[0]), gradient[0]
+
+    starts = np.concatenate([np.zeros((1, size)), rng.standard_normal((_STARTS, size))])
+    values, slopes = minus(starts)
+    if not (np.isfinite(values) & np.isfinite(slopes).all(axis=1)).any():
+        return None
+    ends = [
+        minimize(one, starts[i], jac=True, method="L-BFGS-B", bounds=[(-8, 8)] * size)
+        for i in np.argsort(np.nan_to_num(values, nan=np.inf))[:2]
+    ]
+    return np.asarray(min(ends, key=lambda end: end.fun).x)
+
+
 def _around_the_mode(bound: BoundLaw) -> dict[str, Array] | None:
     """Draw from around the posterior's mode, well beyond its bulk's edge; None where the machine can't run it, or finds none."""
     from bayeslaw.inference.machine.graph import NotRecordableError
@@ -271,22 +291,9 @@ def _around_the_mode(bound: BoundLaw) -> dict[str, Array] | None:
             :, 1:
         ]
 
-    def one(point: Array) -> tuple[float, Array]:
-        value, gradient = minus(point)
-        if not (np.isfinite(value[0]) and np.isfinite(gradient).all()):
-            return 1e300, np.zeros(size)
-        return float(value[0]), gradient[0]
-
-    starts = np.concatenate([np.zeros((1, size)), rng.standard_normal((_STARTS, size))])
-    values, slopes = minus(starts)
-    if not (np.isfinite(values) & np.isfinite(slopes).all(axis=1)).any():
+    mode = _mode(minus, size, rng)
+    if mode is None:
         return None
-    values = np.nan_to_num(values, nan=np.inf)
-    ends = [
-        minimize(one, starts[i], jac=True, method="L-BFGS-B", bounds=[(-8, 8)] * size)
-        for i in np.argsort(values)[:2]
-    ]
-    mode = min(ends, key=lambda end: end.fun).x
     steps = _STEP * np.eye(size)
     curvature = (minus(mode + steps)[1] - minus(mode - steps)[1]) / (2 * _STEP)
     eigen, turn = np.linalg.eigh((curvature + curvature.T) / 2)
