@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayeslaw.core.check import Check
 from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.nuts import LOST
 from bayeslaw.inference.pilot import LARGEST_BEYOND, LARGEST_EDGE, LARGEST_MISS
 
 MAX_RHAT = 1.01
@@ -66,7 +67,7 @@ def sampler_checks(fit: Fit) -> list[Check]:
         failed = value * sign > bound * sign
         wanted = f"at most {bound:g}" if sign > 0 else f"at least {bound:g}"
         advice = "; run longer (more draws and tune), or fix what the data cannot tell" if failed else ""
-        lost = stats.attrs.get("lost_chains", 0) if key == "rhat" else 0
+        lost = stats.attrs.get(LOST, 0) if key == "rhat" else 0
         if lost:
             advice = f"; all were run again, for {lost} had ended where there is next to no mass{advice}"
         label = {"rhat": "R-hat", "ess_bulk": "bulk ESS", "ess_tail": "tail ESS"}[key]

@@ -77,8 +77,9 @@ def compile_model(bound: BoundLaw, progress: bool | None = False) -> CompiledPyM
         Holding the rows.
     """
     global compile_count
-    key = structure(bound.spec, latent_vectors(bound))
     values = model_data(bound)
+    # Which terms there are decides which density is called: another's would be left with the rows before.
+    key = "\n".join([structure(bound.spec, latent_vectors(bound)), *sorted(values)])
     if key not in _compiled:
         settle_compiledir()
         import pytensor

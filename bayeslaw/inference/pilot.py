@@ -194,11 +194,11 @@ def sample_settled(
             "discrepancy are; take rows that differ, or fit without one (discrepancy=None)."
         )
     bound, passes = settle_grid(bound), []
-    for _ in range(_SETTLED_AGAIN + 1):
+    while True:
         groups = sample(bound)
         draws = _flat(groups)
         passes.append((agreement(bound, draws), bound, groups, draws))
-        if passes[-1][0].good:
+        if passes[-1][0].good or len(passes) > _SETTLED_AGAIN:
             break
         bound = resettle(bound, draws)
     found, bound, groups, draws = min(

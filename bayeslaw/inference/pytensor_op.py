@@ -7,10 +7,8 @@ number once.
 
 from __future__ import annotations
 
-import inspect
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytensor.tensor as pt
@@ -19,31 +17,15 @@ from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import register_funcify_default_op_cache_key
 
-from bayeslaw.observation import beliefs, discrepancy_grad, discrepancy_nodes, run_tree_grad
+from bayeslaw.core.compiled import fingerprint
+from bayeslaw.inference.machine.densities import DENSITIES
+from bayeslaw.observation import discrepancy_grad, discrepancy_nodes, run_tree_grad
 
-
-@dataclass(frozen=True)
-class _Density:
-    """A compiled function: value and gradient from the inputs that vary, then those that are data."""
-
-    evaluate: Callable[..., tuple]
-    varying: tuple[int, ...]  # ranks
-    data: tuple[tuple[str, int], ...]  # dtypes and ranks
-    sources: tuple[Any, ...]  # modules whose text decides the code
-
-
-_INT, _SCALAR, _VECTOR, _MATRIX = ("int64", 1), ("float64", 0), ("float64", 1), ("float64", 2)
-_DENSITIES = {
-    "forest": _Density(run_tree_grad.evaluate, (1, 0, 0, 0), (_VECTOR, _INT, _VECTOR), (beliefs, run_tree_grad)),
-    "covariance": _Density(
-        discrepancy_grad.evaluate, (1, 0),
-        (_MATRIX, _MATRIX, _MATRIX, *(_VECTOR,) * 4, _INT, *(_VECTOR,) * 7, _SCALAR, _SCALAR), (discrepancy_grad,),
-    ),
-    "nodes": _Density(
-        discrepancy_nodes.evaluate, (1, 0),
-        (_MATRIX, _VECTOR, _VECTOR, *(_MATRIX,) * 7, _VECTOR, _VECTOR, _SCALAR, _SCALAR), (discrepancy_grad, discrepancy_nodes),
-    ),
-}  # fmt: skip
+_EVALUATE: dict[str, Callable[..., tuple]] = {
+    "forest": run_tree_grad.evaluate,
+    "covariance": discrepancy_grad.evaluate,
+    "nodes": discrepancy_nodes.evaluate,
+}
 
 
 class LogDensityWithGradient(Op):
@@ -53,12 +35,12 @@ class LogDensityWithGradient(Op):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.density = _DENSITIES[name]
+        self.density, self.evaluate = DENSITIES[name], _EVALUATE[name]
 
     def make_node(self, *inputs):
         """Take the inputs that vary, then the data."""
-        kinds = [*(("float64", rank) for rank in self.density.varying), *self.density.data]
-        cast = [pt.cast(pt.as_tensor(v), dtype) for v, (dtype, _) in zip(inputs, kinds, strict=True)]
+        kinds = [*(("float", rank) for rank in self.density.varying), *self.density.data]
+        cast = [pt.cast(pt.as_tensor(v), f"{kind}64") for v, (kind, _) in zip(inputs, kinds, strict=True)]
         if [v.ndim for v in cast] != [rank for _, rank in kinds]:
             raise TypeError(
                 f"expected tensors of ranks {[r for _, r in kinds]}, found {[v.ndim for v in cast]}"
@@ -68,7 +50,7 @@ class LogDensityWithGradient(Op):
 
     def perform(self, node, inputs, output_storage):
         """Run the same compiled function from Python."""
-        for storage, value in zip(output_storage, self.density.evaluate(*inputs), strict=True):
+        for storage, value in zip(output_storage, self.evaluate(*inputs), strict=True):
             storage[0] = value
 
     def infer_shape(self, node, input_shapes):
@@ -91,9 +73,8 @@ class LogDensityWithGradient(Op):
 
 @register_funcify_default_op_cache_key(LogDensityWithGradient)
 def _funcify(op, node, **kwargs):
-    # Code kept on disk is found by this number: it changes when the formulas do.
-    text = "".join(map(inspect.getsource, op.density.sources)) + op.name
-    return op.density.evaluate, zlib.crc32(text.encode())
+    # Code kept on disk is found by this number: it changes when any source of compiled code does.
+    return op.evaluate, zlib.crc32((fingerprint() + op.name).encode())
 
 
 def log_density_with_gradient(name: str, *inputs: Any) -> pt.TensorVariable:

@@ -18,7 +18,6 @@ from bayeslaw.observation.products import times, times_turned
 _CHUNK = 24
 """Variances, in units of run noise, that are multiplied before a logarithm is taken: logarithms are what
 takes the time, and so few neither overflow nor vanish."""
-_NEGLIGIBLE = 1e-14
 WALL = 0.1
 """Width, in e-folds, of the normal wall beyond the outermost run noises between which densities are blended: there
 they are not known. A posterior that goes on is seen by its draws, and its grid settled again."""

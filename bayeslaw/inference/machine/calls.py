@@ -52,6 +52,14 @@ def _scalar(number, first, integers, constants):
     return carray(further(constants, integers[first + 3 * number]), ())
 
 
+@compiled(inline="always")
+def _fill(z, value, by_residual):
+    """Write the value, and behind it the gradient by residuals."""
+    z[0] = value.item()
+    for i in range(len(by_residual)):
+        z[i + 1] = by_residual[i]
+
+
 @callback(_CALL)
 def _covariance(z, at, constants, integers, work):
     data = at + 2
@@ -65,13 +73,11 @@ def _covariance(z, at, constants, integers, work):
             _vector(5, data, integers, constants), _vector(6, data, integers, constants), _whole(7, data, integers),
             _vector(8, data, integers, constants), _vector(9, data, integers, constants), _vector(10, data, integers, constants),
             _vector(11, data, integers, constants), _vector(12, data, integers, constants), _vector(13, data, integers, constants),
-            _vector(14, data, integers, constants), np.asarray(_vector(15, data, integers, constants)[0]), np.asarray(_vector(16, data, integers, constants)[0]),
+            _vector(14, data, integers, constants), _scalar(15, data, integers, constants), _scalar(16, data, integers, constants),
         )  # fmt: skip
     except Exception:  # what leaves here would be printed, and the caller told that all is fine
         return _FAILED
-    z[0] = value.item()
-    for i in range(rows):
-        z[i + 1] = by_residual[i]
+    _fill(z, value, by_residual)
     z[rows + 1] = by_sigma.item()
     return _FINE
 
@@ -88,13 +94,11 @@ def _nodes(z, at, constants, integers, work):
             _matrix(3, data, integers, constants), _matrix(4, data, integers, constants), _matrix(5, data, integers, constants),
             _matrix(6, data, integers, constants), _matrix(7, data, integers, constants), _matrix(8, data, integers, constants),
             _matrix(9, data, integers, constants), _vector(10, data, integers, constants), _vector(11, data, integers, constants),
-            np.asarray(_vector(12, data, integers, constants)[0]), np.asarray(_vector(13, data, integers, constants)[0]),
+            _scalar(12, data, integers, constants), _scalar(13, data, integers, constants),
         )  # fmt: skip
     except Exception:
         return _FAILED
-    z[0] = value.item()
-    for i in range(rows):
-        z[i + 1] = by_residual[i]
+    _fill(z, value, by_residual)
     z[rows + 1] = by_sigma.item()
     return _FINE
 
@@ -112,9 +116,7 @@ def _forest(z, at, constants, integers, work):
         )  # fmt: skip
     except Exception:
         return _FAILED
-    z[0] = value.item()
-    for i in range(rows):
-        z[i + 1] = by_residual[i]
+    _fill(z, value, by_residual)
     z[rows + 1], z[rows + 2], z[rows + 3] = by_scale.item(), by_length.item(), by_sigma.item()
     return _FINE
 
