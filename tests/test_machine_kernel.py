@@ -18,9 +18,11 @@ from bayeslaw.inference.machine.instructions import CALLS, ONE, OPCODES, TWO, WH
 from bayeslaw.inference.machine.kernel import addresses
 from bayeslaw.inference.machine.posterior import posterior_program
 from bayeslaw.inference.machine.record import Recorded
+from bayeslaw.inference.pilot import settle_grid
 from bayeslaw.law import expression
 from bayeslaw.law.functions import FUNCTIONS, MORE, Function
-from bayeslaw.observation import discrepancy_grad, run_tree_grad
+from bayeslaw.observation import discrepancy_grad, discrepancy_nodes, run_tree_grad
+from bayeslaw.observation.discrepancy_nodes import NODE_TERMS
 from bayeslaw.observation.discrepancy_terms import TERMS
 
 X, Y = np.array([0.3, 0.8, 0.5, 0.2]), np.array([0.4, 0.1, 0.9, 0.6])
@@ -474,8 +476,18 @@ def test_the_covariance_is_called_with_its_gradient():
     one, (along, by_sigma) = evaluated(discrepancy_grad.evaluate, x * x, 0.05, *data)
     two, (held, _) = evaluated(discrepancy_grad.evaluate, x, 0.4, *data)
     assert value == pytest.approx(one + np.exp(two / 9), rel=1e-14)
-    np.testing.assert_allclose(by_x, 2 * x * along + np.exp(two / 9) / 9 * held, rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(by_s, by_sigma, rtol=1e-10)
+    np.testing.assert_allclose(by_x, 2 * x * along + np.exp(two / 9) / 9 * held, rtol=1e-12)
+    np.testing.assert_allclose(by_s, by_sigma, rtol=1e-13)
+
+
+def test_the_forms_of_few_directions_are_called_with_their_gradient():
+    terms = settle_grid(CROSS["compute: matern32"]()).terms
+    data, x = [np.asarray(terms[n]) for n in NODE_TERMS], 0.1 * np.sin(np.arange(40.0))
+    value, (by_x, by_s) = value_and_gradient(lambda ops, x, s: ops.with_gradient("nodes", x * x, s, *data), x, 0.05)  # fmt: skip
+    expected, (along, by_sigma) = evaluated(discrepancy_nodes.evaluate, x * x, 0.05, *data)
+    assert value == pytest.approx(expected, rel=1e-14)
+    np.testing.assert_allclose(by_x, 2 * x * along, rtol=1e-12)
+    np.testing.assert_allclose(by_s, by_sigma, rtol=1e-13)
 
 
 def test_a_density_takes_a_vector_of_equal_entries():
