@@ -35,6 +35,7 @@ TRUTHS = {
     "params-tokens": {"E0": 1.5, "N0": 900.0, "beta": 0.35, "D0": 4000.0, "gamma": 0.34},
     "gold-likelihood": {"xi0": 2.0, "K0": 0.08, "kappa": 1.1},
     "chinchilla": {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2100.0, "beta": 0.37},
+    "coupled": {"E": 1.6, "a": 0.8, "b": 0.7, "alpha": 0.4, "beta": 0.5, "kappa": 0.7},
     "annealing": {"L0": 2.63, "A": 0.43, "alpha": 0.55, "C": 0.41, "lam": 0.999},
     "power": {"E": 1.7, "A": 9.0, "alpha": 0.3},
     "broken-power": {"E": 0.4, "A": 4.0, "before": 0.1, "after": 0.4, "x_b": 3e4, "f": 0.4},

@@ -27,6 +27,7 @@ AHEAD = {
     "params-tokens": {"N": [2e9, 1e11], "D": [1e11, 1e13]},
     "gold-likelihood": {"G": [60.0, 15.0]},
     "chinchilla": {"N": [2e9, 1e11], "D": [1e11, 1e13]},
+    "coupled": {"N": [2e9, 1e11], "D": [1e11, 1e13]},
     "power": {"x": [1e4, 1e8]},
     "broken-power": {"x": [1e4, 1e8]},
     "sigmoid-power": {"x": [1e4, 1e8]},

@@ -53,7 +53,7 @@ def own() -> Iterator[Case]:
         yield law, spec, bl.read_table(rows, spec)
     far = pd.read_csv(DATA / "active_sl" / "farseer.csv").query("split == 'train'")
     far = far.rename(columns={"N": "params", "D": "tokens"}).assign(run=range(len(far)))
-    for law in ("chinchilla", DATA.parent / "baselines" / "coupled.toml"):
+    for law in ("chinchilla", "coupled"):
         spec = bl.load_model(law)
         yield f"farseer, {spec.name}", spec, bl.read_table(far, spec)
 
@@ -87,10 +87,12 @@ def gold() -> Iterator[Case]:
 
 
 def chinchilla() -> Iterator[Case]:
-    """The 240 runs, and the 48 smallest alone."""
-    runs, spec = pd.read_csv(DATA / "chinchilla" / "runs.csv").iloc[5:], bl.load_model("chinchilla")
-    yield from both("chinchilla, 240 runs", spec, bl.read_table(runs, spec))
-    yield from both("chinchilla, 48 smallest", spec, bl.read_table(runs.nsmallest(48, "compute"), spec))
+    """Both laws of loss on the 240 runs, and on the 48 smallest alone."""
+    runs = pd.read_csv(DATA / "chinchilla" / "runs.csv").iloc[5:]
+    for law in ("chinchilla", "coupled"):
+        spec = bl.load_model(law)
+        yield from both(f"{law}, 240 runs", spec, bl.read_table(runs, spec))
+        yield from both(f"{law}, 48 smallest", spec, bl.read_table(runs.nsmallest(48, "compute"), spec))
 
 
 def curves(noise: float = 0.015) -> Iterator[Case]:
