@@ -35,13 +35,14 @@ if TYPE_CHECKING:
     from bayeslaw.reports.build import report
     from bayeslaw.studies.backtest.study import backtest
     from bayeslaw.studies.compare import compare
+    from bayeslaw.studies.laws import fit_laws
     from bayeslaw.studies.stability.over_k import stability_by_k
     from bayeslaw.studies.stability.study import stability, stable_spans
     from bayeslaw.studies.stacking import stack
 
 _HOME = {
     "Check": "core.check", "Fit": "inference.fit", "InputError": "core.errors", "Mixture": "forecasts.mixture", "Schedule": "law.schedules", "Spec": "law.spec",
-    "backtest": "studies.backtest.study", "contrast": "forecasts.contrast", "groups": "assess.groups", "change": "law.catalogue", "checks": "assess.checks", "compare": "studies.compare", "compile": "inference.fitting", "fit": "inference.fitting",
+    "backtest": "studies.backtest.study", "contrast": "forecasts.contrast", "groups": "assess.groups", "change": "law.catalogue", "checks": "assess.checks", "compare": "studies.compare", "compile": "inference.fitting", "fit": "inference.fitting", "fit_laws": "studies.laws",
     "forecast": "forecasts.forecast", "load_fit": "inference.loading", "load_model": "law.catalogue",
     "log_likelihood": "assess.likelihood", "models": "law.catalogue", "parse_schedule": "law.schedules",
     "pass_at_k": "data.pass_at_k", "pymc_model": "inference.fitting", "read_curves": "data.curves", "read_table": "data.tables", "report": "reports.build", "resolve": "law.catalogue",

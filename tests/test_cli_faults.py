@@ -342,7 +342,7 @@ def test_stack_prints_weights_and_forecasts(place, monkeypatch):
 
     for name in ("a", "b"):
         handmade("power", bl.change(bl.load_model("power"), discrepancy=None)).save(f"{name}.nc")
-    scores = iter([(-1.0, ""), (-2.0, ""), (-3.0, ""), (-2.0, "ess-bulk")] * 2)
+    scores = iter([(-1.0, ""), (-2.0, ""), (-3.0, ""), (-2.0, "ess-bulk")] * 5)
     monkeypatch.setattr("bayeslaw.studies.engine.attempt", lambda *_: Outcome(next(scores)))
     result = call("stack", "a.nc", "b.nc", "--at", "x=1e7", "-o", "fc.csv", "--plot", "fc.png")
     assert result.exit_code in (0, 1), result.output
@@ -351,7 +351,7 @@ def test_stack_prints_weights_and_forecasts(place, monkeypatch):
     assert "90 % interval of a run" in table and "wrote fc.png" in table
     assert "[warn] a, " in table
     assert Path("fc.png").stat().st_size > 1000
-    scores = iter([(-1.0, "")] * 8)
+    scores = iter([(-1.0, "")] * 20)
     alone = call("stack", "a.nc", "b.nc")
     assert "weights of 2 law(s)" in alone.output and "interval of a run" not in alone.output
 

@@ -54,6 +54,7 @@ def sound(tmp_path_factory):
         "compile": {"spec": spec, "data": data},
         "contrast": {"fit": point, "a": {"x": [1e6]}, "b": {"x": [1e7]}},
         "fit": {"spec": spec, "data": data, **mapped},
+        "fit_laws": {"laws": {"power": spec, "again": spec}, "data": data, **quick},
         "forecast": {"fit": point, "targets": {"x": [1e7]}},
         "groups": {"fit": posterior, "parameter": "E"},
         "load_fit": {"path": saved},

@@ -51,6 +51,8 @@ class _Pair:
         Which rows are compared; those of `a` and `b` go together.
     attrs : mapping
         Which run branches off which.
+    orders : float
+        How far the farthest row lies beyond the data, for a mixture's weights.
     checks : list of Check
         How far the rows lie beyond the data.
     """
@@ -59,6 +61,7 @@ class _Pair:
     a: np.ndarray
     b: np.ndarray
     attrs: Mapping[str, Any]
+    orders: float
     checks: list[Check]
 
 
@@ -109,7 +112,7 @@ def contrast(
     better than two intervals side by side suggest. The parameters are shared; the discrepancy as its kernel
     says; a group, if both are of it; and along schedules, two that warm up alike and have the same rates up to
     some step are taken for one run up to there, from whose checkpoint the other starts. The noise of two runs
-    is their own.
+    is their own. A mixture whose weights depend on the distance has those of the farther side for both.
     """
     check_choice("kind", kind, KINDS)
     check_probability("prob", prob)
@@ -133,13 +136,14 @@ def contrast(
             check_groups(one, columns, new_group)
     rng = np.random.default_rng(seed)
     columns = [_unnamed(one, given) for one, given in zip(fits, pair.columns, strict=True)]
-    drawn = posterior_of(fit).predict(columns, rng, together=True, attrs=pair.attrs)[kind]
+    held = fit.held_at(pair.orders) if isinstance(fit, Mixture) else fit
+    drawn = posterior_of(held).predict(columns, rng, together=True, attrs=pair.attrs)[kind]
     return _laid_out(fit, drawn[:, pair.a], drawn[:, pair.b], pair.checks, kind, prob)
 
 
 def _targets(fits: list[Fit], a: Any, b: Any) -> _Pair:
     """Put two sets of targets behind each other."""
-    parts, sizes, found = [], [], []
+    parts, sizes, away, found = [], [], [], []
     for name, side in zip(_NAMES, (a, b), strict=True):
         if not isinstance(side, Mapping | pd.DataFrame):
             raise InputError(
@@ -148,6 +152,7 @@ def _targets(fits: list[Fit], a: Any, b: Any) -> _Pair:
         inputs, coords, checks = _side_inputs(fits, name, side, None, None)
         parts.append(inputs)
         sizes.append(len(coords["orders_beyond"]))
+        away.append(coords["orders_beyond"].max())
         found += _named(checks, name)
     if sizes[0] != sizes[1] and 1 not in sizes:
         raise InputError(
@@ -161,7 +166,7 @@ def _targets(fits: list[Fit], a: Any, b: Any) -> _Pair:
     columns = [_joined(ours, theirs) for ours, theirs in zip(*parts, strict=True)]
     rows = np.arange(max(sizes))
     one, two = (rows if size > 1 else np.zeros_like(rows) for size in sizes)
-    return _Pair(columns, one, sizes[0] + two, {}, found)
+    return _Pair(columns, one, sizes[0] + two, {}, float(max(away)), found)
 
 
 def _joined(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -207,16 +212,17 @@ def _schedules(fits: list[Fit], a: Any, b: Any) -> _Pair:
     runs = _run_names(fits)
     if branches and shared == size - 1:
         runs = runs[0], runs[0]  # one goes on where the other ends: one run, and one group of a pooled `run`
-    parts, found = [], []
+    parts, away, found = [], [], []
     for name, run, text, group, at in zip(_NAMES, runs, texts, groups, steps, strict=True):
-        inputs, _, checks = _side_inputs(fits, name, None, text, at, group or None)
+        inputs, coords, checks = _side_inputs(fits, name, None, text, at, group or None)
+        away.append(coords["orders_beyond"][-1])
         parts.append([_as_run(fit, part, run) for fit, part in zip(fits, inputs, strict=True)])
         found += _named(checks, name)
     columns = [_joined(ours, theirs) for ours, theirs in zip(*parts, strict=True)]
     last = np.array([len(steps[0]) - 1])
     apart = branches and runs[0] != runs[1]
     attrs = {"branches": json.dumps({runs[1]: [runs[0], shared]})} if apart else {}
-    return _Pair(columns, last, last + 1, attrs, found)
+    return _Pair(columns, last, last + 1, attrs, float(max(away)), found)
 
 
 def _schedule_of(side: Any, name: str) -> tuple[str, dict[str, str]]:

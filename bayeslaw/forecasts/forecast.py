@@ -87,7 +87,9 @@ def forecast(
         magnitude a target lies beyond the data: in an input, in compute, or in how they are combined,
         see `distance`; of a mixture the farthest of its laws. ``attrs["checks"]`` travels along. Of a mixture also
         ``law_share``, the share of the variance on the scale of errors that is the choice of law,
-        and ``attrs["weights"]``, JSON. Draws at which the law has no value on the scale of errors are
+        and ``attrs["weights"]``, JSON: the laws' weights at the farthest target, or at a schedule's end.
+        Where weights depend on the distance, the coordinate ``weight``, dims (target, law), has each
+        target's; a schedule, and draws of all targets together, have those of ``attrs``. Draws at which the law has no value on the scale of errors are
         left out; where that is more than one in a hundred, or as many as lie beyond an end of the
         interval, or the forecast is no finite number, the check ``finite`` fails. With `draws` also
         ``draws``, dims (draw, target, kind) or (draw, step, kind), in the output's unit.
@@ -121,9 +123,10 @@ def forecast(
     for one, given in zip(fits, inputs, strict=True):
         if one.is_posterior:
             check_groups(one, given, new_group)
+    held, weights = _weighed(fit, coords["orders_beyond"], dim, draws)
     unit = {"units": spec.output.unit}
     attrs = {"law_share": {"units": "share"}}
-    quantities, kinds = (_together if draws else _apart)(fit, inputs, prob, seed)
+    quantities, kinds = (_together if draws else _apart)(held, inputs, prob, seed, weights)
     checks = [*checks, *finite_checks(quantities, coords.get("step"), prob)]
     del quantities["valueless"]
     out = xr.Dataset(
@@ -135,17 +138,40 @@ def forecast(
     if draws:
         values = np.stack([to_output(spec, kinds[k]) for k in KINDS], axis=-1)
         out["draws"] = ("draw", dim, "kind"), values, unit
+    if weights is not None:
+        out = out.assign_coords(law=list(held.fits), weight=((dim, "law"), weights, {"units": "share"}))
     about = {"model": spec.name, "method": fits[0].method}
     if isinstance(fit, Mixture):
-        about = {"model": fit.name, "method": "mixture", "weights": weights_text(fit)}
-        checks = [*checks, *weight_checks(fit)]
+        farthest = _farthest(coords["orders_beyond"], dim)
+        about = {"model": fit.name, "method": "mixture", "weights": weights_text(fit.held_at(farthest))}
+        checks = [*checks, *weight_checks(fit, farthest)]
     return out.assign_attrs(
         output=spec.output.name, units=spec.output.unit, prob=float(prob), **about, checks=to_json(checks)
     )
 
 
+def _farthest(orders: np.ndarray, dim: str) -> float:
+    """Return the distance at which all targets together are judged; a schedule is where it ends."""
+    return float(orders[-1] if dim == "step" else orders.max())
+
+
+def _weighed(
+    fit: Fit | Mixture, orders: np.ndarray, dim: str, together: bool
+) -> tuple[Fit | Mixture, np.ndarray | None]:
+    """Hold a mixture at one distance where its targets are drawn jointly; else return each target's weights."""
+    if not isinstance(fit, Mixture) or not fit.by_distance:
+        return fit, None
+    if together or dim == "step":
+        return fit.held_at(_farthest(orders, dim)), None
+    return fit, fit.weights_at(orders)
+
+
 def _apart(
-    fit: Fit | Mixture, inputs: list[dict[str, np.ndarray]], prob: float, seed: int
+    fit: Fit | Mixture,
+    inputs: list[dict[str, np.ndarray]],
+    prob: float,
+    seed: int,
+    weights: np.ndarray | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Summarise draws of every kind, each target by itself and a block of targets at a time; the draws are not kept."""
     rng = np.random.default_rng(seed)
@@ -156,13 +182,19 @@ def _apart(
     block = max(1, _BLOCK // (draws // thin))
     pieces = []
     for start in range(0, targets, block):
-        own = [{n: v[start : start + block] for n, v in part.items()} for part in inputs]
-        pieces.append(_summarised(posterior, own, rng, prob, together=False)[0])
+        here = slice(start, start + block)
+        own = [{n: v[here] for n, v in part.items()} for part in inputs]
+        shares = None if weights is None else weights[here]
+        pieces.append(_summarised(posterior, own, rng, prob, shares, together=False)[0])
     return {n: np.concatenate([p[n] for p in pieces], axis=1) for n in pieces[0]}, {}
 
 
 def _together(
-    fit: Fit | Mixture, inputs: list[dict[str, np.ndarray]], prob: float, seed: int
+    fit: Fit | Mixture,
+    inputs: list[dict[str, np.ndarray]],
+    prob: float,
+    seed: int,
+    weights: np.ndarray | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Summarise joint draws of every kind, and return them."""
     targets, most = len(inputs[0]["sampling_error"]), most_together(fit)
@@ -171,7 +203,7 @@ def _together(
             f"draws: found {targets:,} targets or steps, allowed: at most {most:,} together; forecast fewer, as with "
             "steps=range(0, total, 100)."
         )
-    return _summarised(posterior_of(fit), inputs, np.random.default_rng(seed), prob, together=True)
+    return _summarised(posterior_of(fit), inputs, np.random.default_rng(seed), prob, weights, together=True)
 
 
 def most_together(fit: Fit | Mixture) -> int:
@@ -184,6 +216,7 @@ def _summarised(
     inputs: list[dict[str, np.ndarray]],
     rng: np.random.Generator,
     prob: float,
+    weights: np.ndarray | None,
     together: bool,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Draw and summarise; of a mixture also say what of the variance is the choice of law."""
@@ -191,6 +224,7 @@ def _summarised(
         kinds = posterior.predict(inputs, rng, together)
         return summaries(posterior.spec, kinds, prob), kinds
     parts = posterior.by_law(inputs, rng, together)
-    kinds = mixed(parts, posterior.weights)
-    share = np.stack([law_share([part[k] for part in parts], posterior.weights) for k in KINDS])
+    weights = posterior.weights if weights is None else weights
+    kinds = mixed(parts, weights)
+    share = np.stack([law_share([part[k] for part in parts], weights) for k in KINDS])
     return {**summaries(posterior.spec, kinds, prob), "law_share": share}, kinds

@@ -8,9 +8,11 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.data.pass_at_k import shown_share
+from bayeslaw.forecasts.distance import distance, farthest
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
 from bayeslaw.forecasts.posterior import log_mean, posterior_of, weighted_densities
 from bayeslaw.inference.fit import Fit
+from bayeslaw.law.evaluate import law_inputs
 from bayeslaw.observation.base import to_output
 from bayeslaw.observation.bound import bind
 
@@ -81,8 +83,9 @@ def held_out(fit: Fit | Mixture, data: xr.Dataset, draws: int = 1000, seed: int 
 
 
 def _held_out_mixture(mixture: Mixture, data: xr.Dataset, draws: int, seed: int) -> HeldOut:
-    """Mix what the laws say of the rows: one law is right for all of them together."""
-    fits, weights = zip(*members(mixture), strict=True)
+    """Mix what the laws say of the rows: one law is right for all of them together, with the weights of their distance."""
+    rows = [distance(one.bound, law_inputs(one.spec, data)) for one, _ in members(mixture)]
+    fits, weights = zip(*members(mixture.held_at(float(np.median(farthest(rows).orders)))), strict=True)
     parts = [held_out(one, data, draws, seed) for one in fits]
     joint, each = weighted_densities([(part.log_joint, part.log_rows) for part in parts], weights)
     unseen = mixed([{"run": part.draws} for part in parts], weights)["run"]

@@ -10,10 +10,12 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from bayeslaw.core.check import Check
-from bayeslaw.core.errors import InputError, check_type, shown
+from bayeslaw.core.errors import InputError, check_flag, check_type, shown
 from bayeslaw.data.curves import needs_schedule
+from bayeslaw.forecasts.weights import FEWEST, usable_blocks, weights_at
 from bayeslaw.inference.fit import Fit, rendered
 
 
@@ -29,11 +31,15 @@ class Mixture:
         By the same names; they sum to one.
     scores : xarray.Dataset
         What the weights rest on, see `stack`: dims (law, window).
+    by_distance : bool
+        Whether each target is forecast with weights of its own, by the blocks of ``scores`` that lie
+        about as far ahead (see `weights_at`); `weights` then are those of all blocks alike.
     """
 
     fits: Mapping[str, Fit] = field(repr=False)
     weights: Mapping[str, float]
     scores: xr.Dataset = field(repr=False)
+    by_distance: bool = False
 
     def __post_init__(self) -> None:
         check_alike(self.fits)
@@ -45,6 +51,50 @@ class Mixture:
                 f"{', '.join(self.fits)}; together they are 1."
             )
         check_type("scores", self.scores, xr.Dataset, "scores as of stack(…)")
+        check_flag("by_distance", self.by_distance)
+        if self.by_distance and not (
+            {"log_score_block", "horizon", "rows_block"} <= set(self.scores.data_vars)
+            and self.scores["law"].values.tolist() == list(self.fits)
+        ):
+            raise InputError(
+                "by_distance: found True, which needs the scores that stack(…) returned for these fits; "
+                "allowed: those, or False, for the same weights at every distance."
+            )
+
+    def weights_at(self, orders: ArrayLike) -> np.ndarray:
+        """Return the laws' weights for targets at some distance.
+
+        Parameters
+        ----------
+        orders : array_like, shape (targets,)
+            Orders of magnitude beyond the data, as a forecast's ``orders_beyond``.
+
+        Returns
+        -------
+        numpy.ndarray, shape (targets, laws)
+            In the order of ``fits``; each row sums to one.
+        """
+        orders = np.atleast_1d(np.asarray(orders, dtype=float))
+        if self.by_distance:
+            return weights_at(self.scores, orders)
+        return np.tile(np.array([self.weights[name] for name in self.fits]), (len(orders), 1))
+
+    def held_at(self, orders: float) -> Mixture:
+        """Return the mixture with the weights of one distance for all that is asked of it.
+
+        Parameters
+        ----------
+        orders : float
+            Orders of magnitude beyond the data.
+
+        Returns
+        -------
+        Mixture
+        """
+        if not self.by_distance:
+            return self
+        (weights,) = self.weights_at([orders])
+        return Mixture(self.fits, dict(zip(self.fits, weights.tolist(), strict=True)), self.scores)
 
     def __repr__(self) -> str:
         return rendered(self, "text") or object.__repr__(self)
@@ -61,7 +111,7 @@ class Mixture:
 def members(fit: Fit | Mixture) -> list[tuple[Fit, float]]:
     """Return fits and weights: those of a mixture (laws of weight zero left out), or one fit with weight one."""
     if isinstance(fit, Mixture):
-        return [(fit.fits[n], w) for n, w in fit.weights.items() if w > 0]
+        return [(fit.fits[n], fit.weights[n]) for n in fit.fits if fit.weights[n] > 0 or fit.by_distance]
     return [(fit, 1.0)]
 
 
@@ -156,14 +206,17 @@ def _different_row(one: xr.Dataset, other: xr.Dataset, output: str) -> str:
     return ""
 
 
-def mixed(parts: Sequence[Mapping[str, np.ndarray]], weights: Sequence[float]) -> dict[str, np.ndarray]:
+def mixed(
+    parts: Sequence[Mapping[str, np.ndarray]], weights: Sequence[float] | np.ndarray
+) -> dict[str, np.ndarray]:
     """Mix the laws' draws: of each as many as its weight says.
 
     Parameters
     ----------
     parts : sequence of mapping of str to numpy.ndarray, shape (draws, targets)
         Each law's draws by kind; how many draws may differ between laws.
-    weights : sequence of float
+    weights : sequence of float, or numpy.ndarray of shape (targets, laws)
+        The same for all targets, whose draws then stay joint, or each target's own.
 
     Returns
     -------
@@ -171,28 +224,53 @@ def mixed(parts: Sequence[Mapping[str, np.ndarray]], weights: Sequence[float]) -
         As many draws as there are for the weights; evenly spaced ones of each law, so that every
         chain has its share and nothing is left to chance. Kinds that are one array stay one.
     """
-    sizes = [len(next(iter(part.values()))) for part in parts]
-    total = min(size / weight for size, weight in zip(sizes, weights, strict=True))
-    takes = [min(round(weight * total), size) for size, weight in zip(sizes, weights, strict=True)]
-    picks = [np.arange(take) * size // max(take, 1) for take, size in zip(takes, sizes, strict=True)]
+    sizes = np.array([len(next(iter(part.values()))) for part in parts])
+    weights = np.asarray(weights, dtype=float)
+    different, back = np.unique(np.atleast_2d(weights), axis=0, return_inverse=True)
+    with np.errstate(divide="ignore"):
+        total = (sizes / different).min()
+    picks = []
+    for row in different:
+        takes = np.diff(np.round(np.append(0.0, np.cumsum(row) * total)).astype(int))
+        picks.append(
+            [np.arange(take) * size // max(take, 1) for take, size in zip(takes, sizes, strict=True)]
+        )
     done: dict[tuple[int, ...], np.ndarray] = {}
     out = {}
     for kind in parts[0]:
         key = tuple(id(part[kind]) for part in parts)
         if key not in done:
-            done[key] = np.concatenate([part[kind][pick] for part, pick in zip(parts, picks, strict=True)])
+            values = [part[kind] for part in parts]
+            done[key] = (
+                _picked(values, picks, back.ravel()) if weights.ndim == 2 else _taken(values, picks[0])
+            )
         out[kind] = done[key]
     return out
 
 
-def law_share(draws: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+def _taken(values: Sequence[np.ndarray], pick: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([of[rows] for of, rows in zip(values, pick, strict=True)])
+
+
+def _picked(
+    values: Sequence[np.ndarray], picks: Sequence[Sequence[np.ndarray]], which: np.ndarray
+) -> np.ndarray:
+    """Take each target's draws by the pick of its weights."""
+    out = np.empty((sum(map(len, picks[0])), len(which)))
+    for i, pick in enumerate(picks):
+        own = which == i
+        out[:, own] = _taken([of[:, own] for of in values], pick)
+    return out
+
+
+def law_share(draws: Sequence[np.ndarray], weights: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return the share of a mixture's variance that lies between the laws.
 
     Parameters
     ----------
     draws : sequence of numpy.ndarray, shape (draws, targets)
         Each law's, on the scale of errors.
-    weights : sequence of float
+    weights : sequence of float, or numpy.ndarray of shape (targets, laws)
 
     Returns
     -------
@@ -200,7 +278,7 @@ def law_share(draws: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarr
         Variance of the laws' means over all variance, by the law of total variance; zero where
         nothing varies.
     """
-    weights = np.asarray(weights)[:, None]
+    weights = np.atleast_2d(weights).T
     with np.errstate(all="ignore"):
         means = np.array([d.mean(axis=0) for d in draws])
         within = (weights * np.array([d.var(axis=0) for d in draws])).sum(axis=0)
@@ -213,27 +291,47 @@ def weights_text(mixture: Mixture) -> str:
     return json.dumps({name: float(weight) for name, weight in mixture.weights.items()})
 
 
-def weight_checks(mixture: Mixture) -> list[Check]:
+def weight_checks(mixture: Mixture, orders: float | None = None) -> list[Check]:
     """Say what a mixture's weights are and what they rest on.
 
     Parameters
     ----------
     mixture : Mixture
+    orders : float, optional
+        How far the farthest target lies, where weights depend on it.
 
     Returns
     -------
     list of Check
-        ``weights``: a note; a warning where fits of windows were not clean.
+        ``weights``: a note; a warning where fits of windows were not clean, or no block was usable.
     """
-    score = mixture.scores["log_score_joint"]
-    used = int(score.notnull().all("law").sum()) if score.size else 0
-    told = ", ".join(f"{n} {w:.2f}" for n, w in mixture.weights.items())
+    at = mixture if orders is None else mixture.held_at(orders)
+    told = ", ".join(f"{n} {w:.2f}" for n, w in at.weights.items())
+    used, where, empty = _blocks_used(mixture), "", False
+    if mixture.by_distance:
+        empty = used == 0
+        where = ", those about as far ahead as the target above all" + (
+            "" if orders is None else f" (here {orders:.2g} orders of magnitude, the farthest target's)"
+        )
     message = (
-        f"The laws weigh {told}, by how each predicted {used} block(s) of rows ahead: so few trials cannot tell "
-        "more, and they lie nearer than the targets. law_share says what of the variance is the choice of law."
+        f"The laws weigh {told}, by how each predicted {used} block(s) of rows ahead{where}: so few trials cannot tell "
+        "more, and they lie nearer than most targets. law_share says what of the variance is the choice of law."
     )
+    if empty:
+        message = (
+            f"The laws weigh {told}, equally: no block of {FEWEST} rows or more ahead of a window was predicted by every "
+            "law, so nothing tells them apart; give windows with more rows behind them (windows=[…] / --windows)."
+        )
     failed = mixture.scores.get("failed")
     unclean = 0 if failed is None else int((failed != "").sum())
     if unclean:
         message += f" Windows' fits that could not be made or failed a check: {unclean}; scores['failed'] says which."
-    return [Check("weights", "warn" if unclean else "note", float(used), message)]
+    return [Check("weights", "warn" if unclean or empty else "note", float(used), message)]
+
+
+def _blocks_used(mixture: Mixture) -> int:
+    """Return how many blocks of rows the weights rest on."""
+    if mixture.by_distance:
+        return len(set(usable_blocks(mixture.scores)["block"].values.tolist()))
+    score = mixture.scores["log_score_joint"]
+    return int(score.notnull().all("law").sum()) if score.size else 0

@@ -165,12 +165,13 @@ class MixedPosterior:
     Parameters
     ----------
     mixture : Mixture
+        What is asked of all rows together has its `weights`; hold it at a distance (`Mixture.held_at`).
     thin : int
     """
 
     def __init__(self, mixture: Mixture, thin: int = 1) -> None:
         fits, self.weights = zip(*members(mixture), strict=True)
-        self._names = [name for name, weight in mixture.weights.items() if weight > 0]
+        self._names = [name for name, one in mixture.fits.items() if any(one is kept for kept in fits)]
         self._parts = [SampledPosterior(one, thin) for one in fits]
         self.spec = fits[0].spec
 

@@ -83,7 +83,7 @@ def split(
     """
     check_whole("seed", seed, *SEEDS)
     check_type("split(fit, …)", fit, Fit | Mixture, "what fit, load_fit or stack returned")
-    fits, weights = zip(*members(fit), strict=True)
+    fits = [one for one, _ in members(fit)]
     if not all(one.draws.sizes["draw"] for one in fits):
         raise InputError("split: this point fit has no bootstrap, so no variance; fit with bootstrap=1000.")
     by_step = needs_schedule(fits[0].spec)
@@ -97,10 +97,19 @@ def split(
             check_groups(one, given, new_group)
         parts.append(_parts(one, given, rng))
     at = coords["step"] if by_step else np.arange(len(inputs[0]["sampling_error"]))
-    table = _shares(parts, np.array(weights))
+    table = _shares(parts, _weights(fit, coords["orders_beyond"], by_step))
     if not isinstance(fit, Mixture):
         table.pop(CHOICE)
     return _laid_out(table, "step" if by_step else "target", at, fits[0].spec)
+
+
+def _weights(fit: Fit | Mixture, orders: np.ndarray, by_step: bool) -> np.ndarray:
+    """Return each law's weight at each target, shape (laws, targets), as a forecast has them."""
+    if not isinstance(fit, Mixture):
+        return np.ones((1, len(orders)))
+    if not fit.by_distance:
+        return np.tile([[weight] for _, weight in members(fit)], (1, len(orders)))
+    return fit.weights_at(np.full(len(orders), orders[-1]) if by_step else orders).T
 
 
 def _parts(fit: Fit, inputs: Mapping[str, np.ndarray], rng: np.random.Generator) -> dict[str, Any]:
@@ -131,12 +140,12 @@ def _between(fit: Fit) -> str:
 
 
 def _shares(parts: list[dict[str, Any]], weights: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return share and sd of each component, shape (targets,)."""
+    """Return share and sd of each component, shape (targets,); weights have shape (laws, targets)."""
     whole = [sum(values for values, _ in part.values()) for part in parts]
     whole = [np.where(np.isfinite(w), w, np.nan) for w in whole]
     means = np.array([_mean(w) for w in whole])
-    middle = weights @ means
-    choice = weights @ (means - middle) ** 2
+    middle = (weights * means).sum(axis=0)
+    choice = (weights * (means - middle) ** 2).sum(axis=0)
     own = [w - m for w, m in zip(whole, means, strict=True)]
     variance = choice + sum(w * _mean(o**2) for w, o in zip(weights, own, strict=True))
     names = list(dict.fromkeys(name for part in parts for name in part))

@@ -11,12 +11,16 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.assess.checks import checks
-from bayeslaw.core.errors import InputError, check_positive
+from bayeslaw.core.errors import InputError, check_flag, check_positive
+from bayeslaw.data.columns import training_compute
 from bayeslaw.data.windows import Window, growing_windows, window_ends
+from bayeslaw.forecasts.distance import BUDGET, distance, farthest
 from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.forecasts.mixture import Mixture, check_alike
+from bayeslaw.forecasts.weights import FEWEST, SHRINK, stacking_weights
 from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.settings import check_settings, check_size
+from bayeslaw.law.evaluate import law_inputs
 from bayeslaw.law.parse import parse_spec
 from bayeslaw.law.spec import REFERENCES, Spec
 from bayeslaw.observation.bound import BoundLaw, bind
@@ -27,8 +31,6 @@ from bayeslaw.studies.tasks import Task
 
 BLOCKS = 4
 """So many blocks of equal length in orders of magnitude, in the upper half of the range, by default."""
-SHRINK = 2.0
-"""Imaginary blocks that the laws have predicted best in turn; see the notes of `stack`."""
 _LEAST, _PLENTY = 5, 10
 
 
@@ -38,6 +40,7 @@ def stack(
     along: str | None = None,
     windows: Sequence[float] | None = None,
     shrink: float = SHRINK,
+    by_distance: bool = True,
     draws: int = 1000,
     tune: int = 1000,
     chains: int = 4,
@@ -45,7 +48,7 @@ def stack(
     progress: bool | None = None,
     **execution: Unpack[Execution],
 ) -> Mixture:
-    """Mix fits of several laws by how well each predicts rows ahead of those it saw.
+    """Mix fits of several laws by how well each predicts rows as far ahead as the target.
 
     Parameters
     ----------
@@ -106,12 +109,13 @@ def stack(
     """
     check_alike(fits)
     check_positive("shrink", shrink, "a number greater than 0")
+    check_flag("by_distance", by_distance)
     check_execution("stack", execution)
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed}
     scores = ahead_scores(fits, along, windows, settings, progress, execution)
     weights = ahead_weights(scores, float(shrink))
     told = {**settings, "shrink": float(shrink)}
-    return Mixture(dict(fits), weights, scores.assign_attrs(settings=json.dumps(told)))
+    return Mixture(dict(fits), weights, scores.assign_attrs(settings=json.dumps(told)), by_distance)
 
 
 def ahead_scores(
@@ -148,26 +152,68 @@ def ahead_scores(
     first = next(iter(fits.values()))
     check_settings(settings)
     check_size(settings, first.data)
-    along = next(iter(first.spec.inputs.values())).column if along is None else along
-    blocks = _blocks(first.data, along, windows)
-    tasks = (task for one in fits.values() for task in _tasks(one, blocks, settings))
-    with engine("windows", len(fits) * len(blocks), progress, execution) as running:
+    data, along = _windowed(first.data, along, [one.spec for one in fits.values()])
+    blocks = _blocks(data, along, windows)
+    specs = {name: unfrozen(one.bound) for name, one in fits.items()}
+    horizon = _horizons([(specs[name], one.data) for name, one in fits.items()], blocks)
+    tasks = [task for name, one in fits.items() for task in _tasks(name, specs[name], one, blocks, settings)]
+    with engine("blocks", len(tasks), progress, execution) as running:
         records = [o.value if not o.failed else (np.nan, o.failed) for o in running.run(tasks)]
-    return _assembled(records, list(fits), blocks).assign_attrs(along=along)
+    return _assembled(records, list(fits), blocks, horizon).assign_attrs(along=along)
 
 
-def _tasks(one: Fit, blocks: list[Window], settings: Mapping[str, int]) -> list[Task]:
-    """Return what is to be fitted of one law: every window, to be judged on its block."""
+def _windowed(data: xr.Dataset, along: str | None, specs: Sequence[Spec]) -> tuple[xr.Dataset, str]:
+    """Return rows with the column along which windows grow: by default compute of laws in size and data."""
+    if along is not None:
+        return data, along
+    columns = {i.column for spec in specs for i in spec.inputs.values()}
+    if set(BUDGET) <= columns and set(BUDGET) <= set(data.variables):
+        if "compute" not in data:
+            data = data.assign(compute=training_compute(*(data[name].astype(float) for name in BUDGET)))
+        return data, "compute"
+    return data, next(iter(specs[0].inputs.values())).column
+
+
+def _tasks(name: str, spec: Spec, one: Fit, blocks: list[Window], settings: Mapping[str, int]) -> list[Task]:
+    """Return what is to be fitted of one law: every window, to be judged on each block behind it."""
     # Shifts belong to the rows of the whole fit; every window decides on its own.
-    spec, data = unfrozen(one.bound), one.data.drop_vars([COLUMN, BENT], errors="ignore")
-    draws, seed = settings["draws"] * settings["chains"], settings["seed"]
+    data = one.data.drop_vars([COLUMN, BENT], errors="ignore")
+    given = {"draws": settings["draws"] * settings["chains"], "seed": settings["seed"]}
     return [
         Task(
-            spec, data.isel(obs=block.seen), settings, block_score,
-            {"held": data.isel(obs=block.held), "draws": draws, "seed": seed},
+            spec, data.isel(obs=window.seen), settings, block_score,
+            {"held": data.isel(obs=block.held), "checks": block is window, **given}, (name, window.label),
         )
-        for block in blocks
+        for i, window in enumerate(blocks)
+        for block in blocks[i:]
     ]  # fmt: skip
+
+
+def _horizons(laws: Sequence[tuple[Spec, xr.Dataset]], blocks: list[Window]) -> np.ndarray:
+    """Return how far ahead of each window each block lies, as a forecast of it would say.
+
+    Parameters
+    ----------
+    laws : sequence of (Spec, xarray.Dataset)
+        The laws with references by name, and their rows.
+    blocks : list of Window
+
+    Returns
+    -------
+    numpy.ndarray, shape (windows, blocks)
+        Orders of magnitude, the median over a block's rows; NaN before the window.
+    """
+    out = np.full((len(blocks), len(blocks)), np.nan)
+    for i, window in enumerate(blocks):
+        try:
+            bounds = [bind(spec, data.isel(obs=window.seen)) for spec, data in laws]
+        except InputError:  # the window's fits say why
+            continue
+        for j, block in enumerate(blocks[i:], i):
+            held = [law_inputs(spec, data.isel(obs=block.held)) for spec, data in laws]
+            away = farthest([distance(bound, inputs) for bound, inputs in zip(bounds, held, strict=True)])
+            out[i, j] = np.median(away.orders)
+    return out
 
 
 def block_score(fitted: Fit, given: Mapping[str, Any]) -> tuple[float, str]:
@@ -178,7 +224,8 @@ def block_score(fitted: Fit, given: Mapping[str, Any]) -> tuple[float, str]:
     fitted : Fit
         To the rows of a window.
     given : mapping
-        ``held``, the block's rows; ``draws`` and ``seed``.
+        ``held``, the block's rows; ``draws`` and ``seed``; ``checks``, whether the fit is checked, too
+        (once for all of its blocks).
 
     Returns
     -------
@@ -190,7 +237,8 @@ def block_score(fitted: Fit, given: Mapping[str, Any]) -> tuple[float, str]:
     score = held_out(fitted, given["held"], given["draws"], given["seed"]).log_joint
     if np.isnan(score):
         return np.nan, "the score is not a number"
-    return score, ", ".join(c.name for c in checks(fitted) if c.level == "fail")
+    found = checks(fitted) if given.get("checks", True) else []
+    return score, ", ".join(c.name for c in found if c.level == "fail")
 
 
 def whole_blocks(scores: xr.Dataset) -> xr.DataArray:
@@ -232,38 +280,6 @@ def ahead_weights(scores: xr.Dataset, shrink: float = SHRINK) -> dict[str, float
     """
     weights = stacking_weights(whole_blocks(scores).transpose("window", "law").values, shrink)
     return dict(zip(scores["law"].values.tolist(), weights.tolist(), strict=True))
-
-
-def stacking_weights(scores: np.ndarray, shrink: float = SHRINK) -> np.ndarray:
-    """Weigh laws by their scores.
-
-    Parameters
-    ----------
-    scores : numpy.ndarray, shape (windows, laws)
-        Log predictive densities, in nat.
-    shrink : float
-        Greater than 0; see `stack`.
-
-    Returns
-    -------
-    numpy.ndarray, shape (laws,)
-        They sum to one; none is zero.
-
-    Notes
-    -----
-    Expectation maximisation; the objective is concave, so that its one maximum is found.
-    """
-    best = scores.max(axis=1, keepdims=True)
-    # Where every law finds a block impossible, none is preferred.
-    density = np.exp(np.where(np.isneginf(best), 0.0, scores - np.where(np.isneginf(best), 0.0, best)))
-    weights = np.full(scores.shape[1], 1 / scores.shape[1])
-    for _ in range(100_000):
-        shares = weights * density
-        counts = (shares / shares.sum(axis=1, keepdims=True)).sum(axis=0) + shrink / len(weights)
-        before, weights = weights, counts / counts.sum()
-        if np.abs(weights - before).max() < 1e-12:
-            break
-    return weights
 
 
 def unfrozen(bound: BoundLaw) -> Spec:
@@ -324,26 +340,44 @@ def _default_ends(data: xr.Dataset, along: str, least: int) -> list[float] | Non
         return None
     values = np.sort(column.values.astype(float))
     start = max(np.sqrt(values[0] * values[-1]), values[least - 1])
-    return np.geomspace(start, values[-1], BLOCKS + 1)[:-1].tolist()
+    ends = np.geomspace(start, values[-1], BLOCKS + 1)[:-1].tolist()
+    while len(ends) > 1:  # a block of too few rows joins its neighbour
+        sizes = np.histogram(values[values > ends[0]], [*ends, np.inf])[0]
+        if (sizes >= FEWEST).all():
+            break
+        ends.pop(max(int(np.argmax(sizes < FEWEST)), 1))
+    return ends
 
 
-def _assembled(records: list[tuple[float, str]], names: list[str], blocks: list[Window]) -> xr.Dataset:
-    """Lay the scores out by law and window."""
-    shape = len(names), len(blocks)
-    score = np.array([s for s, _ in records]).reshape(shape)
-    failed = np.array([f for _, f in records], dtype=object).reshape(shape)
+def _assembled(
+    records: list[tuple[float, str]], names: list[str], blocks: list[Window], horizon: np.ndarray
+) -> xr.Dataset:
+    """Lay the scores out by law, window and block."""
+    count = len(blocks)
+    behind = np.triu_indices(count)
+    shape = len(names), count, count
+    score, failed = np.full(shape, np.nan), np.full(shape, "", dtype=object)
+    score[:, *behind] = np.array([s for s, _ in records]).reshape(len(names), -1)
+    failed[:, *behind] = np.array([f for _, f in records], dtype=object).reshape(len(names), -1)
+    next_score, next_failed = (np.diagonal(v, axis1=1, axis2=2) for v in (score, failed))
     reason = "why there is no score, or the checks that failed; empty if the fit is clean"
     joint = "log predictive density of the rows up to the next window's end, together"
+    each = "log predictive density of a block's rows, together; blocks before the window have none"
+    ahead = "how far beyond the window's rows the block lies, median over its rows"
+    sizes = [len(b.held) for b in blocks]
     columns = {
-        "rows_seen": ([len(b.seen) for b in blocks], "1", "rows that were fitted"),
-        "rows_held": ([len(b.held) for b in blocks], "1", "rows that were predicted"),
-        "end": ([b.end for b in blocks], "as the column along", "largest value seen"),
+        "rows_seen": ("window", [len(b.seen) for b in blocks], "1", "rows that were fitted"),
+        "rows_held": ("window", sizes, "1", "rows up to the next window's end"),
+        "end": ("window", [b.end for b in blocks], "as the column along", "largest value seen"),
+        "log_score_block": (("law", "window", "block"), score, "nat", each),
+        "horizon": (("window", "block"), horizon, "orders of magnitude", ahead),
+        "rows_block": ("block", sizes, "1", "rows that were predicted"),
     }
     return xr.Dataset(
         {
-            "log_score_joint": (("law", "window"), score, {"units": "nat", "long_name": joint}),
-            "failed": (("law", "window"), failed, {"units": "text", "long_name": reason}),
-            **{n: ("window", v, {"units": u, "long_name": m}) for n, (v, u, m) in columns.items()},
+            "log_score_joint": (("law", "window"), next_score, {"units": "nat", "long_name": joint}),
+            "failed": (("law", "window"), next_failed, {"units": "text", "long_name": reason}),
+            **{n: (dims, v, {"units": u, "long_name": m}) for n, (dims, v, u, m) in columns.items()},
         },
-        {"law": names, "window": [b.label for b in blocks]},
+        {"law": names, "window": [b.label for b in blocks], "block": [b.label for b in blocks]},
     )

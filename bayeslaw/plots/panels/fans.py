@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bayeslaw.core.draws import over_draws
+from bayeslaw.data.curves import needs_schedule
+from bayeslaw.forecasts.distance import distance, farthest
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
 from bayeslaw.forecasts.posterior import PointPosterior, posterior_of
 from bayeslaw.inference.fit import Fit
@@ -42,11 +44,11 @@ def fans_of(
     fit: Fit | Mixture, places: Sequence[Mapping[str, np.ndarray]], prob: float, seed: int = 0
 ) -> list[Fan]:
     """Compute several fans at once, which costs hardly more than one."""
-    fits, weights = zip(*members(fit), strict=True)
+    fits = [one for one, _ in members(fit)]
     spec = fits[0].spec
     ends = np.cumsum([len(next(iter(place.values()))) for place in places])
     inputs = {n: np.concatenate([place[n] for place in places]) for n in places[0]}
-    draw = mixed([_draw_fan(one, inputs, seed) for one in fits], weights)
+    draw = mixed([_draw_fan(one, inputs, seed) for one in fits], _weights(fit, inputs))
     at = [(1 - prob) / 2, 0.5, (1 + prob) / 2]
     with np.errstate(all="ignore"):
         curve, run = (over_draws(d, np.isfinite(d), at)[1] for d in (draw["curve"], draw["run"]))
@@ -55,6 +57,15 @@ def fans_of(
         drawn = [drawable(to_output(spec, v)) for v in (line, curve[0], curve[2], run[0], run[2])]
     parts = [np.split(v, ends[:-1]) for v in drawn]
     return [Fan(one, (low, high), (least, most)) for one, low, high, least, most in zip(*parts, strict=True)]
+
+
+def _weights(fit: Fit | Mixture, inputs: Mapping[str, np.ndarray]) -> np.ndarray | list[float]:
+    """Return the laws' weights at inputs, as a forecast has them."""
+    if not isinstance(fit, Mixture) or not fit.by_distance:
+        return [weight for _, weight in members(fit)]
+    orders = farthest([distance(one.bound, inputs) for one in fit.fits.values()]).orders
+    along = needs_schedule(members(fit)[0][0].spec)
+    return fit.weights_at(np.full(len(orders), orders[-1]) if along else orders)
 
 
 def drawable(values: np.ndarray) -> np.ndarray:
