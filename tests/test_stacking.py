@@ -17,8 +17,10 @@ from bayeslaw.core.check import from_json
 from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.forecasts.mixture import law_share, mixed
 from bayeslaw.forecasts.targets import forecast_inputs
+from bayeslaw.forecasts.variance import split
+from bayeslaw.forecasts.weights import stacking_weights, usable_blocks, weights_at
 from bayeslaw.observation.bound import bind
-from bayeslaw.studies.stacking import _blocks, stacking_weights, unfrozen
+from bayeslaw.studies.stacking import _blocks, _windowed, ahead_weights, unfrozen
 
 FAST = {"draws": 200, "tune": 300, "chains": 2, "progress": False}
 SCORES = xr.Dataset({"log_score_joint": (("law", "window"), np.zeros((1, 3)))})
@@ -51,22 +53,22 @@ def fc(mixture):
 
 @pytest.mark.parametrize("windows", [1, 4, 50])
 def test_equal_scores_weigh_equally(windows):
-    np.testing.assert_allclose(stacking_weights(np.full((windows, 3), -7.0)), 1 / 3)
+    np.testing.assert_allclose(stacking_weights(np.full((windows, 3), -7.0), 2.0), 1 / 3)
 
 
 @pytest.mark.parametrize(("windows", "laws"), [(1, 2), (4, 2), (4, 3), (60, 2)])
 def test_a_law_that_wins_every_window_by_far_gets_most_and_never_all(windows, laws):
     scores = np.zeros((windows, laws))
     scores[:, 1] = 50.0
-    weights = stacking_weights(scores)
+    weights = stacking_weights(scores, 2.0)
     assert weights[1] == pytest.approx((windows + 2 / laws) / (windows + 2), rel=1e-9)
     assert weights[1] < 1 and weights.sum() == pytest.approx(1)
-    np.testing.assert_allclose(stacking_weights(1000 * scores), weights, rtol=1e-9)  # nothing overflows
+    np.testing.assert_allclose(stacking_weights(1000 * scores, 2.0), weights, rtol=1e-9)  # nothing overflows
 
 
 def test_many_windows_decide_and_few_do_not():
     better = np.array([[0.0, 0.5]])
-    few, many = (stacking_weights(np.repeat(better, n, axis=0)) for n in (3, 300))
+    few, many = (stacking_weights(np.repeat(better, n, axis=0), 2.0) for n in (3, 300))
     assert 0.5 < few[1] < 0.67 and 0.97 < many[1] < 1
 
 
@@ -85,7 +87,7 @@ def test_weights_are_at_the_maximum():
 
 
 def test_impossible_blocks():
-    assert stacking_weights(np.array([[-np.inf, -3.0]]))[1] == pytest.approx(2 / 3)
+    assert stacking_weights(np.array([[-np.inf, -3.0]]), 2.0)[1] == pytest.approx(2 / 3)
     np.testing.assert_allclose(stacking_weights(np.full((2, 2), -np.inf)), 0.5)
 
 
@@ -145,7 +147,7 @@ def test_scores_and_weights(mixture):
     assert np.isfinite(mixture.scores["log_score_joint"]).all()
     assert mixture.scores["rows_held"].sum() == 40 - mixture.scores["rows_seen"][0]
     assert sum(mixture.weights.values()) == pytest.approx(1)
-    assert all(0.16 < w < 0.84 for w in mixture.weights.values())  # five sixths is what four windows can give
+    assert all(0.05 < w < 0.95 for w in mixture.weights.values())  # 17/18 is what four windows can give
     assert mixture.scores.attrs["along"] == "x"
 
 
@@ -194,7 +196,8 @@ def test_a_mixture_of_one_law_is_its_fit(fits):
 def test_a_mixture_is_held_against_rows(mixture, fits, data):
     rows = data.isel(obs=slice(30, 40))
     both, each = held_out(mixture, rows), [held_out(f, rows) for f in fits.values()]
-    wanted = logsumexp([h.log_joint for h in each], b=list(mixture.weights.values()))
+    inside = mixture.held_at(0.0).weights  # no row lies beyond the fits' own
+    wanted = logsumexp([h.log_joint for h in each], b=list(inside.values()))
     assert both.log_joint == pytest.approx(wanted) and both.log_rows.shape == (10,)
     assert both.draws.shape[1] == 10
 
@@ -246,3 +249,157 @@ def test_each_law_of_a_mixture_takes_its_own_inputs():
     assert coords["orders_beyond"][1] == pytest.approx(13 - np.log10(laws[1][1]["tokens"].values.max()))
     with pytest.raises(bl.InputError, match="D needs one of D or tokens, found nothing"):
         forecast_inputs(fits, {"C": 1e22, "params": 1e9}, None, None)
+
+
+# ---- weights by distance
+
+
+def scored(scores, horizon, rows=None, laws=("a", "b")):
+    """Scores as `stack` lays them out: of shape (laws, windows, blocks)."""
+    scores, names = np.asarray(scores, dtype=float), [f"w{i}" for i in range(np.shape(scores)[1])]
+    rows = np.full(len(names), 5) if rows is None else np.asarray(rows)
+    return xr.Dataset(
+        {
+            "log_score_joint": (("law", "window"), np.diagonal(scores, axis1=1, axis2=2)),
+            "log_score_block": (("law", "window", "block"), scores),
+            "horizon": (("window", "block"), np.asarray(horizon, dtype=float)),
+            "rows_held": ("window", rows), "rows_block": ("block", rows),
+        },
+        {"law": list(laws), "window": names, "block": names},
+    )  # fmt: skip
+
+
+NONE = np.nan
+TURNS = scored(  # the first law wins near, the second far
+    [[[0, -30, -30], [NONE, 0, -30], [NONE, NONE, 0]], [[-30, 0, 0], [NONE, -30, 0], [NONE, NONE, -30]]],
+    [[0.1, 0.9, 1.8], [NONE, 0.1, 0.9], [NONE, NONE, 0.1]],
+)
+
+
+def test_weights_follow_the_targets_distance():
+    near, far, beyond = weights_at(TURNS, np.array([0.1, 1.5, 50.0]))
+    assert near[0] > 0.7 and far[1] > 0.7 and max(near[0], far[1]) < 1
+    np.testing.assert_allclose(beyond, weights_at(TURNS, np.array([1.8]))[0])  # the farthest count most
+    np.testing.assert_allclose(np.sum([near, far, beyond], axis=1), 1)
+    several = weights_at(TURNS, np.linspace(0, 3, 40))
+    assert (np.diff(several[:, 0]) < 0.01).all() and (several > 0).all()
+
+
+def test_blocks_of_one_horizon_count_as_blocks_do():
+    scores = scored([[[0, -1], [NONE, -2]], [[-1, 0], [NONE, 0]]], [[0.5, 0.5], [NONE, 0.5]])
+    wanted = stacking_weights(np.array([[0.0, -1], [-1, 0], [-2, 0]]))
+    np.testing.assert_allclose(weights_at(scores, np.array([0.0, 0.5, 4.0])), [wanted] * 3, atol=1e-9)
+
+
+def test_blocks_of_few_rows_are_ignored():
+    few = TURNS.assign(rows_block=("block", [5, 2, 2]))
+    assert usable_blocks(few).sizes["trial"] == 1
+    none = TURNS.assign(rows_block=("block", [2, 2, 1]))
+    np.testing.assert_allclose(weights_at(none, np.array([1.0])), [[0.5, 0.5]])
+    assert ahead_weights(none.assign(rows_held=("window", [2, 2, 1]))) == {"a": 0.5, "b": 0.5}
+
+
+def test_a_mixture_without_blocks_says_so(fits):
+    none = scored(np.zeros((2, 1, 1)), [[0.3]], [2], list(fits))
+    mixture = bl.Mixture(fits, dict.fromkeys(fits, 0.5), none, by_distance=True)
+    (check,) = [
+        c for c in from_json(bl.forecast(mixture, {"x": [1e7]}).attrs["checks"]) if c.name == "weights"
+    ]
+    assert check.level == "warn" and "no block of 3 rows or more" in check.message
+
+
+def test_default_blocks_have_rows_enough():
+    for rows in (9, 12, 17, 30):
+        data = xr.Dataset({"x": ("obs", np.geomspace(1, 1e4, rows))})
+        blocks = _blocks(data, "x", None)
+        assert all(len(b.held) >= 3 for b in blocks), rows
+        assert sum(len(b.held) for b in blocks) + len(blocks[0].seen) == rows
+    top = xr.Dataset({"x": ("obs", np.append(np.geomspace(1, 10, 20), [1e4, 2e4]))})
+    assert len(_blocks(top, "x", None)[-1].held) >= 2  # two rows far away cannot be more
+
+
+def test_laws_in_size_and_data_are_weighed_along_compute(data):
+    spec, rows = noiseless("chinchilla")
+    windowed, along = _windowed(rows, None, [spec])
+    assert along == "compute"
+    np.testing.assert_allclose(windowed["compute"], 6 * rows["params"] * rows["tokens"])
+    assert _windowed(rows, "tokens", [spec])[1] == "tokens"
+    assert _windowed(data, None, [bl.load_model("power")])[1] == "x"
+
+
+def test_each_target_has_its_own_weights(fits):
+    scores = TURNS.assign_coords(law=list(fits))
+    mixture = bl.Mixture(fits, dict.fromkeys(fits, 0.5), scores, by_distance=True)
+    targets = {"x": [1.2e6, 1e8]}
+    fc = bl.forecast(mixture, targets)
+    assert fc["weight"].dims == ("target", "law")
+    np.testing.assert_allclose(fc["weight"], mixture.weights_at(fc["orders_beyond"]))
+    far = mixture.held_at(2.0)
+    assert json.loads(fc.attrs["weights"]) == pytest.approx(far.weights) and not far.by_distance
+    alone = bl.forecast(far, targets)
+    for name in ("lower", "upper"):
+        assert float(fc[name][2, 1]) == pytest.approx(float(alone[name][2, 1]), rel=0.01)
+    drawn = bl.forecast(mixture, targets, draws=True)
+    assert "weight" not in drawn.coords and drawn["draws"].sizes["target"] == 2
+
+
+def test_the_variance_between_laws_is_a_part(fits):
+    mixture = bl.Mixture(
+        fits, dict.fromkeys(fits, 0.5), TURNS.assign_coords(law=list(fits)), by_distance=True
+    )
+    targets = {"x": [1.2e6, 1e8]}
+    table = split(mixture, targets).set_index(["target", "component"])["share"]
+    run = bl.forecast(mixture, targets)["law_share"].sel(kind="run").values
+    np.testing.assert_allclose(table[:, "law choice"], run, atol=0.03)
+    for target in (0, 1):
+        assert table[target].drop("all").sum() == pytest.approx(1)
+
+
+def test_draws_of_targets_with_weights_of_their_own():
+    parts = [{"run": np.zeros((1000, 3))}, {"run": np.ones((400, 3))}]
+    run = mixed(parts, np.array([[0.75, 0.25], [0.2, 0.8], [0.75, 0.25]]))["run"]
+    np.testing.assert_allclose(run.mean(axis=0), [0.25, 0.8, 0.25], atol=2e-3)
+    np.testing.assert_allclose(law_share([p["run"] for p in parts], np.full((3, 2), 0.5)), 1)
+
+
+def test_a_mixture_by_distance_needs_its_scores(fits):
+    with pytest.raises(bl.InputError, match="by_distance: found True"):
+        bl.Mixture(fits, dict.fromkeys(fits, 0.5), SCORES, by_distance=True)
+    with pytest.raises(bl.InputError, match="by_distance: found True"):
+        bl.Mixture(fits, dict.fromkeys(fits, 0.5), TURNS, by_distance=True)
+
+
+# ---- one call
+
+
+def test_laws_are_fitted_and_weighed_in_one_call(data, mixture):
+    law = bl.change(bl.load_model("power"), discrepancy=None)
+    laws = {"power": law, "no-floor": bl.change(law, fix={"floor": 0.01})}
+    found = bl.fit_laws(laws, data, **FAST)
+    assert found.weights == mixture.weights and found.by_distance
+    xr.testing.assert_identical(found.scores, mixture.scores)
+
+
+@pytest.mark.parametrize(
+    ("laws", "message"),
+    [
+        (["power", "powr"], "no model named 'powr'"),
+        ("power", "laws: found 'power'"),
+        ([], "laws: empty"),
+        ([3], "laws: found 3"),
+        ({1: "power"}, "laws: found 1"),
+        (["power", "power"], "two are called 'power'"),
+        (["power", "chinchilla"], r"law 'chinchilla': its output is loss, that of 'power' y"),
+        ({"power": "power", "wide": bl.change(bl.load_model("power"), pool={"level": "family"})}, "law 'wide': .*'family'"),
+    ],
+)  # fmt: skip
+def test_laws_that_cannot_be_fitted_are_named_before_anything_is(data, laws, message, monkeypatch):
+    monkeypatch.setattr("bayeslaw.studies.laws.fit", lambda *_, **__: pytest.fail("fitted"))
+    with pytest.raises(bl.InputError, match=message):
+        bl.fit_laws(laws, data)
+
+
+def test_the_law_that_lacks_a_column_is_named():
+    rows = noiseless("chinchilla")[1]
+    with pytest.raises(bl.InputError, match=r"fit_laws, law 'chinchilla': .*no column 'tokens'"):
+        bl.fit_laws(["chinchilla", "coupled"], rows.drop_vars("tokens"))

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @click.option(
     "--windows", metavar="V,V", help="Largest values seen; by default four blocks of the upper half."
 )
-@click.option("--shrink", default=2.0, show_default=True, help="How strongly weights are held near equal.")
+@click.option("--shrink", default=0.5, show_default=True, help="How strongly weights are held near equal.")
 @click.option(
     "--by-distance/--no-by-distance",
     default=True,

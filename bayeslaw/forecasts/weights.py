@@ -7,7 +7,7 @@ import json
 import numpy as np
 import xarray as xr
 
-SHRINK = 2.0
+SHRINK = 0.5
 """Imaginary blocks that the laws have predicted best in turn; see the notes of `bayeslaw.stack`."""
 FEWEST = 3
 """Blocks with fewer rows are ignored: one outlying row would decide them."""

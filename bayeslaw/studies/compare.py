@@ -14,6 +14,7 @@ from bayeslaw.assess.loo import leave_one_out, loo_checks, loo_table
 from bayeslaw.core.check import Check
 from bayeslaw.core.errors import InputError, check_flag, check_type, did_you_mean, shown
 from bayeslaw.forecasts.mixture import check_same_rows
+from bayeslaw.forecasts.weights import FEWEST
 from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.fitted import residuals
 from bayeslaw.inference.fitting import fit
@@ -196,7 +197,7 @@ def _ahead_columns(scores: xr.Dataset) -> pd.DataFrame:
 
 def _ahead_check(scores: xr.Dataset) -> Check:
     """Say what the scores ahead rest on, and which of their fits are not clean."""
-    blocks = int(scores["log_score_joint"].notnull().all("law").sum())
+    blocks = whole_blocks(scores).sizes["window"]
     told = [
         f"{name}, {window}: {text}"
         for name, texts in zip(scores["law"].values, scores["failed"].values, strict=True)
@@ -204,7 +205,7 @@ def _ahead_check(scores: xr.Dataset) -> Check:
         if text
     ]
     message = (
-        f"The …_ahead columns rest on {blocks} block(s) along {scores.attrs['along']}, which lie nearer than most forecasts' "
+        f"The …_ahead columns rest on {blocks} block(s) of {FEWEST} rows or more along {scores.attrs['along']}, which lie nearer than most forecasts' "
         "targets; so few trials rule no law out, and stack(fits) mixes the laws by them."
     )
     if told:

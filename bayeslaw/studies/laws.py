@@ -13,10 +13,11 @@ from bayeslaw.data.curves import needs_schedule
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.forecasts.weights import SHRINK
 from bayeslaw.inference.fitting import fit
-from bayeslaw.inference.settings import check_settings
+from bayeslaw.inference.settings import check_law_and_data, check_settings
 from bayeslaw.law.catalogue import load_model
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.bound import bind
+from bayeslaw.observation.pooling import group_labels
 from bayeslaw.studies.running.execution import Execution, check_execution
 from bayeslaw.studies.stacking import stack
 
@@ -79,7 +80,7 @@ def fit_laws(
     check_execution("fit_laws", execution)
     _check_alike(specs)
     for name, spec in specs.items():
-        _with_name(name, bind, spec, data)
+        _with_name(name, _ready, spec, data)
     fits = {
         name: _with_name(name, fit, spec, data, progress=progress, **settings) for name, spec in specs.items()
     }
@@ -87,6 +88,12 @@ def fit_laws(
         fits, along=along, windows=windows, shrink=shrink, by_distance=by_distance, progress=progress,
         **settings, **execution,
     )  # fmt: skip
+
+
+def _ready(spec: Spec, data: xr.Dataset) -> None:
+    """Refuse data that lack what a law needs."""
+    check_law_and_data("fit_laws", spec, data)
+    group_labels(spec, bind(spec, data).rows.columns)
 
 
 def _with_name(name: str, do: Any, *given: Any, **more: Any) -> Any:
