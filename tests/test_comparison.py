@@ -229,7 +229,7 @@ def test_a_window_without_a_fit_costs_no_other(fits, monkeypatch):
 
     monkeypatch.setattr("bayeslaw.studies.engine.attempt", record)
     table = bl.compare(fits, ahead=True, windows=[1e20, 1e21])
-    assert (table["blocks_ahead"] == 1).all() and table.loc["compute", "log_score_ahead"] == -4
+    assert (table["blocks_ahead"] == 1).all() and table.loc["compute", "log_score_ahead"] == -6
     (check,) = [c for c in table.attrs["checks"] if c.name == "ahead"]
     assert check.level == "warn" and "no-floor, compute <= 1e+20: too few rows" in check.message
     monkeypatch.setattr("bayeslaw.studies.engine.attempt", lambda *_: Outcome(failed="no start"))

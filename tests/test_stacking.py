@@ -170,7 +170,7 @@ def test_a_mixture_forecasts_like_a_fit(mixture, fits, fc):
 def test_a_mixtures_forecast_is_drawn_with_its_laws(mixture, fits, fc):
     figure = bl.plots.plot_forecast(mixture, fc)
     labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    for name, weight in mixture.weights.items():
+    for name, weight in json.loads(fc.attrs["weights"]).items():
         assert f"{name}: median, weight {weight:.2f}" in labels
     assert figure.get_suptitle() == "power + no-floor: 40 rows, mixture"
     with pytest.raises(bl.InputError, match=r"for model 'power \+ no-floor'"):

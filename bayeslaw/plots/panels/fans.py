@@ -120,11 +120,19 @@ def draw_fan(
 
 
 def draw_laws(
-    ax: Axes, mixture: Mixture, grid: np.ndarray, inputs: Mapping[str, np.ndarray], prob: float
+    ax: Axes,
+    mixture: Mixture,
+    grid: np.ndarray,
+    inputs: Mapping[str, np.ndarray],
+    prob: float,
+    weights: Mapping[str, float] | None = None,
 ) -> None:
-    """Draw each law's own median, thin, so that it shows where the laws part."""
+    """Draw each law's own median, thin, so that it shows where the laws part; by default with the weights at the far end."""
     styles = (":", "--", "-.")
-    for i, (name, weight) in enumerate(mixture.weights.items()):
+    if weights is None:
+        orders = farthest([distance(one.bound, inputs) for one in mixture.fits.values()]).orders
+        weights = mixture.held_at(float(orders.max())).weights
+    for i, (name, weight) in enumerate(weights.items()):
         line = fan_of(mixture.fits[name], inputs, prob).line
         told = f"{plain(abridged(name, LONGEST_NAME))}: median, weight {weight:.2f}"
         ax.plot(grid, line, color=COLOURS[(i + 2) % len(COLOURS)], lw=1, ls=styles[i % 3], label=told)

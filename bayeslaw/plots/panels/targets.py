@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -52,7 +54,7 @@ def draw_target_forecast(ax: Axes, whole: Fit | Mixture, fc: xr.Dataset, name: s
             i == 0,
         )
     if isinstance(whole, Mixture):
-        draw_laws(ax, whole, grids[0], places[0], prob)
+        draw_laws(ax, whole, grids[0], places[0], prob, json.loads(fc.attrs["weights"]))
     draw_targets(ax, fc, fc[name].values)
     finish_input_axes(ax, fit, name)
     mark_distance(ax, fc, fc[name].values, fit.data[fit.spec.inputs[name].column].values)
