@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
 import xarray as xr
 
 from bayeslaw.core.errors import InputError, check_flag, check_positive, check_type, shown
@@ -106,10 +107,12 @@ def _with_name(name: str, do: Any, *given: Any, **more: Any) -> Any:
 
 def _specs(laws: Any) -> dict[str, Spec]:
     """Load laws by name."""
-    if isinstance(laws, str | Path | Spec) or not isinstance(laws, Iterable):
+    if isinstance(laws, Mapping):
+        pairs = list(laws.items())
+    elif isinstance(laws, str | Path | Spec | np.ndarray) or not isinstance(laws, Iterable):
         raise InputError(f"laws: found {shown(laws)}, allowed: {_ALLOWED}.")
-    named = isinstance(laws, Mapping)
-    pairs = list(laws.items()) if named else [(None, law) for law in laws]
+    else:
+        pairs = [(None, law) for law in laws]
     if not pairs:
         raise InputError(f"laws: empty; allowed: {_ALLOWED}.")
     out: dict[str, Spec] = {}
