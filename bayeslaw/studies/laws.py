@@ -17,8 +17,7 @@ from bayeslaw.inference.fitting import fit
 from bayeslaw.inference.settings import check_law_and_data, check_settings
 from bayeslaw.law.catalogue import load_model
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.bound import bind
-from bayeslaw.observation.pooling import group_labels
+from bayeslaw.observation.bound import BoundLaw, bind
 from bayeslaw.studies.running.execution import Execution, check_execution
 from bayeslaw.studies.stacking import stack
 
@@ -81,7 +80,8 @@ def fit_laws(
     check_execution("fit_laws", execution)
     _check_alike(specs)
     for name, spec in specs.items():
-        _with_name(name, _ready, spec, data)
+        _with_name(name, check_law_and_data, "fit_laws", spec, data)
+        _with_name(name, _labels, _with_name(name, bind, spec, data))
     fits = {
         name: _with_name(name, fit, spec, data, progress=progress, **settings) for name, spec in specs.items()
     }
@@ -91,10 +91,9 @@ def fit_laws(
     )  # fmt: skip
 
 
-def _ready(spec: Spec, data: xr.Dataset) -> None:
-    """Refuse data that lack what a law needs."""
-    check_law_and_data("fit_laws", spec, data)
-    group_labels(spec, bind(spec, data).rows.columns)
+def _labels(bound: BoundLaw) -> None:
+    """Refuse rows that lack a column of groups."""
+    _ = bound.labels
 
 
 def _with_name(name: str, do: Any, *given: Any, **more: Any) -> Any:
