@@ -24,6 +24,7 @@ from bayeslaw.core.errors import (
     shown,
 )
 from bayeslaw.data.curves import needs_schedule
+from bayeslaw.forecasts.evaluation import USUAL, evaluation_of
 from bayeslaw.forecasts.forecast import most_together
 from bayeslaw.forecasts.intervals import KINDS, VALUELESS
 from bayeslaw.forecasts.membership import check_groups
@@ -71,6 +72,7 @@ def contrast(
     *,
     new_group: bool = False,
     seed: int = 0,
+    samples: int | str | None = USUAL,
 ) -> xr.Dataset:
     """Compare two targets, two schedules or two groups under one posterior.
 
@@ -89,6 +91,8 @@ def contrast(
     new_group : bool
         Targets that name no group are of one that was not seen, the same on both sides.
     seed : int
+    samples : "usual", int or None
+        How both runs are measured, as of `forecast`.
 
     Returns
     -------
@@ -133,7 +137,8 @@ def contrast(
             check_groups(one, columns, new_group)
     rng = np.random.default_rng(seed)
     columns = [_unnamed(one, given) for one, given in zip(fits, pair.columns, strict=True)]
-    drawn = posterior_of(fit).predict(columns, rng, together=True, attrs=pair.attrs)[kind]
+    posterior = posterior_of(fit, evaluation=evaluation_of(fit, samples, a))
+    drawn = posterior.predict(columns, rng, together=True, attrs=pair.attrs)[kind]
     return _laid_out(fit, drawn[:, pair.a], drawn[:, pair.b], pair.checks, kind, prob)
 
 

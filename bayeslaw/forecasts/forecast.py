@@ -19,6 +19,7 @@ from bayeslaw.core.errors import (
     check_whole,
 )
 from bayeslaw.data.curves import needs_schedule
+from bayeslaw.forecasts.evaluation import USUAL, Evaluation, evaluation_attrs, evaluation_of
 from bayeslaw.forecasts.intervals import KINDS, finite_checks, summaries
 from bayeslaw.forecasts.membership import check_groups
 from bayeslaw.forecasts.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
@@ -44,6 +45,7 @@ def forecast(
     new_group: bool = False,
     group: Mapping[str, str] | None = None,
     draws: bool = False,
+    samples: int | str | None = USUAL,
 ) -> xr.Dataset:
     """Forecast the output at new inputs, or along a schedule that was never run.
 
@@ -56,7 +58,8 @@ def forecast(
         together row by row, never as a grid. ``compute`` may be given as ``params`` and ``tokens``;
         beside these, for a law in both, it says how far the target is where it is not 6·N·D. A
         column that was renamed when the table was read goes by either name.
-        ``sampling_error`` (a standard error in the output's unit) adds evaluation noise to ``run``.
+        ``sampling_error`` (a standard error in the output's unit) is the evaluation noise of ``run``, instead
+        of what `samples` says.
     prob : float
         Probability of the interval, in (0, 1).
     schedule : str, optional
@@ -76,13 +79,18 @@ def forecast(
         discrepancy, a group), so that differences and sums of them are draws as well. The summary is then
         that of these draws. At most 1,000 targets or steps; 200 where the law has a discrepancy
         over its inputs.
+    samples : "usual", int or None
+        How ``run`` is measured, of pass@k: on so many samples of each problem; by default as many as the
+        table's rows usually have; None, without error. It adds the error that sampling has at the value
+        that is forecast, for these problems (see `bayeslaw.forecasts.evaluation`), and nothing where the table
+        knows no such errors.
 
     Returns
     -------
     xarray.Dataset
         ``mean``, ``median``, ``lower``, ``upper``, in the output's unit, over (kind, target) or
         (kind, step). Kinds: ``law``, the formula alone; ``curve``, where a noiseless run lands;
-        ``run``, where a run lands: the headline. ``mean`` is taken on the scale of errors and mapped
+        ``run``, where a measured run lands: the headline; ``attrs["evaluation"]`` says how it is measured. ``mean`` is taken on the scale of errors and mapped
         back, since heavy tails have no mean otherwise. ``orders_beyond`` says how many orders of
         magnitude a target lies beyond the data: in an input, in compute, or in how they are combined,
         see `distance`; of a mixture the farthest of its laws. ``attrs["checks"]`` travels along. Of a mixture also
@@ -99,7 +107,8 @@ def forecast(
 
     Notes
     -----
-    A point fit's intervals come from its bootstrap and the quantiles of its residuals.
+    A point fit's intervals come from its bootstrap and the quantiles of its residuals, which hold the sampling
+    errors of the rows: nothing is added by default.
     """
     check_probability("prob", prob)
     check_whole("seed", seed, *SEEDS)
@@ -121,9 +130,10 @@ def forecast(
     for one, given in zip(fits, inputs, strict=True):
         if one.is_posterior:
             check_groups(one, given, new_group)
+    evaluation = evaluation_of(fit, samples, targets)
     unit = {"units": spec.output.unit}
     attrs = {"law_share": {"units": "share"}}
-    quantities, kinds = (_together if draws else _apart)(fit, inputs, prob, seed)
+    quantities, kinds = (_together if draws else _apart)(fit, inputs, prob, seed, evaluation)
     checks = [*checks, *finite_checks(quantities, coords.get("step"), prob)]
     del quantities["valueless"]
     out = xr.Dataset(
@@ -135,9 +145,9 @@ def forecast(
     if draws:
         values = np.stack([to_output(spec, kinds[k]) for k in KINDS], axis=-1)
         out["draws"] = ("draw", dim, "kind"), values, unit
-    about = {"model": spec.name, "method": fits[0].method}
+    about = {"model": spec.name, "method": fits[0].method, **evaluation_attrs(fit, samples, targets)}
     if isinstance(fit, Mixture):
-        about = {"model": fit.name, "method": "mixture", "weights": weights_text(fit)}
+        about |= {"model": fit.name, "method": "mixture", "weights": weights_text(fit)}
         checks = [*checks, *weight_checks(fit)]
     return out.assign_attrs(
         output=spec.output.name, units=spec.output.unit, prob=float(prob), **about, checks=to_json(checks)
@@ -145,14 +155,18 @@ def forecast(
 
 
 def _apart(
-    fit: Fit | Mixture, inputs: list[dict[str, np.ndarray]], prob: float, seed: int
+    fit: Fit | Mixture,
+    inputs: list[dict[str, np.ndarray]],
+    prob: float,
+    seed: int,
+    evaluation: Evaluation | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Summarise draws of every kind, each target by itself and a block of targets at a time; the draws are not kept."""
     rng = np.random.default_rng(seed)
     draws = sum(one.draws.sizes["chain"] * one.draws.sizes["draw"] for one, _ in members(fit))
     targets = len(inputs[0]["sampling_error"])
     thin = max(1, draws * targets // _VALUES)
-    posterior = posterior_of(fit, thin)
+    posterior = posterior_of(fit, thin, evaluation)
     block = max(1, _BLOCK // (draws // thin))
     pieces = []
     for start in range(0, targets, block):
@@ -162,7 +176,11 @@ def _apart(
 
 
 def _together(
-    fit: Fit | Mixture, inputs: list[dict[str, np.ndarray]], prob: float, seed: int
+    fit: Fit | Mixture,
+    inputs: list[dict[str, np.ndarray]],
+    prob: float,
+    seed: int,
+    evaluation: Evaluation | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Summarise joint draws of every kind, and return them."""
     targets, most = len(inputs[0]["sampling_error"]), most_together(fit)
@@ -171,7 +189,8 @@ def _together(
             f"draws: found {targets:,} targets or steps, allowed: at most {most:,} together; forecast fewer, as with "
             "steps=range(0, total, 100)."
         )
-    return _summarised(posterior_of(fit), inputs, np.random.default_rng(seed), prob, together=True)
+    posterior = posterior_of(fit, evaluation=evaluation)
+    return _summarised(posterior, inputs, np.random.default_rng(seed), prob, together=True)
 
 
 def most_together(fit: Fit | Mixture) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from bayeslaw.core.draws import over_draws
+from bayeslaw.forecasts.evaluation import Evaluation
 from bayeslaw.forecasts.intervals import VALUELESS
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
 from bayeslaw.inference.fit import Fit
@@ -73,10 +74,12 @@ class SampledPosterior:
     fit : Fit
     thin : int
         Keep every `thin`-th draw.
+    evaluation : Evaluation, optional
+        How runs that are predicted will be measured, where their columns don't say it.
     """
 
-    def __init__(self, fit: Fit, thin: int = 1) -> None:
-        self.fit, self.spec = fit, fit.spec
+    def __init__(self, fit: Fit, thin: int = 1, evaluation: Evaluation | None = None) -> None:
+        self.fit, self.spec, self.evaluation = fit, fit.spec, evaluation
         self._values = fit_values(fit, thin)
         self._given = given_rows(fit, self._values)
 
@@ -94,7 +97,7 @@ class SampledPosterior:
         """Draw every kind at targets."""
         (columns,) = targets
         law, centre = self._law(columns, rng)
-        new = new_rows(self.spec, columns, law, attrs)
+        new = new_rows(self.spec, columns, law, attrs, self.evaluation)
         return {"law": law, **self._given.predict(centre, new, rng, together)}
 
     def density(self, rows: Rows, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -166,12 +169,13 @@ class MixedPosterior:
     ----------
     mixture : Mixture
     thin : int
+    evaluation : Evaluation, optional
     """
 
-    def __init__(self, mixture: Mixture, thin: int = 1) -> None:
+    def __init__(self, mixture: Mixture, thin: int = 1, evaluation: Evaluation | None = None) -> None:
         fits, self.weights = zip(*members(mixture), strict=True)
         self._names = [name for name, weight in mixture.weights.items() if weight > 0]
-        self._parts = [SampledPosterior(one, thin) for one in fits]
+        self._parts = [SampledPosterior(one, thin, evaluation) for one in fits]
         self.spec = fits[0].spec
 
     def draws(self) -> dict[str, np.ndarray]:
@@ -211,7 +215,9 @@ class MixedPosterior:
         return np.array([joint]), each[None]
 
 
-def posterior_of(fit: Fit | Mixture, thin: int = 1) -> SampledPosterior | PointPosterior | MixedPosterior:
+def posterior_of(
+    fit: Fit | Mixture, thin: int = 1, evaluation: Evaluation | None = None
+) -> SampledPosterior | PointPosterior | MixedPosterior:
     """Return what a fit or a mixture knows.
 
     Parameters
@@ -219,22 +225,32 @@ def posterior_of(fit: Fit | Mixture, thin: int = 1) -> SampledPosterior | PointP
     fit : Fit or Mixture
     thin : int
         Keep every `thin`-th draw.
+    evaluation : Evaluation, optional
+        How runs that are forecast will be measured, see `evaluation_of`; by default as their columns say,
+        as of rows that were held out. A point fit's runs scatter as its residuals do.
 
     Returns
     -------
     Posterior
     """
     if isinstance(fit, Mixture):
-        return MixedPosterior(fit, thin)
-    return SampledPosterior(fit, thin) if fit.is_posterior else PointPosterior(fit, thin)
+        return MixedPosterior(fit, thin, evaluation)
+    return SampledPosterior(fit, thin, evaluation) if fit.is_posterior else PointPosterior(fit, thin)
 
 
-def new_rows(spec: Spec, columns: Columns, law: np.ndarray, attrs: Mapping[str, Any] = NO_ATTRS) -> Rows:
+def new_rows(
+    spec: Spec,
+    columns: Columns,
+    law: np.ndarray,
+    attrs: Mapping[str, Any] = NO_ATTRS,
+    evaluation: Evaluation | None = None,
+) -> Rows:
     """Describe rows that are not seen yet; their errors are taken at the law's median."""
     with np.errstate(all="ignore"):
         valued = np.isfinite(law)
         middle = np.median(law, axis=0) if valued.all() else over_draws(law, valued, [0.5])[1][0]
         middle = to_output(spec, middle)
+        columns = columns if evaluation is None else evaluation.applied(columns, middle)
         error = error_on_scale(spec, middle, columns["sampling_error"])
         slope = log_slope(middle, spec.output.scale)
     return Rows(np.zeros(law.shape[1]), error, slope, columns, attrs)
