@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from click.testing import CliRunner
 
 import bayeslaw as bl
@@ -13,6 +14,7 @@ from bayeslaw.core.errors import InputError
 from bayeslaw.data.estimators import unbiased
 from bayeslaw.forecasts.evaluation import evaluation_of
 from bayeslaw.forecasts.heldout import held_out
+from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.forecasts.variance import split
 from bayeslaw.inference.loading import load_fit
 
@@ -59,6 +61,12 @@ def without_problems():
     frame = pd.DataFrame({n: rows[n].values for n in ("compute", "pass_at_k", "sampling_error")})
     frame["sampling_error"] *= frame["pass_at_k"]  # of pass@k itself
     return bl.fit(LAW, bl.read_table(frame.assign(model=rows["model"].values), LAW), **SETTINGS)
+
+
+def mixture(fit) -> Mixture:
+    """Return two fits of one law as a mixture."""
+    scores = xr.Dataset({"log_score_joint": (("law", "window"), np.zeros((2, 0)))})
+    return Mixture({"one": fit, "other": fit}, {"one": 0.5, "other": 0.5}, scores)
 
 
 def spread(fc) -> float:
@@ -173,6 +181,20 @@ def test_a_point_fit_is_measured_as_its_residuals_are():
         bl.forecast(point, BEYOND, samples=None)
 
 
+def test_a_point_fit_adds_no_error_that_its_residuals_hold():
+    point = bl.fit(LAW, bl.read_table(TABLE, LAW, k=1), method="map", bootstrap=50)
+    like_the_rows = float(np.sqrt(np.mean((point.bound.rows.error) ** 2)))
+    value = float(bl.forecast(point, {"C": [1e20]})["median"].sel(kind="law").item())
+    alone, same, more = (
+        bl.forecast(point, {"C": [1e20], "sampling_error": [factor * like_the_rows * value]})["upper"].sel(
+            kind="run"
+        )
+        for factor in (0.0, 0.9, 5.0)
+    )
+    assert same.item() == alone.item()
+    assert more.item() > alone.item()
+
+
 @pytest.mark.parametrize(
     ("samples", "told"),
     [
@@ -212,6 +234,9 @@ def test_contrasts_shares_and_mixtures_are_of_measured_runs(fit, binomial):
         table = split(one, BEYOND).set_index("component")["share"]
         assert table["evaluation noise"] > 0.02
         assert "evaluation noise" not in set(split(one, BEYOND, samples=None)["component"])
+    mix = mixture(fit)
+    ends = [bl.forecast(mix, BEYOND, samples=n)["upper"].sel(kind="run").item() for n in ("usual", None)]
+    assert ends[0] > ends[1]
     sides = {"C": [1e22]}, {"C": [1.2e22]}
     wide, narrow = (bl.contrast(fit, *sides, samples=n) for n in ("usual", None))
     assert (wide["upper"] - wide["lower"]).item() > (narrow["upper"] - narrow["lower"]).item()

@@ -147,15 +147,23 @@ class PointPosterior:
         """Draw every kind at targets: the curve is the law, runs scatter as the residuals do."""
         (columns,) = targets
         law = _law_alone(self.spec, self._values, columns)
-        error = new_rows(self.spec, columns, law).error
+        error = self._beyond_residuals(new_rows(self.spec, columns, law).error)
         noise = rng.choice(self._residual, size=law.shape) + error * rng.standard_normal(law.shape)
         return {"law": law, "curve": law, "run": law + noise}
 
     def density(self, rows: Rows, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return log densities: residuals, smoothed."""
         law = law_on_scale(self.spec, self._values, rows.columns)
-        each = _residual_density(rows.y - law, self._residual, rows.error) + rows.log_slope
+        each = (
+            _residual_density(rows.y - law, self._residual, self._beyond_residuals(rows.error))
+            + rows.log_slope
+        )
         return each.sum(axis=1), each
+
+    def _beyond_residuals(self, error: np.ndarray) -> np.ndarray:
+        """Return what is left of errors without those that the residuals hold already."""
+        held = np.mean(self.fit.bound.rows.error**2)
+        return np.sqrt(np.maximum(error**2 - held, 0.0))
 
     def noise_variance(self) -> np.ndarray:
         """Return the variance of the residuals."""
