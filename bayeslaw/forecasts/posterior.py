@@ -23,6 +23,7 @@ from bayeslaw.inference.values import fit_values
 from bayeslaw.law.evaluate import law_on_scale, log_slope
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import Rows, error_on_scale, to_output
+from bayeslaw.observation.independent import noise_at
 
 Columns = Mapping[str, np.ndarray]
 NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
@@ -106,9 +107,9 @@ class SampledPosterior:
         error = new_rows(self.spec, rows.columns, law).error
         return self._given.density(centre, replace(rows, error=error), rng)
 
-    def noise_variance(self) -> np.ndarray:
-        """Return the variance of run noise, shape (draws, 1)."""
-        return self._values["sigma"] ** 2
+    def noise_variance(self, columns: Columns) -> np.ndarray:
+        """Return the variance of run noise at targets, shape (draws, 1) or (draws, targets)."""
+        return noise_at(self.spec, self._values, columns) ** 2
 
     def _law(self, columns: Columns, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return the law by itself, and with the groups' own parameters, shape (draws, rows)."""
@@ -165,8 +166,8 @@ class PointPosterior:
         held = np.mean(self.fit.bound.rows.error**2)
         return np.sqrt(np.maximum(error**2 - held, 0.0))
 
-    def noise_variance(self) -> np.ndarray:
-        """Return the variance of the residuals."""
+    def noise_variance(self, columns: Columns) -> np.ndarray:
+        """Return the variance of the residuals, the same everywhere."""
         return np.var(self._residual)
 
 

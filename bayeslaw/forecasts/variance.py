@@ -116,7 +116,7 @@ def _parts(
     thin = max(1, size * len(inputs["sampling_error"]) // _VALUES)
     posterior = posterior_of(fit, thin, evaluation)
     drawn = posterior.predict([inputs], rng)
-    law, noise, variance = drawn["law"], drawn["run"] - drawn["curve"], posterior.noise_variance()
+    law, noise, variance = drawn["law"], drawn["run"] - drawn["curve"], posterior.noise_variance(inputs)
     exact = fit.spec.traits.counts and evaluation is None  # rates that nobody counts
     known = 0.0 if exact else new_rows(fit.spec, inputs, law, evaluation=evaluation).error ** 2
     own = np.broadcast_to(variance / np.maximum(variance + known, 1e-300), law.shape)
