@@ -140,7 +140,8 @@ def forecast_arguments(fit: Fit | Mixture, options: dict[str, Any]) -> dict[str,
     asked: dict[str, Any] = {n: options[n] for n in ("schedule", "prob", "new_group")}
     asked["targets"] = targets_of(options["at"], [fit])
     asked["group"] = group_of(options["group"])
-    asked["samples"] = samples_of(options["samples"])
+    if (samples := samples_of(options["samples"])) != "usual":
+        asked["samples"] = samples
     if options["every"] is not None:
         asked["steps"] = _thinned(options["schedule"], options["every"])
     return asked
