@@ -31,6 +31,7 @@ TABLES = tuple(name for name in TRUTHS if name not in CURVES)
 ABSOLUTE = {"scale": {"prior_90": [0.01, 0.3], "unit": "log"}}
 RELATIVE = {"scale": {"prior_90": [0.15, 8], "unit": "sigma"}}
 NO_LENGTH = {"kernel": "brownian", "length": None}
+SLOPED = {"over": "x", "prior_90": [-0.3, 0.3]}
 POOLED = "the law's size"
 """Stands for the parameter of that role."""
 
@@ -193,6 +194,15 @@ PRIORS: dict[str, Callable[[], BoundLaw]] = {
     "a ridge of what is held": lambda: _changed("compute", fix={"floor": 0.1}, discrepancy=None),
     "sigma held": lambda: _changed("compute", fix={"sigma": 0.05}),
     "nu held": lambda: _changed("power", fix={"nu": 5.0, "level": 1.7}, discrepancy=None),
+    "noise along an input": lambda: _changed("power", discrepancy=None, likelihood={"sigma_slope": SLOPED}),
+    "normal noise along one of two": lambda: _changed(
+        "chinchilla",
+        discrepancy=None,
+        likelihood={"family": "Normal", "sigma_slope": {**SLOPED, "over": "D"}},
+    ),
+    "noise along an input, held": lambda: _changed(
+        "power", discrepancy=None, likelihood={"sigma_slope": {"over": "x", "fixed": -0.1}}
+    ),
     "a scale held": lambda: _changed("power", fix={"discrepancy_scale": 2.0, "discrepancy_length": 3.0}),
     "shifts' scale inferred": lambda: _changed(
         "power", likelihood={"outliers": True, "shift_scale": {"prior_90": [2, 20], "unit": "sigma"}}

@@ -21,6 +21,7 @@ from bayeslaw.reports.terminal.studies import backtest_text
 from bayeslaw.studies import engine
 from bayeslaw.studies.backtest import scores as window
 from bayeslaw.studies.backtest import variables
+from bayeslaw.studies.backtest.leaning import block_places, chance_of_lean, one_sided_checks
 from bayeslaw.studies.backtest.words import one_sided, target_table
 from bayeslaw.studies.writing import save_study
 
@@ -371,6 +372,97 @@ def test_windows_on_both_sides_lean_to_none(groups):
     mixed = leaning(groups, np.array([[0.3] * 6 + [0.6]]), np.array([[0.1] * 3 + [0.5] * 4]), np.arange(7), 7)
     assert one_sided(mixed) == []
     assert "too high" not in backtest_text(mixed).split("held-out rows:")[1]
+
+
+def blocks(places, leave_out=False):
+    """A back-test of growing windows, each a block of four rows shorter, in which blocks lay at these places."""
+    size, rows = len(places), 4 * len(places)
+    pit = np.full((1, size, rows), np.nan)
+    for i in range(size):
+        pit[0, i, 4 * i :] = 0.5  # what is predicted from farther away does not count
+        pit[0, i, 4 * i : 4 * i + 4] = places[i] + np.array([-0.03, -0.01, 0.01, 0.03])
+        if leave_out:
+            pit[0, i, 4 * i + 4 :] = np.nan
+    if not leave_out:
+        pit[0, -1, -4:] = places[-1]
+    dims = {"pit": (("method", "window", "obs"), pit)}
+    return xr.Dataset(
+        dims,
+        {"method": ["posterior"], "window": [f"w{i}" for i in range(size)]},
+        {"leave_out": int(leave_out)},
+    )
+
+
+ONE_SIDED = {
+    "above, far": ([0.93, 0.95, 0.96], "outcomes lay above the forecast's median in 3 of 3 blocks", "too low"),
+    "below, all": ([0.2, 0.3, 0.4, 0.2, 0.3, 0.1, 0.4, 0.3], "below the forecast's median in 8 of 8", "too high"),
+    "above, most": ([0.95, 0.94, 0.93, 0.3, 0.92], "in 4 of 5 blocks of rows, each held against the window before it, and in 4", "upper half"),
+    "too few": ([0.96, 0.96], "", ""),
+    "six on one side": ([0.6, 0.7, 0.8, 0.6, 0.7, 0.8], "", ""),
+    "both tails": ([0.05, 0.95, 0.04, 0.96, 0.05, 0.95], "", ""),
+    "as promised": ([0.1, 0.3, 0.5, 0.7, 0.95], "", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ONE_SIDED)
+@pytest.mark.parametrize("leave_out", [False, True])
+def test_outcomes_on_one_side_warn(case, leave_out):
+    places, *said = ONE_SIDED[case]
+    bt = blocks(np.array(places), leave_out)
+    np.testing.assert_allclose(block_places(bt, "posterior"), places)
+    found = one_sided_checks(bt)
+    assert len(found) == bool(said[0])
+    for check in found:
+        assert (check.name, check.level) == ("one-sided", "warn")
+        text = (
+            said[0].replace(
+                "blocks of rows, each held against the window before it", "groups that were left out"
+            )
+            if leave_out
+            else said[0]
+        )
+        assert text.split(" blocks")[0] in check.message
+        assert said[1] in check.message
+
+
+def test_windows_without_a_fit_have_no_block():
+    bt = blocks(np.array([0.93, 0.95, 0.96, 0.97]))
+    bt["pit"].values[0, 1] = np.nan
+    # The window before the missing one is what those rows are held against.
+    np.testing.assert_allclose(
+        block_places(bt, "posterior"), [np.median([0.9, 0.92, 0.94, 0.96, *[0.5] * 4]), 0.96, 0.97]
+    )
+
+
+def test_right_forecasts_seldom_warn():
+    """Places uniform, as of rows that err together: at most one in twenty, at every number of blocks."""
+    rng = np.random.default_rng(0)
+    for size in (3, 5, 8, 12, 30):
+        chances = np.array([chance_of_lean(rng.random(size))[0] for _ in range(2000)])
+        assert (chances < 0.05).mean() < 0.06
+
+
+def test_a_law_that_bends_otherwise_is_warned_of(tmp_path):
+    """A power law on a curve whose exponent doubles on the way: every window's forecast is too high."""
+    x = np.geomspace(1e2, 1e6, 40)
+    y = (
+        5
+        * (x / 1e2) ** -0.1
+        * (1 + (x / 3e3) ** 2) ** -0.1
+        * np.exp(0.01 * np.random.default_rng(0).standard_normal(40))
+    )
+    law = bl.change(bl.load_model("power"), discrepancy=None)
+    bt = bl.backtest(law, bl.read_table(pd.DataFrame({"x": x, "y": y}), law), "x", **POINT)
+    (warned,) = one_sided_checks(bt)
+    assert "too high" in warned.message
+    assert "[warn] one-sided: point: outcomes lay below" in backtest_text(bt)
+    right = 5 * (x / 1e2) ** -0.2 * np.exp(0.01 * np.random.default_rng(0).standard_normal(40))
+    assert (
+        one_sided_checks(
+            bl.backtest(law, bl.read_table(pd.DataFrame({"x": x, "y": right}), law), "x", **POINT)
+        )
+        == []
+    )
 
 
 # ---- what is made of it

@@ -31,6 +31,7 @@ BROWNIAN = {"kernel": "brownian", "length": None}
 INDEPENDENT = {"discrepancy": None}
 COUNTED = {"likelihood": "Binomial"}
 POOLED = {"pool": {"level": "family"}}
+SLOPED = {"over": "x", "prior_90": [-0.3, 0.3]}
 # How rows scatter: what `change` is given, and whether the laws of counts have it alone.
 WAYS = {
     "as shipped": {},
@@ -50,6 +51,8 @@ CASES = [
     ("compute", "pooled by two", {"pool": {"level": ["family", "size"]}} | INDEPENDENT),
     ("compute", "pooled counts", POOLED | COUNTED),
     ("compute", "fixed", {"fix": {"floor": 0.1}}),
+    ("power", "noise along x", INDEPENDENT | {"likelihood": {"sigma_slope": SLOPED}}),
+    ("chinchilla", "normal noise along N", INDEPENDENT | {"likelihood": {"family": "Normal", "sigma_slope": {**SLOPED, "over": "N"}}}),
 ]  # fmt: skip
 IDS = [f"{law}, {way}" for law, way, _ in CASES]
 MODE = "FAST_COMPILE"

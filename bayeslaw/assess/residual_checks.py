@@ -9,6 +9,7 @@ from bayeslaw.data.row_names import row_names
 from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.fitted import residuals
 from bayeslaw.inference.values import fit_values
+from bayeslaw.observation.independent import noise_at
 
 CORRELATED = 0.3
 
@@ -100,7 +101,8 @@ def outlying_rows(fit: Fit, factor: float = 10.0) -> list[str]:
     list of str
     """
     data = fit.data
-    scale = np.median(fit_values(fit)["sigma"])
+    scale = np.median(noise_at(fit.spec, fit_values(fit), fit.bound.rows.columns), axis=0)
     residual = residuals(fit)
-    far = [i for i in np.argsort(-np.abs(residual)) if abs(residual[i]) > factor * scale]
+    beyond = np.abs(residual) > factor * scale
+    far = [i for i in np.argsort(-np.abs(residual)) if beyond[i]]
     return row_names(data, np.array(far, dtype=int))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from bayeslaw.cli.options import FILE
+from bayeslaw.cli.options import FILE, samples_option
 from bayeslaw.cli.output import exit_by, say, settle_outputs, stage, writing, wrote
-from bayeslaw.cli.values import side_of
+from bayeslaw.cli.values import samples_of, side_of
 
 _SIDE = "X=V[,V] | SCHEDULE"
 
@@ -33,6 +33,7 @@ _SIDE = "X=V[,V] | SCHEDULE"
 )
 @click.option("--prob", default=0.9, show_default=True, help="Probability of the interval.")
 @click.option("--new-group", is_flag=True, help="Both are of a group that was not seen, of a law that pools.")
+@samples_option
 @click.option("-o", "--output", type=FILE, help="Write the differences as CSV.")
 @click.option("--seed", default=0, show_default=True)
 def contrast(
@@ -42,6 +43,7 @@ def contrast(
     kind: str,
     prob: float,
     new_group: bool,
+    samples: str,
     output: Path | None,
     seed: int,
 ) -> None:
@@ -63,7 +65,7 @@ def contrast(
         loaded = load_fit(fitted)
     with stage("comparing"):
         sides = side_of(first, "--a", loaded), side_of(second, "--b", loaded)
-        result = run(loaded, *sides, kind, prob, new_group=new_group, seed=seed)
+        result = run(loaded, *sides, kind, prob, new_group=new_group, samples=samples_of(samples), seed=seed)
     found = from_json(result.attrs["checks"])
     say(contrast_text(result))
     if told := [c for c in found if c.level != "ok"]:

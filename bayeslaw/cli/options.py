@@ -146,6 +146,12 @@ def target_options(command: Callable) -> Callable:
     return added(command, options)
 
 
+def samples_option(command: Callable) -> Callable:
+    """Add --samples: how a run that is forecast is measured."""
+    told = "How a run is measured, of pass@k: samples per problem; none: without error. By default as usual in the table."
+    return click.option("--samples", default="usual", metavar="N|none", help=told)(command)
+
+
 def forecast_options(command: Callable) -> Callable:
     """Add the options of a forecast that is the command's result."""
     options = (
@@ -158,6 +164,7 @@ def forecast_options(command: Callable) -> Callable:
         click.option(
             "--new-group", is_flag=True, help="Forecast a group that was not seen, of a law that pools."
         ),
+        samples_option,
     )
     return added(command, options)
 

@@ -140,9 +140,21 @@ def forecast_arguments(fit: Fit | Mixture, options: dict[str, Any]) -> dict[str,
     asked: dict[str, Any] = {n: options[n] for n in ("schedule", "prob", "new_group")}
     asked["targets"] = targets_of(options["at"], [fit])
     asked["group"] = group_of(options["group"])
+    if (samples := samples_of(options["samples"])) != "usual":
+        asked["samples"] = samples
     if options["every"] is not None:
         asked["steps"] = _thinned(options["schedule"], options["every"])
     return asked
+
+
+def samples_of(text: str) -> int | str | None:
+    """Read --samples: a whole number, "none", or what it is by default."""
+    if text in ("usual", "none"):
+        return None if text == "none" else text
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"--samples: found {text!r}, allowed: a whole number, or none.") from None
 
 
 def group_of(options: Sequence[str]) -> dict[str, str] | None:

@@ -16,6 +16,8 @@ KEYS = ("benchmark", "model", "run")
 """Columns that name a row."""
 COVARIATES = ("params", "tokens", "compute", "step", "seed")
 """Columns that tell rows of one name apart, such as the checkpoints of one run."""
+SAMPLES, PROBLEMS = "samples_per_problem", "problems"
+"""Columns that say how a row's pass@k was measured."""
 
 
 def summed(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
@@ -32,7 +34,8 @@ def summed(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``n``, ``c``, the output and its ``sampling_error``, and the columns that have a single value per observation.
+        ``n``, ``c``, the output and its ``sampling_error``, and the columns that have a single value per observation;
+        of problems' counts also ``problems`` and ``samples_per_problem``.
 
     Raises
     ------
@@ -53,7 +56,8 @@ def summed(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
         frame = check_counts(frame, by)
         _refuse_unequal(frame, by)
         sums = frame.groupby(by, sort=False)[["n", "c"]].sum().reset_index()
-        frame = sums.merge(constant_columns(frame, by, ("problem", "n", "c")), on=by)
+        others = constant_columns(frame, by, ("problem", "n", "c", SAMPLES, PROBLEMS))
+        frame = sums.merge(_sizes(frame, by), on=by).merge(others, on=by)
     else:
         frame = check_columns(frame, ["n", "c"])
         check_successes(frame)
@@ -61,6 +65,15 @@ def summed(frame: pd.DataFrame, spec: Spec, k: int) -> pd.DataFrame:
     share = shown_share(frame["n"], frame["c"])
     error = np.sqrt(share * (1 - share) / frame["n"]) / share
     return frame.assign(neg_log_pass_at_k=-np.log(share), sampling_error=error)
+
+
+def _sizes(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Return how many problems each observation has, and how many samples each of them, as a harmonic mean.
+
+    The variance of a mean over problems is a sum of their variances, which go with 1/n.
+    """
+    groups = frame.assign(inverse=1 / frame["n"]).groupby(by, sort=False)["inverse"]
+    return groups.agg(**{SAMPLES: lambda v: 1 / v.mean(), PROBLEMS: "size"}).reset_index()
 
 
 def _refuse_unequal(frame: pd.DataFrame, by: list[str]) -> None:
@@ -93,7 +106,7 @@ def unbiased_rows(frame: pd.DataFrame, spec: Spec, k: int) -> tuple[pd.DataFrame
     Returns
     -------
     rows : pandas.DataFrame
-        ``pass_at_k`` and its ``sampling_error``, one row per observation.
+        ``pass_at_k`` and its ``sampling_error``, ``problems`` and ``samples_per_problem``, one row per observation.
     short : pandas.Series of str
         The names of observations that are left out because a problem has fewer than k samples.
     checks : list of Check
@@ -109,7 +122,8 @@ def unbiased_rows(frame: pd.DataFrame, spec: Spec, k: int) -> tuple[pd.DataFrame
     short = table["too_few_samples"] > 0
     if short.all():
         raise InputError(f"k = {k}: every model has a problem with fewer than {k} samples; take a smaller k.")
-    others = constant_columns(frame, by, (*table.columns, "problem", "n", "c", "sampling_error"))
+    others = constant_columns(frame, by, (*table.columns, "problem", "n", "c", "sampling_error", SAMPLES))
+    others = others.merge(_sizes(frame, by)[[*by, SAMPLES]], on=by)
     rows = table[~short].rename(columns={"se_these_problems": "sampling_error"})
     return rows.merge(others.astype(rows[by].dtypes.to_dict()), on=by), row_names(table, spec)[short], found
 

@@ -24,6 +24,7 @@ from bayeslaw.core.errors import (
     shown,
 )
 from bayeslaw.data.curves import needs_schedule
+from bayeslaw.forecasts.evaluation import USUAL, evaluation_of
 from bayeslaw.forecasts.forecast import most_together
 from bayeslaw.forecasts.intervals import KINDS, VALUELESS
 from bayeslaw.forecasts.membership import check_groups
@@ -74,6 +75,7 @@ def contrast(
     *,
     new_group: bool = False,
     seed: int = 0,
+    samples: int | str | None = USUAL,
 ) -> xr.Dataset:
     """Compare two targets, two schedules or two groups under one posterior.
 
@@ -92,6 +94,8 @@ def contrast(
     new_group : bool
         Targets that name no group are of one that was not seen, the same on both sides.
     seed : int
+    samples : "usual", int or None
+        How both runs are measured, as of `forecast`.
 
     Returns
     -------
@@ -137,7 +141,8 @@ def contrast(
     rng = np.random.default_rng(seed)
     columns = [_unnamed(one, given) for one, given in zip(fits, pair.columns, strict=True)]
     held = fit.held_at(pair.orders) if isinstance(fit, Mixture) else fit
-    drawn = posterior_of(held).predict(columns, rng, together=True, attrs=pair.attrs)[kind]
+    posterior = posterior_of(held, evaluation=evaluation_of(fit, samples, a))
+    drawn = posterior.predict(columns, rng, together=True, attrs=pair.attrs)[kind]
     return _laid_out(fit, drawn[:, pair.a], drawn[:, pair.b], pair.checks, kind, prob)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.core.check import to_json
+from bayeslaw.core.check import Check, to_json
 from bayeslaw.core.errors import (
     SEEDS,
     InputError,
@@ -19,6 +19,7 @@ from bayeslaw.core.errors import (
     check_whole,
 )
 from bayeslaw.data.curves import needs_schedule
+from bayeslaw.forecasts.evaluation import USUAL, Evaluation, evaluation_attrs, evaluation_of
 from bayeslaw.forecasts.intervals import KINDS, finite_checks, summaries
 from bayeslaw.forecasts.membership import check_groups
 from bayeslaw.forecasts.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
@@ -44,6 +45,7 @@ def forecast(
     new_group: bool = False,
     group: Mapping[str, str] | None = None,
     draws: bool = False,
+    samples: int | str | None = USUAL,
 ) -> xr.Dataset:
     """Forecast the output at new inputs, or along a schedule that was never run.
 
@@ -56,7 +58,8 @@ def forecast(
         together row by row, never as a grid. ``compute`` may be given as ``params`` and ``tokens``;
         beside these, for a law in both, it says how far the target is where it is not 6·N·D. A
         column that was renamed when the table was read goes by either name.
-        ``sampling_error`` (a standard error in the output's unit) adds evaluation noise to ``run``.
+        ``sampling_error`` (a standard error in the output's unit) is the evaluation noise of ``run``, instead
+        of what `samples` says.
     prob : float
         Probability of the interval, in (0, 1).
     schedule : str, optional
@@ -76,13 +79,18 @@ def forecast(
         discrepancy, a group), so that differences and sums of them are draws as well. The summary is then
         that of these draws. At most 1,000 targets or steps; 200 where the law has a discrepancy
         over its inputs.
+    samples : "usual", int or None
+        How ``run`` is measured, of pass@k: on so many samples of each problem; by default as many as the
+        table's rows usually have; None, without error. It adds the error that sampling has at the value
+        that is forecast, for these problems (see `bayeslaw.forecasts.evaluation`), and nothing where the table
+        knows no such errors.
 
     Returns
     -------
     xarray.Dataset
         ``mean``, ``median``, ``lower``, ``upper``, in the output's unit, over (kind, target) or
         (kind, step). Kinds: ``law``, the formula alone; ``curve``, where a noiseless run lands;
-        ``run``, where a run lands: the headline. ``mean`` is taken on the scale of errors and mapped
+        ``run``, where a measured run lands: the headline; ``attrs["evaluation"]`` says how it is measured. ``mean`` is taken on the scale of errors and mapped
         back, since heavy tails have no mean otherwise. ``orders_beyond`` says how many orders of
         magnitude a target lies beyond the data: in an input, in compute, or in how they are combined,
         see `distance`; of a mixture the farthest of its laws. ``attrs["checks"]`` travels along. Of a mixture also
@@ -101,7 +109,8 @@ def forecast(
 
     Notes
     -----
-    A point fit's intervals come from its bootstrap and the quantiles of its residuals.
+    A point fit's intervals come from its bootstrap and the quantiles of its residuals, which hold the sampling
+    errors of the rows: nothing is added by default.
     """
     check_probability("prob", prob)
     check_whole("seed", seed, *SEEDS)
@@ -123,10 +132,11 @@ def forecast(
     for one, given in zip(fits, inputs, strict=True):
         if one.is_posterior:
             check_groups(one, given, new_group)
+    evaluation = evaluation_of(fit, samples, targets)
     held, weights = _weighed(fit, coords["orders_beyond"], dim, draws)
     unit = {"units": spec.output.unit}
     attrs = {"law_share": {"units": "share"}}
-    quantities, kinds = (_together if draws else _apart)(held, inputs, prob, seed, weights)
+    quantities, kinds = (_together if draws else _apart)(held, inputs, prob, seed, evaluation, weights)
     checks = [*checks, *finite_checks(quantities, coords.get("step"), prob)]
     del quantities["valueless"]
     out = xr.Dataset(
@@ -140,14 +150,20 @@ def forecast(
         out["draws"] = ("draw", dim, "kind"), values, unit
     if weights is not None:
         out = out.assign_coords(law=list(held.fits), weight=((dim, "law"), weights, {"units": "share"}))
-    about = {"model": spec.name, "method": fits[0].method}
-    if isinstance(fit, Mixture):
-        farthest = _farthest(coords["orders_beyond"], dim)
-        about = {"model": fit.name, "method": "mixture", "weights": weights_text(fit.held_at(farthest))}
-        checks = [*checks, *weight_checks(fit, farthest)]
+    about, found = _about(fit, coords["orders_beyond"], dim)
+    about, checks = about | evaluation_attrs(fit, samples, targets), [*checks, *found]
     return out.assign_attrs(
         output=spec.output.name, units=spec.output.unit, prob=float(prob), **about, checks=to_json(checks)
     )
+
+
+def _about(fit: Fit | Mixture, orders: np.ndarray, dim: str) -> tuple[dict[str, str], list[Check]]:
+    """Return what to say of who forecasts; of a mixture with its weights, and what they rest on."""
+    if not isinstance(fit, Mixture):
+        return {"model": fit.spec.name, "method": fit.method}, []
+    farthest = _farthest(orders, dim)
+    about = {"model": fit.name, "method": "mixture", "weights": weights_text(fit.held_at(farthest))}
+    return about, weight_checks(fit, farthest)
 
 
 def _farthest(orders: np.ndarray, dim: str) -> float:
@@ -171,6 +187,7 @@ def _apart(
     inputs: list[dict[str, np.ndarray]],
     prob: float,
     seed: int,
+    evaluation: Evaluation | None,
     weights: np.ndarray | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Summarise draws of every kind, each target by itself and a block of targets at a time; the draws are not kept."""
@@ -178,7 +195,7 @@ def _apart(
     draws = sum(one.draws.sizes["chain"] * one.draws.sizes["draw"] for one, _ in members(fit))
     targets = len(inputs[0]["sampling_error"])
     thin = max(1, draws * targets // _VALUES)
-    posterior = posterior_of(fit, thin)
+    posterior = posterior_of(fit, thin, evaluation)
     block = max(1, _BLOCK // (draws // thin))
     pieces = []
     for start in range(0, targets, block):
@@ -194,6 +211,7 @@ def _together(
     inputs: list[dict[str, np.ndarray]],
     prob: float,
     seed: int,
+    evaluation: Evaluation | None,
     weights: np.ndarray | None,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Summarise joint draws of every kind, and return them."""
@@ -203,7 +221,8 @@ def _together(
             f"draws: found {targets:,} targets or steps, allowed: at most {most:,} together; forecast fewer, as with "
             "steps=range(0, total, 100)."
         )
-    return _summarised(posterior_of(fit), inputs, np.random.default_rng(seed), prob, weights, together=True)
+    posterior = posterior_of(fit, evaluation=evaluation)
+    return _summarised(posterior, inputs, np.random.default_rng(seed), prob, weights, together=True)
 
 
 def most_together(fit: Fit | Mixture) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from bayeslaw.core.draws import over_draws
+from bayeslaw.forecasts.evaluation import Evaluation
 from bayeslaw.forecasts.intervals import VALUELESS
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
 from bayeslaw.inference.fit import Fit
@@ -22,6 +23,7 @@ from bayeslaw.inference.values import fit_values
 from bayeslaw.law.evaluate import law_on_scale, log_slope
 from bayeslaw.law.spec import Spec
 from bayeslaw.observation.base import Rows, error_on_scale, to_output
+from bayeslaw.observation.independent import noise_at
 
 Columns = Mapping[str, np.ndarray]
 NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
@@ -73,10 +75,12 @@ class SampledPosterior:
     fit : Fit
     thin : int
         Keep every `thin`-th draw.
+    evaluation : Evaluation, optional
+        How runs that are predicted will be measured, where their columns don't say it.
     """
 
-    def __init__(self, fit: Fit, thin: int = 1) -> None:
-        self.fit, self.spec = fit, fit.spec
+    def __init__(self, fit: Fit, thin: int = 1, evaluation: Evaluation | None = None) -> None:
+        self.fit, self.spec, self.evaluation = fit, fit.spec, evaluation
         self._values = fit_values(fit, thin)
         self._given = given_rows(fit, self._values)
 
@@ -94,7 +98,7 @@ class SampledPosterior:
         """Draw every kind at targets."""
         (columns,) = targets
         law, centre = self._law(columns, rng)
-        new = new_rows(self.spec, columns, law, attrs)
+        new = new_rows(self.spec, columns, law, attrs, self.evaluation)
         return {"law": law, **self._given.predict(centre, new, rng, together)}
 
     def density(self, rows: Rows, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -103,9 +107,9 @@ class SampledPosterior:
         error = new_rows(self.spec, rows.columns, law).error
         return self._given.density(centre, replace(rows, error=error), rng)
 
-    def noise_variance(self) -> np.ndarray:
-        """Return the variance of run noise, shape (draws, 1)."""
-        return self._values["sigma"] ** 2
+    def noise_variance(self, columns: Columns) -> np.ndarray:
+        """Return the variance of run noise at targets, shape (draws, 1) or (draws, targets)."""
+        return noise_at(self.spec, self._values, columns) ** 2
 
     def _law(self, columns: Columns, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return the law by itself, and with the groups' own parameters, shape (draws, rows)."""
@@ -144,18 +148,26 @@ class PointPosterior:
         """Draw every kind at targets: the curve is the law, runs scatter as the residuals do."""
         (columns,) = targets
         law = _law_alone(self.spec, self._values, columns)
-        error = new_rows(self.spec, columns, law).error
+        error = self._beyond_residuals(new_rows(self.spec, columns, law).error)
         noise = rng.choice(self._residual, size=law.shape) + error * rng.standard_normal(law.shape)
         return {"law": law, "curve": law, "run": law + noise}
 
     def density(self, rows: Rows, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return log densities: residuals, smoothed."""
         law = law_on_scale(self.spec, self._values, rows.columns)
-        each = _residual_density(rows.y - law, self._residual, rows.error) + rows.log_slope
+        each = (
+            _residual_density(rows.y - law, self._residual, self._beyond_residuals(rows.error))
+            + rows.log_slope
+        )
         return each.sum(axis=1), each
 
-    def noise_variance(self) -> np.ndarray:
-        """Return the variance of the residuals."""
+    def _beyond_residuals(self, error: np.ndarray) -> np.ndarray:
+        """Return what is left of errors without those that the residuals hold already."""
+        held = np.mean(self.fit.bound.rows.error**2)
+        return np.sqrt(np.maximum(error**2 - held, 0.0))
+
+    def noise_variance(self, columns: Columns) -> np.ndarray:
+        """Return the variance of the residuals, the same everywhere."""
         return np.var(self._residual)
 
 
@@ -167,12 +179,13 @@ class MixedPosterior:
     mixture : Mixture
         What is asked of all rows together has its `weights`; hold it at a distance (`Mixture.held_at`).
     thin : int
+    evaluation : Evaluation, optional
     """
 
-    def __init__(self, mixture: Mixture, thin: int = 1) -> None:
+    def __init__(self, mixture: Mixture, thin: int = 1, evaluation: Evaluation | None = None) -> None:
         fits, self.weights = zip(*members(mixture), strict=True)
         self._names = [name for name, one in mixture.fits.items() if any(one is kept for kept in fits)]
-        self._parts = [SampledPosterior(one, thin) for one in fits]
+        self._parts = [SampledPosterior(one, thin, evaluation) for one in fits]
         self.spec = fits[0].spec
 
     def draws(self) -> dict[str, np.ndarray]:
@@ -212,7 +225,9 @@ class MixedPosterior:
         return np.array([joint]), each[None]
 
 
-def posterior_of(fit: Fit | Mixture, thin: int = 1) -> SampledPosterior | PointPosterior | MixedPosterior:
+def posterior_of(
+    fit: Fit | Mixture, thin: int = 1, evaluation: Evaluation | None = None
+) -> SampledPosterior | PointPosterior | MixedPosterior:
     """Return what a fit or a mixture knows.
 
     Parameters
@@ -220,22 +235,32 @@ def posterior_of(fit: Fit | Mixture, thin: int = 1) -> SampledPosterior | PointP
     fit : Fit or Mixture
     thin : int
         Keep every `thin`-th draw.
+    evaluation : Evaluation, optional
+        How runs that are forecast will be measured, see `evaluation_of`; by default as their columns say,
+        as of rows that were held out. A point fit's runs scatter as its residuals do.
 
     Returns
     -------
     Posterior
     """
     if isinstance(fit, Mixture):
-        return MixedPosterior(fit, thin)
-    return SampledPosterior(fit, thin) if fit.is_posterior else PointPosterior(fit, thin)
+        return MixedPosterior(fit, thin, evaluation)
+    return SampledPosterior(fit, thin, evaluation) if fit.is_posterior else PointPosterior(fit, thin)
 
 
-def new_rows(spec: Spec, columns: Columns, law: np.ndarray, attrs: Mapping[str, Any] = NO_ATTRS) -> Rows:
+def new_rows(
+    spec: Spec,
+    columns: Columns,
+    law: np.ndarray,
+    attrs: Mapping[str, Any] = NO_ATTRS,
+    evaluation: Evaluation | None = None,
+) -> Rows:
     """Describe rows that are not seen yet; their errors are taken at the law's median."""
     with np.errstate(all="ignore"):
         valued = np.isfinite(law)
         middle = np.median(law, axis=0) if valued.all() else over_draws(law, valued, [0.5])[1][0]
         middle = to_output(spec, middle)
+        columns = columns if evaluation is None else evaluation.applied(columns, middle)
         error = error_on_scale(spec, middle, columns["sampling_error"])
         slope = log_slope(middle, spec.output.scale)
     return Rows(np.zeros(law.shape[1]), error, slope, columns, attrs)

@@ -194,6 +194,24 @@ def given_names(fit: Fit) -> set[str]:
     return own | theirs | ({"params", "tokens"} if "compute" in theirs else set())
 
 
+def states_error(fit: Fit, targets: Any) -> bool:
+    """Return whether targets have a ``sampling_error``, by our name or the table's.
+
+    Parameters
+    ----------
+    fit : Fit
+    targets : mapping, DataFrame, str or None
+        As `forecast_inputs` found them to be; a schedule's text has none.
+
+    Returns
+    -------
+    bool
+    """
+    theirs = {name for name, ours in _renamed(fit).items() if ours == "sampling_error"}
+    named = () if targets is None or isinstance(targets, str) else map(str, dict(targets))
+    return not {"sampling_error", *theirs}.isdisjoint(named)
+
+
 def _renamed(fit: Fit) -> dict[str, str]:
     return json.loads(fit.data.attrs.get("renamed", "{}"))
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bayeslaw.core.errors import SEEDS, InputError, check_type, check_whole
 from bayeslaw.data.curves import needs_schedule
+from bayeslaw.forecasts.evaluation import USUAL, Evaluation, evaluation_of
 from bayeslaw.forecasts.membership import check_groups
 from bayeslaw.forecasts.mixture import Mixture, members
 from bayeslaw.forecasts.posterior import new_rows, posterior_of
@@ -43,6 +44,7 @@ def split(
     new_group: bool = False,
     group: Mapping[str, str] | None = None,
     seed: int = 0,
+    samples: int | str | None = USUAL,
 ) -> pd.DataFrame:
     """Split the variance of a forecast (kind ``run``) into what it comes from.
 
@@ -52,6 +54,8 @@ def split(
     targets, schedule, steps, new_group, group
         As of `forecast`; of a schedule by default its last step only.
     seed : int
+    samples : "usual", int or None
+        How the run is measured, as of `forecast`.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def split(
         Columns ``target`` (its number) or ``step``, ``component``, ``share``, ``sd`` (on the scale of
         errors) and ``meaning``. Components in order: parameters; law choice (of a mixture);
         discrepancy (if the law has one; with pooled parameters also the group's deviation); run
-        noise; evaluation noise (if targets have a ``sampling_error``); ``all``, whose share is 1.
+        noise; evaluation noise (if the run is measured with one); ``all``, whose share is 1.
         ``attrs["units"]`` is the unit of ``sd``.
 
     Raises
@@ -90,12 +94,13 @@ def split(
     if by_step and schedule is not None and steps is None:
         steps = [parse_schedule(schedule).total]
     inputs, coords, _ = forecast_inputs(list(fits), targets, schedule, steps, group)
+    evaluation = evaluation_of(fit, samples, targets)
     rng = np.random.default_rng(seed)
     parts = []
     for one, given in zip(fits, inputs, strict=True):
         if one.is_posterior:
             check_groups(one, given, new_group)
-        parts.append(_parts(one, given, rng))
+        parts.append(_parts(one, given, rng, evaluation))
     at = coords["step"] if by_step else np.arange(len(inputs[0]["sampling_error"]))
     table = _shares(parts, _weights(fit, coords["orders_beyond"], by_step))
     if not isinstance(fit, Mixture):
@@ -112,14 +117,17 @@ def _weights(fit: Fit | Mixture, orders: np.ndarray, by_step: bool) -> np.ndarra
     return fit.weights_at(np.full(len(orders), orders[-1]) if by_step else orders).T
 
 
-def _parts(fit: Fit, inputs: Mapping[str, np.ndarray], rng: np.random.Generator) -> dict[str, Any]:
+def _parts(
+    fit: Fit, inputs: Mapping[str, np.ndarray], rng: np.random.Generator, evaluation: Evaluation | None
+) -> dict[str, Any]:
     """Draw each component of a run, and its square, shape (draws, targets)."""
     size = fit.draws.sizes["chain"] * fit.draws.sizes["draw"]
     thin = max(1, size * len(inputs["sampling_error"]) // _VALUES)
-    posterior = posterior_of(fit, thin)
+    posterior = posterior_of(fit, thin, evaluation)
     drawn = posterior.predict([inputs], rng)
-    law, noise, variance = drawn["law"], drawn["run"] - drawn["curve"], posterior.noise_variance()
-    known = 0.0 if fit.spec.traits.counts else new_rows(fit.spec, inputs, law).error ** 2
+    law, noise, variance = drawn["law"], drawn["run"] - drawn["curve"], posterior.noise_variance(inputs)
+    exact = fit.spec.traits.counts and evaluation is None  # rates that nobody counts
+    known = 0.0 if exact else new_rows(fit.spec, inputs, law, evaluation=evaluation).error ** 2
     own = np.broadcast_to(variance / np.maximum(variance + known, 1e-300), law.shape)
     out = {PARAMETERS: (law, None)}
     between = _between(fit)

@@ -14,7 +14,7 @@ from bayeslaw.observation.base import Observation, Rows
 from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.counts import LATENT, Counts
 from bayeslaw.observation.discrepancy_terms import without_few
-from bayeslaw.observation.independent import Independent
+from bayeslaw.observation.independent import Independent, run_noise
 from bayeslaw.observation.shifts import SHIFT, outlying
 
 OBS, OUTLYING = "obs", "outlying"
@@ -118,7 +118,8 @@ def _independent(
 ) -> Any:
     import pymc as pm
 
-    rows, spread = around.bound.rows, around.noise["sigma"]
+    rows = around.bound.rows
+    spread = run_noise(around.noise, terms.get("sigma_along"), around.ops)
     if rows.error.any() and "observed" in given:  # of inferred outputs the counts are the sampling error
         error = pm.Data(around.own("sampling_error"), rows.error, dims=OBS)
         spread = pm.math.sqrt(spread**2 + error**2)

@@ -134,7 +134,8 @@ def change(
         New central 90 % intervals of priors, in each parameter's own unit; noise parameters too.
     likelihood : mapping or str, optional
         Entries of ``[likelihood]`` to replace; a new ``family`` keeps the parameters that both have.
-        Text names the family alone, in any letters: ``"Binomial"``.
+        Text names the family alone, in any letters: ``"Binomial"``. An entry that is ``None`` goes:
+        ``{"sigma_slope": None}``.
     discrepancy : None or mapping, optional
         ``None``: no discrepancy, so that errors around the law are independent. A mapping replaces
         entries of ``[discrepancy]``, ``{"kernel": "brownian", "length": None}``; an entry that is
@@ -213,8 +214,14 @@ def _likelihood(given: Any) -> dict[str, Any]:
 def _change_likelihood(entries: dict[str, Any], key: str, value: Any) -> None:
     old = entries.get(key)
     if key == "family" and value in FAMILIES:
-        for name in set(FAMILIES[old].noise if old in FAMILIES else ()) - set(FAMILIES[value].noise):
+        old_ones, new_ones = (
+            {*FAMILIES[f].noise, *FAMILIES[f].optional} if f in FAMILIES else set() for f in (old, value)
+        )
+        for name in old_ones - new_ones:
             entries.pop(name, None)
+    if value is None:
+        entries.pop(key, None)
+        return
     entries[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, Mapping) else value
 
 

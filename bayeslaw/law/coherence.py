@@ -55,6 +55,7 @@ def holds_together(spec: Spec, refuse: Callable[[str, str], InputError]) -> None
     _check_symbols(spec, refuse)
     _check_functions(spec, refuse)
     _check_discrepancy(spec, refuse)
+    _check_sigma_slope(spec, refuse)
     _check_point_fit(spec, refuse)
 
 
@@ -215,14 +216,36 @@ def _check_discrepancy(spec: Spec, refuse: Callable[[str, str], InputError]) -> 
                 "counts: matern32, matern52, brownian over an input, or no discrepancy (change(spec, discrepancy=None)).",
             )
         return
-    used = set(spec.law.symbols).union(*(d.formula.symbols for d in spec.derived.values()))
-    ratio = [i.name for i in spec.inputs.values() if i.reference is not None and i.name in used]
+    ratio = _on_ratio_scale(spec)
     for name in found.over:
         if name not in ratio:
             raise refuse(
                 "[discrepancy] over",
                 f"{name!r} is no input of the law with a 'reference', which e-folds are counted from{did_you_mean(name, ratio)}",
             )
+
+
+def _on_ratio_scale(spec: Spec) -> list[str]:
+    """Return the inputs that the law uses and that have a reference, from which e-folds are counted."""
+    used = set(spec.law.symbols).union(*(d.formula.symbols for d in spec.derived.values()))
+    return [i.name for i in spec.inputs.values() if i.reference is not None and i.name in used]
+
+
+def _check_sigma_slope(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
+    """Check what the scale of run noise changes along: an input on a ratio scale, of independent errors."""
+    if spec.sigma_over is None:
+        return
+    if spec.discrepancy is not None:
+        raise refuse(
+            "[likelihood] sigma_slope",
+            "goes with independent errors alone, and the law has a discrepancy; take out one of them: change(spec, discrepancy=None), "
+            "or change(spec, likelihood={'sigma_slope': None}).",
+        )
+    if spec.sigma_over not in (ratio := _on_ratio_scale(spec)):
+        raise refuse(
+            "[likelihood] sigma_slope over",
+            f"{spec.sigma_over!r} is no input of the law with a 'reference', which e-folds are counted from{did_you_mean(spec.sigma_over, ratio)}",
+        )
 
 
 def _check_point_fit(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:

@@ -31,6 +31,8 @@ class Family:
     noise : tuple of str
         The parameters it needs in ``[likelihood]``: ``sigma``, the scale of run noise, and those of its shape. Beside
         a discrepancy run noise is normal, of scale sigma.
+    optional : tuple of str
+        Parameters that it may have: ``sigma_slope``, how fast the scale of run noise changes along an input.
     counts : bool
         Whether rows are numbers of successes ``c`` of ``n`` samples. The output is then inferred, scatters
         around the law as normal rows do, and rows without a success stay.
@@ -46,6 +48,7 @@ class Family:
 
     module: str
     noise: tuple[str, ...]
+    optional: tuple[str, ...] = ()
     counts: bool = False
     shifts: bool = True
     shown_unit: str | None = None
@@ -77,8 +80,8 @@ class Kernel:
 
 
 FAMILIES: dict[str, Family] = {
-    "StudentT": Family("independent", ("sigma", "nu")),
-    "Normal": Family("independent", ("sigma",)),
+    "StudentT": Family("independent", ("sigma", "nu"), ("sigma_slope",)),
+    "Normal": Family("independent", ("sigma",), ("sigma_slope",)),
     "Binomial": Family(
         "counts", ("sigma",), counts=True, shifts=False, shown_unit="share", to_shown=_success_rate, density_of="counts",
     ),

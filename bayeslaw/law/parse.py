@@ -35,6 +35,7 @@ from bayeslaw.law.spec import (
 from bayeslaw.law.types import Document
 
 _SHIFT = "size of outlying rows' shifts"
+_SLOPE = "sigma_slope"
 SPREAD_90 = (0.03, 0.6)
 """Default prior of the spread between groups of a pooled parameter, on its link scale."""
 SHIFT_SCALE = 0.1
@@ -83,15 +84,16 @@ def parse_spec(document: Document, name: str) -> Spec:
         reader.text(sections.get(key, ""), key)
     likelihood = dict(reader.table(sections["likelihood"], "[likelihood]", ("family",), None))
     family = reader.choice(likelihood.pop("family"), FAMILIES, "[likelihood] family")
-    reader.table(likelihood, "[likelihood]", FAMILIES[family].noise, ("outliers", "shift_scale"))
+    reader.table(likelihood, "[likelihood]", FAMILIES[family].noise, ("outliers", "shift_scale", _SLOPE))
+    sigma_over, slope = reader.sigma_slope(likelihood.pop(_SLOPE, None), family)
     outliers = reader.choice(likelihood.pop("outliers", "auto"), OUTLIERS, "[likelihood] outliers")
     shift = likelihood.pop("shift_scale", {"fixed": SHIFT_SCALE, "unit": "sigma", "meaning": _SHIFT})
     discrepancy, beside = reader.discrepancy(sections.get("discrepancy"))
     if discrepancy is not None and outliers is True:
         beside = {"shift_scale": reader.noise("shift_scale", shift, "[likelihood] shift_scale"), **beside}
-    likelihood = reader.each(likelihood, "likelihood", reader.noise)
+    likelihood = reader.each(likelihood, "likelihood", reader.noise) | slope
     # Beside a discrepancy run noise is normal, with shifts for outlying rows: it has no shape.
-    scatter = {n: p for n, p in likelihood.items() if discrepancy is None or n == "sigma"}
+    scatter = {n: p for n, p in likelihood.items() if discrepancy is None or n in ("sigma", _SLOPE)}
     spreads = reader.spreads(sections["parameters"])
     spec = Spec(
         name=sections.get("name", name),
@@ -110,6 +112,7 @@ def parse_spec(document: Document, name: str) -> Spec:
         noise={**scatter, **beside, **spreads},
         map=reader.point_fit(sections.get("map", {})),
         document=copy.deepcopy(dict(document)),
+        sigma_over=sigma_over,
     )
     holds_together(spec, reader.refuse)
     return spec
@@ -322,6 +325,19 @@ class _Reader:
     def noise(self, name: str, value: Any, where: str) -> Parameter:
         entry = self.table(value, where, (), ("meaning", "unit", "prior_90", "fixed"))
         return self.parameter(name, {**entry, "support": "positive"}, where)
+
+    def sigma_slope(self, value: Any, family: str) -> tuple[str | None, dict[str, Parameter]]:
+        """Read the input along which the scale of run noise changes, and the exponent."""
+        if value is None:
+            return None, {}
+        where = f"[likelihood] {_SLOPE}"
+        if _SLOPE not in FAMILIES[family].optional:
+            those = ", ".join(n for n, known in FAMILIES.items() if _SLOPE in known.optional)
+            raise self.refuse(where, f'family = "{family}" has none; allowed with {those}; remove it.')
+        entry = dict(self.table(value, where, ("over",), ("meaning", "unit", "prior_90", "fixed")))
+        over = self.text(entry.pop("over"), f"{where} over")
+        told = {"meaning": f"exponent of run noise along {over}", "unit": "per e-fold", "support": "real"}
+        return over, {_SLOPE: self.parameter(_SLOPE, {**told, **entry}, where)}
 
     def discrepancy(self, value: Any) -> tuple[Discrepancy | None, dict[str, Parameter]]:
         """Read the discrepancy and the parameters that it has."""

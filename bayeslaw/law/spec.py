@@ -137,7 +137,8 @@ class Spec:
     Made by `load_model`; changed by `change`, which returns a new one. `document` holds the plain
     tables it was read from, `to_toml` writes them. `likelihood` is what the file says of the rows'
     scatter, `noise` the parameters that its observation model has: those, the discrepancy's, the
-    spreads of pooled parameters.
+    spreads of pooled parameters. `sigma_over` is the input along which the scale of run noise changes,
+    with the exponent ``sigma_slope``; None if it is the same everywhere.
     """
 
     name: str
@@ -156,6 +157,7 @@ class Spec:
     noise: Mapping[str, Parameter]
     map: PointFit
     document: Document = field(repr=False, compare=False)
+    sigma_over: str | None = None
 
     @property
     def traits(self) -> Family:

@@ -11,6 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 
 from bayeslaw.core.numbers import short
+from bayeslaw.forecasts.evaluation import USUAL
 from bayeslaw.forecasts.mixture import Mixture, members
 from bayeslaw.inference.fit import Fit
 from bayeslaw.plots.panels.fans import draw_fan, draw_laws, fans_of
@@ -45,6 +46,7 @@ def draw_view(
     view: View,
     prob: float,
     targets: Mapping[str, np.ndarray] | None = None,
+    samples: int | str | None = USUAL,
 ) -> ScalarMappable:
     """Draw rows and fans, a fan only as far as rows of about its colour reach, or its targets.
 
@@ -57,6 +59,8 @@ def draw_view(
     targets : mapping of str to numpy.ndarray, optional
         Inputs by symbol that the fans go to, and groups by column; without them fans stand at three values
         of the rows' colour.
+    samples : "usual", int or None
+        How runs are measured, as of `forecast`.
 
     Returns
     -------
@@ -75,7 +79,7 @@ def draw_view(
         view.inputs(grid, np.full(_GRID, level)) | {c: np.full(_GRID, label) for c, label in group.items()}
         for grid, (level, group, _) in zip(grids, lines, strict=True)
     ]
-    for i, fan in enumerate(fans_of(whole, places, prob)):
+    for i, fan in enumerate(fans_of(whole, places, prob, samples=samples)):
         level, group, _ = lines[i]
         name = f"curve at {view.colour.name} = {short(level)}{group_text(spec, group)}"
         style = _STYLES[[g for _, g, _ in lines].index(group) % len(_STYLES)]  # groups may share a colour

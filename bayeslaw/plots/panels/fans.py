@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 
 from bayeslaw.core.draws import over_draws
 from bayeslaw.data.curves import needs_schedule
 from bayeslaw.forecasts.distance import distance, farthest
+from bayeslaw.forecasts.evaluation import USUAL, Evaluation, evaluation_of
 from bayeslaw.forecasts.mixture import Mixture, members, mixed
 from bayeslaw.forecasts.posterior import PointPosterior, posterior_of
 from bayeslaw.inference.fit import Fit
@@ -36,19 +38,24 @@ class Fan:
 
 
 def fan_of(fit: Fit | Mixture, inputs: Mapping[str, np.ndarray], prob: float, seed: int = 0) -> Fan:
-    """Compute line and intervals at inputs by symbol, and groups by column, without evaluation noise."""
+    """Compute line and intervals at inputs by symbol, and groups by column, of runs measured as the table's usually are."""
     return fans_of(fit, [inputs], prob, seed)[0]
 
 
 def fans_of(
-    fit: Fit | Mixture, places: Sequence[Mapping[str, np.ndarray]], prob: float, seed: int = 0
+    fit: Fit | Mixture,
+    places: Sequence[Mapping[str, np.ndarray]],
+    prob: float,
+    seed: int = 0,
+    samples: int | str | None = USUAL,
 ) -> list[Fan]:
-    """Compute several fans at once, which costs hardly more than one."""
+    """Compute several fans at once, which costs hardly more than one; `samples` as of `forecast`."""
     fits = [one for one, _ in members(fit)]
     spec = fits[0].spec
     ends = np.cumsum([len(next(iter(place.values()))) for place in places])
     inputs = {n: np.concatenate([place[n] for place in places]) for n in places[0]}
-    draw = mixed([_draw_fan(one, inputs, seed) for one in fits], _weights(fit, inputs))
+    evaluation = evaluation_of(fit, samples)
+    draw = mixed([_draw_fan(one, inputs, seed, evaluation) for one in fits], _weights(fit, inputs))
     at = [(1 - prob) / 2, 0.5, (1 + prob) / 2]
     with np.errstate(all="ignore"):
         curve, run = (over_draws(d, np.isfinite(d), at)[1] for d in (draw["curve"], draw["run"]))
@@ -68,18 +75,26 @@ def _weights(fit: Fit | Mixture, inputs: Mapping[str, np.ndarray]) -> np.ndarray
     return fit.weights_at(np.full(len(orders), orders[-1]) if along else orders)
 
 
+def measured_as(fc: xr.Dataset) -> int | str | None:
+    """Return the `samples` of a forecast, for fans that end in it; none where its targets state their errors."""
+    text = fc.attrs.get("samples", USUAL)
+    return int(text) if text.isdigit() else USUAL if text == USUAL else None
+
+
 def drawable(values: np.ndarray) -> np.ndarray:
     """Return values that an axis can place, NaN for all others."""
     with np.errstate(invalid="ignore"):
         return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
-def _draw_fan(fit: Fit, inputs: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+def _draw_fan(
+    fit: Fit, inputs: Mapping[str, np.ndarray], seed: int, evaluation: Evaluation | None
+) -> dict[str, np.ndarray]:
     """Draw one law's ``curve`` and ``run`` at inputs, shape (draws, rows)."""
     rows = len(next(iter(inputs.values())))
     size = fit.draws.sizes.get("chain", 1) * fit.draws.sizes[list(fit.draws.dims)[-1]]
     thin = max(1, size * rows // FAN_VALUES)
-    posterior = posterior_of(fit, thin) if fit.is_posterior else _repeated(fit, thin, size, rows)
+    posterior = posterior_of(fit, thin, evaluation) if fit.is_posterior else _repeated(fit, thin, size, rows)
     given = {**inputs, "sampling_error": np.zeros(rows)}
     drawn = posterior.predict([given], np.random.default_rng(seed))
     return {kind: np.atleast_2d(drawn[kind]) for kind in ("curve", "run")}

@@ -14,7 +14,7 @@ from bayeslaw.forecasts.mixture import Mixture, members
 from bayeslaw.inference.fit import Fit
 from bayeslaw.plots.panels.agreement import draw_observed_fitted
 from bayeslaw.plots.panels.colour import draw_view, finish_view
-from bayeslaw.plots.panels.fans import draw_fan, draw_laws, fans_of
+from bayeslaw.plots.panels.fans import draw_fan, draw_laws, fans_of, measured_as
 from bayeslaw.plots.panels.rows import draw_rows, group_text, groups_of, input_grid, plain_inputs
 from bayeslaw.plots.panels.views import View
 from bayeslaw.plots.style.labels import finish_input_axes
@@ -41,7 +41,7 @@ def draw_target_forecast(ax: Axes, whole: Fit | Mixture, fc: xr.Dataset, name: s
         {name: grid} | {c: np.full(len(grid), label) for c, label in group.items()}
         for grid, group in zip(grids, groups, strict=True)
     ]
-    for i, fan in enumerate(fans_of(whole, places, prob)):
+    for i, fan in enumerate(fans_of(whole, places, prob, samples=measured_as(fc))):
         told = group_text(fit.spec, groups[i])
         draw_fan(
             ax,
@@ -65,7 +65,7 @@ def draw_view_forecast(ax: Axes, whole: Fit | Mixture, fc: xr.Dataset, view: Vie
     fit, _ = members(whole)[0]
     symbols = plain_inputs(fit.spec)
     targets = {n: fc[n].values for n in (*symbols, *fit.spec.group_columns) if n in fc.coords}
-    scale = draw_view(ax, whole, view, fc.attrs["prob"], targets)
+    scale = draw_view(ax, whole, view, fc.attrs["prob"], targets, measured_as(fc))
     at = view.across.of(targets)
     draw_targets(ax, fc, at, scale.to_rgba(view.colour.of(targets)))
     ends = [fc[q].sel(kind="run").values for q in ("lower", "upper")]

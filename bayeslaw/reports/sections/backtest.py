@@ -8,6 +8,7 @@ import xarray as xr
 from bayeslaw.core.numbers import show
 from bayeslaw.reports.content import Content
 from bayeslaw.reports.elements import Picture, Section, Table
+from bayeslaw.studies.backtest.leaning import one_sided_checks
 from bayeslaw.studies.backtest.variables import pooled_coverage
 from bayeslaw.studies.backtest.words import one_sided, pooled_words, target_table
 
@@ -38,7 +39,8 @@ def _backtest(name: str, bt: xr.Dataset) -> Section:
     kind = "groups left out, each once" if bt.attrs["leave_out"] else "growing windows"
     told = f"Along {bt.attrs['along']}: {bt.sizes['window']} {kind}; {bt.attrs['output'].replace('_', ' ')} in {bt.attrs['units']}."
     words = tuple(f"{line.rstrip('.')}." for line in (*one_sided(bt), *pooled_words(bt)))
-    return Section(name, (told,), (Table(targets, of), Table(_scores(bt), scored)), pictures, items=words)
+    tables, checks = (Table(targets, of), Table(_scores(bt), scored)), tuple(one_sided_checks(bt))
+    return Section(name, (told,), tables, pictures, checks, items=words)
 
 
 def _targets(bt: xr.Dataset) -> tuple[pd.DataFrame, str]:

@@ -85,6 +85,8 @@ def _unbroken(text: str) -> str:
 def _forecast_caption(cases: list[Case], prob: float) -> str:
     kinds = dict.fromkeys(output_words(case) for case in cases)
     text = f"Where a run lands ({', '.join(kinds)}): median and central {100 * prob:g} % interval, its width in % of the median; orders of magnitude beyond the data."
+    for words in dict.fromkeys(a.fc.attrs.get("evaluation") for case in cases for a in case.ahead):
+        text += f" The run is taken {words}." if words else ""
     if any(ahead.point for case in cases for ahead in case.ahead):
         text += f" Beside it the source's point fit (Huber, L-BFGS), its interval from {BOOTSTRAP} bootstrap resamples and the residuals."
     return text

@@ -68,7 +68,8 @@ def forecast_text(result: xr.Dataset) -> str:
     per = f"{100 * result.attrs['prob']:g} %"
     head = f"{result.attrs['output']} ({result.attrs['units']}), {per} interval of a run:"
     alone = f"law alone at the last row: {float(law['median']):.5g} [{float(law['lower']):.5g}, {float(law['upper']):.5g}]"
-    return f"{head}\n{table.to_string(index=False)}\n{alone} {result.attrs['units']}"
+    measured = f"\na run {found}" if (found := result.attrs.get("evaluation")) else ""
+    return f"{head}\n{table.to_string(index=False)}{measured}\n{alone} {result.attrs['units']}"
 
 
 def mixture_text(mixture: Mixture) -> str:

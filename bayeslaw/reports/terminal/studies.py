@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayeslaw.core.numbers import precise
 from bayeslaw.reports.terminal.fits import checks_text
+from bayeslaw.studies.backtest.leaning import one_sided_checks
 from bayeslaw.studies.backtest.variables import backtest_table
 from bayeslaw.studies.backtest.words import one_sided, pooled_words, target_table
 from bayeslaw.studies.stability.over_k import by_k_table
@@ -35,7 +36,9 @@ def backtest_text(bt: xr.Dataset) -> str:
     head = f"back-test of {bt.attrs['model']} along {bt.attrs['along']}, {bt.attrs['output']} ({bt.attrs['units']})"
     bad = table[table["failed"] != ""]
     failed = [f"[fail] {r.method}, {r.window}: {r.failed}" for r in bad.itertuples()]
-    return "\n".join([head, _targets_text(bt), "", _scores_text(bt, table), "", *failed, *one_sided(bt), *pooled_words(bt)])  # fmt: skip
+    warned = [checks_text(found)] if (found := one_sided_checks(bt)) else []
+    lines = [*failed, *warned, *one_sided(bt), *pooled_words(bt)]
+    return "\n".join([head, _targets_text(bt), "", _scores_text(bt, table), "", *lines])
 
 
 def _targets_text(bt: xr.Dataset) -> str:
