@@ -332,15 +332,15 @@ def test_each_target_has_its_own_weights(fits):
     mixture = bl.Mixture(fits, dict.fromkeys(fits, 0.5), scores, by_distance=True)
     targets = {"x": [1.2e6, 1e8]}
     fc = bl.forecast(mixture, targets)
-    assert fc["weight"].dims == ("target", "law")
-    np.testing.assert_allclose(fc["weight"], mixture.weights_at(fc["orders_beyond"]))
+    shown = np.stack([fc[f"weight_{name}"] for name in fits], axis=1)
+    np.testing.assert_allclose(shown, mixture.weights_at(fc["orders_beyond"]))
     far = mixture.held_at(2.0)
     assert json.loads(fc.attrs["weights"]) == pytest.approx(far.weights) and not far.by_distance
     alone = bl.forecast(far, targets)
     for name in ("lower", "upper"):
         assert float(fc[name][2, 1]) == pytest.approx(float(alone[name][2, 1]), rel=0.01)
     drawn = bl.forecast(mixture, targets, draws=True)
-    assert "weight" not in drawn.coords and drawn["draws"].sizes["target"] == 2
+    assert "weight_power" not in drawn.coords and drawn["draws"].sizes["target"] == 2
 
 
 def test_the_variance_between_laws_is_a_part(fits):

@@ -96,7 +96,7 @@ def forecast(
         see `distance`; of a mixture the farthest of its laws. ``attrs["checks"]`` travels along. Of a mixture also
         ``law_share``, the share of the variance on the scale of errors that is the choice of law,
         and ``attrs["weights"]``, JSON: the laws' weights at the farthest target, or at a schedule's end.
-        Where weights depend on the distance, the coordinate ``weight``, dims (target, law), has each
+        Where weights depend on the distance, the coordinates ``weight_<law>`` have each
         target's; a schedule, and draws of all targets together, have those of ``attrs``. Draws at which the law has no value on the scale of errors are
         left out; where that is more than one in a hundred, or as many as lie beyond an end of the
         interval, or the forecast is no finite number, the check ``finite`` fails. With `draws` also
@@ -149,7 +149,7 @@ def forecast(
         values = np.stack([to_output(spec, kinds[k]) for k in KINDS], axis=-1)
         out["draws"] = ("draw", dim, "kind"), values, unit
     if weights is not None:
-        out = out.assign_coords(law=list(held.fits), weight=((dim, "law"), weights, {"units": "share"}))
+        out = out.assign_coords({f"weight_{n}": (dim, w) for n, w in zip(held.fits, weights.T, strict=True)})
     about, found = _about(fit, coords["orders_beyond"], dim)
     about, checks = about | evaluation_attrs(fit, samples, targets), [*checks, *found]
     return out.assign_attrs(
