@@ -10,7 +10,9 @@ from scipy.special import logsumexp
 
 import bayeslaw as bl
 from bayeslaw.observation.base import Rows
-from bayeslaw.observation.discrepancy_bases import discrepancy_of, lengths, places, scales
+from bayeslaw.observation.discrepancy_places import places
+from bayeslaw.observation.discrepancy_shapes import lengths, scales
+from bayeslaw.observation.discrepancy_sizes import discrepancy_of
 from bayeslaw.observation.kernels import kernel
 
 _SIGMAS = 41

@@ -20,7 +20,8 @@ from bayeslaw.observation import discrepancy_grad
 from bayeslaw.observation.base import NUMPY, Rows, observed_rows
 from bayeslaw.observation.bound import bind
 from bayeslaw.observation.discrepancy import observe
-from bayeslaw.observation.discrepancy_bases import lengths, places, scales
+from bayeslaw.observation.discrepancy_places import places
+from bayeslaw.observation.discrepancy_shapes import lengths, scales
 from bayeslaw.observation.discrepancy_terms import TERMS, offset_variance
 from bayeslaw.observation.kernels import kernel, length_grid, scale_grid, variance
 from bayeslaw.observation.outliers import outlying_shifts

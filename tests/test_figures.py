@@ -23,7 +23,7 @@ from bayeslaw.inference.fit import make_fit
 from bayeslaw.law.evaluate import derive
 from bayeslaw.law.priors import draw_priors
 from bayeslaw.observation.bound import bind
-from bayeslaw.observation.discrepancy_bases import lengths
+from bayeslaw.observation.discrepancy_shapes import lengths
 from bayeslaw.plots.panels.densities import grid_of, masses
 from bayeslaw.plots.panels.rows import plain_inputs
 from bayeslaw.plots.panels.views import views_of

@@ -10,7 +10,7 @@ from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.fitted import fitted_mean, given_rows
 from bayeslaw.inference.values import fit_values
 from bayeslaw.law.priors import prior_sd, sampled
-from bayeslaw.observation.discrepancy_bases import discrepancy_scale
+from bayeslaw.observation.discrepancy_sizes import discrepancy_scale
 from bayeslaw.observation.shifts import BENT, COLUMN
 
 UNTOLD = 0.8

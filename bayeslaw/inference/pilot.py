@@ -18,11 +18,11 @@ from scipy.special import gammaincinv
 
 from bayeslaw.core.errors import InputError
 from bayeslaw.inference.values import flat_values, noise_values
+from bayeslaw.law.catalogue import change
 from bayeslaw.law.priors import integrated
 from bayeslaw.law.types import Array
 from bayeslaw.observation.bound import BoundLaw, bind
 from bayeslaw.observation.discrepancy import GaussianProcess
-from bayeslaw.observation.discrepancy_bases import GRID
 from bayeslaw.observation.discrepancy_grid import (
     Seen,
     beyond,
@@ -33,6 +33,8 @@ from bayeslaw.observation.discrepancy_grid import (
     settled,
     with_few,
 )
+from bayeslaw.observation.discrepancy_places import AROUND, places
+from bayeslaw.observation.discrepancy_shapes import GRID
 from bayeslaw.observation.discrepancy_terms import FEW
 
 _STARTS, _DRAWS, _DEGREES = 24, 160, 8
@@ -92,11 +94,13 @@ def settle_grid(bound: BoundLaw) -> BoundLaw:
     Returns
     -------
     BoundLaw
-        Its data say it, in the attribute `discrepancy_bases.GRID`.
+        Its data say it, in the attribute `discrepancy_shapes.GRID`.
     """
     if not isinstance(bound.observation, GaussianProcess):
         return bound
     rows = len(bound.rows)
+    if "discrepancy_slope" in bound.spec.noise and AROUND not in bound.data.attrs:
+        bound = _with_around(bound)
     bound, unequal = _with(bound, None), np.ptp(bound.rows.error) > 0
     if rows > _MANY:  # few of many rows, evenly, say which lengths and scales many leave
         some = np.unique(np.linspace(0, rows - 1, max(_MANY, rows // _FEWER)).astype(int))
@@ -111,12 +115,35 @@ def settle_grid(bound: BoundLaw) -> BoundLaw:
     return replace(bound, rows=with_few(bound.rows, seen))
 
 
+def _with_around(bound: BoundLaw) -> BoundLaw:
+    """Settle from where and in which direction a law's slope wanders: from the rows' middle, along its gradient there."""
+    place = places(bound.spec, bound.rows)
+    doc = {n: v for n, v in bound.spec.document["discrepancy"].items() if n != "slope"}
+    plain = bind(change(bound.spec, discrepancy=doc), bound.data)
+    draws = _around_the_mode(plain)
+    gradient = np.full(place.shape[1], 0.1) if draws is None else _gradient(plain, draws)
+    told = {"centre": place.mean(axis=0).tolist(), "gradient": gradient.tolist()}
+    data = bound.data.copy()
+    data.attrs = {**data.attrs, AROUND: json.dumps(told)}
+    return _of(bound, data)
+
+
+def _gradient(bound: BoundLaw, draws: Mapping[str, Array]) -> Array:
+    """Return a law's mean derivative by the logarithm of each input of its discrepancy."""
+    values = {**draws, **integrated(bound.spec)}
+    out = []
+    for name in bound.spec.discrepancy.over:
+        ends = [
+            bound.law(values, {**bound.rows.columns, name: bound.rows.columns[name] * np.exp(step)})
+            for step in (_STEP, -_STEP)
+        ]
+        out.append(np.mean(ends[0] - ends[1]) / (2 * _STEP))
+    return np.array(out)
+
+
 def resettle(bound: BoundLaw, draws: Mapping[str, Array]) -> BoundLaw:
     """Settle the grid again, by draws of the posterior."""
-    whole = _with(
-        bound,
-        json.dumps({"lengths": [0, 99], "scales": [0, 99], "sigmas": [float(np.median(draws["sigma"]))]}),
-    )
+    whole = _with(bound, json.dumps({"shapes": None, "sigmas": [float(np.median(draws["sigma"]))]}))
     seen = _seen(whole, draws)
     bound = _with(bound, settled(whole.spec, with_few(whole.rows, seen.some(_DRAWS)), seen, _WIDER_AGAIN))
     return replace(bound, rows=with_few(bound.rows, seen.some(_DRAWS)))

@@ -14,9 +14,11 @@ from bayeslaw.law.spec import TEXT, Derived, Input, Spec
 
 RANGES = {"real": (-math.inf, math.inf), "positive": (0.0, math.inf), "unit": (0.0, 1.0)}
 """Where a parameter may lie, by its support."""
+_LEAST_SPAN = 1.5
+"""Between the ends of the prior of a slope's wandering: a narrower one would need a grid without end."""
 _RESERVED = (
     "chain", "draw", "obs", "objective", "residual",
-    "discrepancy_scale", "discrepancy_length", "shift_scale",
+    "discrepancy_scale", "discrepancy_length", "discrepancy_slope", "shift_scale",
 )  # fmt: skip
 """Names that the tree of a fit has for something else."""
 _PASSES = ("neg_log_pass_at_k", "pass_at_k", "c")
@@ -55,6 +57,7 @@ def holds_together(spec: Spec, refuse: Callable[[str, str], InputError]) -> None
     _check_symbols(spec, refuse)
     _check_functions(spec, refuse)
     _check_discrepancy(spec, refuse)
+    _check_slope(spec, refuse)
     _check_sigma_slope(spec, refuse)
     _check_point_fit(spec, refuse)
 
@@ -229,6 +232,22 @@ def _on_ratio_scale(spec: Spec) -> list[str]:
     """Return the inputs that the law uses and that have a reference, from which e-folds are counted."""
     used = set(spec.law.symbols).union(*(d.formula.symbols for d in spec.derived.values()))
     return [i.name for i in spec.inputs.values() if i.reference is not None and i.name in used]
+
+
+def _check_slope(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
+    """Refuse a wandering slope that is not marginalised: along runs, held, or as good as held."""
+    slope = spec.noise.get("discrepancy_slope")
+    if slope is None:
+        return
+    if spec.along_runs:
+        raise refuse("[discrepancy]", "a discrepancy within runs has no 'slope'; remove it.")
+    low, high = slope.prior_90 or (1.0, 1.0)
+    if slope.fixed is not None or high < _LEAST_SPAN * low:
+        raise refuse(
+            "[discrepancy] slope",
+            f"is marginalised and cannot be held; give prior_90 = [low, high], high at least {_LEAST_SPAN:g} times low, "
+            "or remove it for a slope that does not wander.",
+        )
 
 
 def _check_sigma_slope(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:

@@ -344,7 +344,7 @@ class _Reader:
         if value is None:
             return None, {}
         where = "[discrepancy]"
-        entry = self.table(value, where, ("kernel", "over", "scale"), ("length", "within", "sigma"))
+        entry = self.table(value, where, ("kernel", "over", "scale"), ("length", "slope", "within", "sigma"))
         kernel = self.choice(entry["kernel"], KERNELS, f"{where} kernel")
         over = entry["over"]
         if not isinstance(over, list | tuple) or not over or len(set(map(str, over))) < len(over):
@@ -357,7 +357,7 @@ class _Reader:
         names = tuple(self.text(name, f"{where} over") for name in over)
         parameters = {
             f"discrepancy_{key}": self.noise(f"discrepancy_{key}", entry[key], f"{where} {key}")
-            for key in ("scale", "length") if key in entry
+            for key in ("scale", "length", "slope") if key in entry
         }  # fmt: skip
         if "sigma" in entry:
             parameters["sigma"] = self.noise("sigma", entry["sigma"], f"{where} sigma")

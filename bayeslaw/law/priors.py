@@ -38,7 +38,11 @@ def sampled(spec: Spec) -> dict[str, Parameter]:
 
 def walked(spec: Spec) -> dict[str, Parameter]:
     """Return the parameters that NUTS samples: those of `sampled` except the marginalised ones."""
-    out = ("discrepancy_length", "discrepancy_scale", *integrated(spec)) if spec.marginalised else ()
+    out = (
+        ("discrepancy_length", "discrepancy_scale", "discrepancy_slope", *integrated(spec))
+        if spec.marginalised
+        else ()
+    )
     return {n: p for n, p in sampled(spec).items() if n not in out}
 
 

@@ -18,11 +18,9 @@ import numpy as np
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
 from bayeslaw.observation.base import Draws, Rows
-from bayeslaw.observation.discrepancy_bases import (
-    usual_covariance,
-    usual_value,
-)
+from bayeslaw.observation.discrepancy_places import usual_covariance
 from bayeslaw.observation.discrepancy_rows import GaussianProcessGivenRows, NewRows
+from bayeslaw.observation.discrepancy_sizes import usual_value
 from bayeslaw.observation.discrepancy_terms import TERMS, density_terms, has_shifts
 from bayeslaw.observation.shifts import SHIFT, shift_density, shift_sizes, slots
 

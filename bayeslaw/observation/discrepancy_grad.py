@@ -1,6 +1,6 @@
 """The log density of residuals under a decomposed covariance, its length and scale marginalised, and its gradient.
 
-Compiled functions, see `bayeslaw.observation.discrepancy` for the formulas. Sections, one for each length and each run
+Compiled functions, see `bayeslaw.observation.discrepancy` for the formulas. Sections, one for each shape and each run
 noise at which it is decomposed, lie one after the other; scales lie innermost, so that each touches its neighbours in
 memory.
 """
@@ -15,7 +15,7 @@ from bayeslaw.core.compiled import compiled
 from bayeslaw.law.types import Array
 from bayeslaw.observation.products import times, times_turned
 
-_CHUNK = 24
+_CHUNK = 12
 """Variances, in units of run noise, that are multiplied before a logarithm is taken: logarithms are what
 takes the time, and so few neither overflow nor vanish."""
 WALL = 0.1
@@ -57,10 +57,10 @@ def wall(log_sigmas, sigma):
 
 @compiled
 def _between(
-    begin, points, lengths, weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant
+    begin, points, shapes, weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant
 ):  # fmt: skip
     """Return what belongs to the points between which a run noise lies."""
-    low, high = begin * lengths, (begin + points) * lengths
+    low, high = begin * shapes, (begin + points) * shapes
     used, inside, sections = slice(begin, begin + points), slice(first[low], first[high]), slice(low, high)
     return (
         weight[used], basis[inside], level[inside], eigen[inside], share[used], rest[used],
@@ -122,11 +122,11 @@ def _terms(
     whole, shift, cross = _sizes(weight, residual, outer)
     product, total, log_det = np.empty(scales), np.empty(scales), np.empty(scales)
     by_shift, by_both = np.empty(scales), np.empty(scales)
-    lengths, prior = sections // points, 1.0 / offset if offset > 0 else 0.0
+    shapes, prior = sections // points, 1.0 / offset if offset > 0 else 0.0
     for j in range(sections):
-        base = noise * share[j // lengths] + rest[j // lengths]
+        base = noise * share[j // shapes] + rest[j // shapes]
         product[:], total[:], log_det[:], by_shift[:], by_both[:] = 1.0, 0.0, 0.0, 0.0, 0.0
-        outside, shift_outside, cross_outside = whole[j // lengths], shift[j // lengths], cross[j // lengths]
+        outside, shift_outside, cross_outside = whole[j // shapes], shift[j // shapes], cross[j // shapes]
         for i in range(first[j], first[j + 1]):
             e, square = eigen[i], z[i] * z[i]
             level_square, both = level[i] * level[i], level[i] * z[i]
@@ -162,15 +162,15 @@ def _terms(
 
 
 @compiled
-def _nodes(each, blend, log_lengths, log_scales):
-    """Return the log weight of each length and scale: sections of one length, blended."""
-    lengths, points = len(log_lengths), len(blend)
-    out = np.zeros((lengths, len(log_scales)))
-    for j in range(lengths):
-        for s in range(len(log_scales)):
-            out[j, s] = log_lengths[j] + log_scales[s]
+def _nodes(each, blend, log_nodes, score, rate, log_sigma):
+    """Return the log weight of each shape and scale: sections of one shape, blended."""
+    (shapes, scales), points = log_nodes.shape, len(blend)
+    out = np.zeros((shapes, scales))
+    for j in range(shapes):
+        for s in range(scales):
+            out[j, s] = log_nodes[j, s] - 0.5 * (score[j, s] + rate * log_sigma) ** 2
             for k in range(points):
-                out[j, s] += blend[k] * each[k * lengths + j, s]
+                out[j, s] += blend[k] * each[k * shapes + j, s]
     return out
 
 
@@ -199,10 +199,10 @@ def _gradient(
     """Return the derivative by sigma², those along the directions, and what multiplies the rows themselves."""
     sections, scales, points = len(left_count), len(tau), len(weight)
     whole, shift, cross = _sizes(weight, residual, outer)
-    lengths = sections // points
+    shapes = sections // points
     along, left, left_moved, by_noise = np.zeros_like(z), np.zeros(sections), np.zeros(sections), 0.0
     for j in range(sections):
-        k, length = j // lengths, j % lengths
+        k, shape = j // shapes, j % shapes
         base, a = noise * share[k] + rest[k], share[k]
         outside, shift_outside, cross_outside = whole[k], shift[k], cross[k]
         for i in range(first[j], first[j + 1]):
@@ -210,7 +210,7 @@ def _gradient(
             shift_outside -= level[i] * level[i]
             cross_outside -= level[i] * z[i]
         for s in range(scales):
-            here, v = chance[length, s] * blend[k], 1.0 / (tau[s] * left_eigen[j] + base)
+            here, v = chance[shape, s] * blend[k], 1.0 / (tau[s] * left_eigen[j] + base)
             m, g = moved[j, s], told[j, s]
             square = outside - 2 * m * cross_outside + m * m * shift_outside + g * shift_outside
             by_v = v * (left_count[j] - v * square)
@@ -221,7 +221,7 @@ def _gradient(
             inside, inside_moved, slope = 0.0, 0.0, 0.0
             for s in range(scales):
                 v, m = inverses[i, s], moved[j, s]
-                part, u = chance[length, s] * v, z[i] - m * level[i]
+                part, u = chance[shape, s] * v, z[i] - m * level[i]
                 wide = u * u + told[j, s] * level[i] * level[i]
                 slope += part * (by_tau[s] * eigen[i] + a) * (1.0 - v * wide)
                 inside += part
@@ -236,11 +236,11 @@ def _gradient(
 @compiled
 def _by_rows(along, basis, within, outer, weight, left, left_moved, project):
     """Return the gradient by residuals: along directions, by the rows themselves, and by what is outside the few."""
-    rows, points, lengths = len(within), len(weight), len(left) // len(weight)
+    rows, points, shapes = len(within), len(weight), len(left) // len(weight)
     by_within, by_outer = np.zeros(rows), np.zeros(rows)
     for k in range(points):
         all_left, all_moved = 0.0, 0.0
-        for j in range(k * lengths, (k + 1) * lengths):
+        for j in range(k * shapes, (k + 1) * shapes):
             all_left += left[j]
             all_moved += left_moved[j]
         for i in range(rows):
@@ -268,10 +268,10 @@ def _by_rows(along, basis, within, outer, weight, left, left_moved, project):
 @compiled
 def table(
     residual: Array, sigma: Array, weight: Array, project: Array, basis: Array, level: Array, eigen: Array, share: Array,
-    rest: Array, first: Array, left_eigen: Array, left_count: Array, constant: Array, log_sigmas: Array, log_lengths: Array, scale_square: Array, log_scales: Array,
-    relative: Array, offset: Array,
+    rest: Array, first: Array, left_eigen: Array, left_count: Array, constant: Array, log_sigmas: Array, scale_square: Array, log_nodes: Array,
+    score: Array, rate: Array, relative: Array, offset: Array,
 ) -> Array:  # fmt: skip
-    """Return the log density of each length and scale with its prior weight, shape (lengths, scales).
+    """Return the log density of each shape and scale with its prior weight, shape (shapes, scales).
 
     Parameters
     ----------
@@ -281,11 +281,11 @@ def table(
     -------
     array
     """
-    noise, lengths, scales = sigma.item() ** 2, len(log_lengths), len(scale_square)
+    noise, shapes, scales = sigma.item() ** 2, len(log_nodes), len(scale_square)
     begin, blend, _ = blend_between(log_sigmas, sigma.item())
-    points, sections = len(blend), len(blend) * lengths
+    points, sections = len(blend), len(blend) * shapes
     weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant = _between(
-        begin, points, lengths, weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant
+        begin, points, shapes, weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant
     )  # fmt: skip
     tau = scale_square * (noise if relative.item() else 1.0)
     near, z, within, outer = _along(residual, project, basis, level, weight, offset.item())
@@ -294,14 +294,14 @@ def table(
         within, outer, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
         offset.item(), near, np.empty((len(z), scales)), told, moved,
     )  # fmt: skip
-    return _nodes(each, blend, log_lengths, log_scales)
+    return _nodes(each, blend, log_nodes, score, rate.item(), math.log(sigma.item()))
 
 
 @compiled
 def evaluate(
     residual: Array, sigma: Array, weight: Array, project: Array, basis: Array, level: Array, eigen: Array, share: Array,
-    rest: Array, first: Array, left_eigen: Array, left_count: Array, constant: Array, log_sigmas: Array, log_lengths: Array, scale_square: Array, log_scales: Array,
-    relative: Array, offset: Array,
+    rest: Array, first: Array, left_eigen: Array, left_count: Array, constant: Array, log_sigmas: Array, scale_square: Array, log_nodes: Array,
+    score: Array, rate: Array, relative: Array, offset: Array,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Return the log density (but for its constant) and its gradient by residual and sigma.
 
@@ -323,18 +323,19 @@ def evaluate(
     share, rest : array, shape (points,)
         A direction's variance is scale² eigen + sigma² share + rest.
     first : array of int, shape (sections + 1,)
-        Where each section's directions begin. Sections are points × lengths, lengths innermost.
+        Where each section's directions begin. Sections are points × shapes, shapes innermost.
     left_eigen, left_count : array, shape (sections,)
         The eigenvalue of all directions left out, and how many they are.
     constant : array, shape (sections,)
         Logarithm of the weights' product.
     log_sigmas : array, shape (points,)
         At these the decomposition is exact; between them log densities are blended.
-    log_lengths : array, shape (lengths,)
-        Log prior weights.
     scale_square : array, shape (scales,)
-    log_scales : array, shape (scales,)
+    log_nodes : array, shape (shapes, scales)
         Log prior weights.
+    score : array, shape (shapes, scales)
+    rate : array of rank 0
+        The slope's wandering under its prior: score + rate log sigma is standard normal.
     relative : array of rank 0
         1 if scales are in units of sigma, else 0.
     offset : array of rank 0
@@ -345,11 +346,11 @@ def evaluate(
     tuple of array
         Scalars as arrays of rank 0.
     """
-    noise, lengths, scales = sigma.item() ** 2, len(log_lengths), len(scale_square)
+    noise, shapes, scales = sigma.item() ** 2, len(log_nodes), len(scale_square)
     begin, blend, by_blend = blend_between(log_sigmas, sigma.item())
-    points, sections = len(blend), len(blend) * lengths
+    points, sections = len(blend), len(blend) * shapes
     weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant = _between(
-        begin, points, lengths, weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant
+        begin, points, shapes, weight, basis, level, eigen, share, rest, first, left_eigen, left_count, constant
     )  # fmt: skip
     tau = scale_square * (noise if relative.item() else 1.0)
     near, z, within, outer = _along(residual, project, basis, level, weight, offset.item())
@@ -358,7 +359,8 @@ def evaluate(
         within, outer, z, noise, tau, weight, level, eigen, share, rest, first, left_eigen, left_count, constant,
         offset.item(), near, inverses, told, moved,
     )  # fmt: skip
-    nodes = _nodes(each, blend, log_lengths, log_scales)
+    log_sigma = math.log(sigma.item())
+    nodes = _nodes(each, blend, log_nodes, score, rate.item(), log_sigma)
     chance, value = _chances(nodes)
     by_noise, along, left, left_moved = _gradient(
         within, outer, z, noise, tau, scale_square * relative.item(), weight, level, eigen, share, rest, first,
@@ -367,7 +369,10 @@ def evaluate(
     by_sigma = 2 * sigma.item() * by_noise
     for j in range(sections):
         for s in range(scales):
-            by_sigma += by_blend[j // lengths] * chance[j % lengths, s] * each[j, s]
+            by_sigma += by_blend[j // shapes] * chance[j % shapes, s] * each[j, s]
+    for j in range(shapes):
+        for s in range(scales):
+            by_sigma -= chance[j, s] * (score[j, s] + rate.item() * log_sigma) * rate.item() / sigma.item()
     by_residual = _by_rows(along, basis, within, outer, weight, left, left_moved, project)
     held, by_held = wall(log_sigmas, sigma.item())
     return np.asarray(value + held), by_residual, np.asarray(by_sigma + by_held)

@@ -1,4 +1,4 @@
-"""Which part of the grid of lengths, scales and run noise some draws leave, and how far its density is from the exact one."""
+"""Which part of the grid of shapes, scales and run noise some draws leave, and how far its density is from the exact one."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from scipy.linalg import solve_triangular
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
 from bayeslaw.observation.base import Rows
-from bayeslaw.observation.discrepancy_bases import (
+from bayeslaw.observation.discrepancy_bases import Places, blended, places_of
+from bayeslaw.observation.discrepancy_grad import WALL
+from bayeslaw.observation.discrepancy_places import covariance
+from bayeslaw.observation.discrepancy_shapes import (
+    COARSE,
     GRID,
-    Places,
-    blended,
-    discrepancy_of,
+    Grid,
+    drift_steps,
     grid_of,
     lengths,
-    places_of,
     scales,
+    settled_grid,
 )
-from bayeslaw.observation.discrepancy_grad import WALL
+from bayeslaw.observation.discrepancy_sizes import discrepancy_of
 from bayeslaw.observation.discrepancy_tables import tables
 from bayeslaw.observation.discrepancy_terms import (
     CENTRE,
@@ -31,10 +34,9 @@ from bayeslaw.observation.discrepancy_terms import (
     offset_variance,
     without_few,
 )
-from bayeslaw.observation.kernels import kernel
 
 NEGLIGIBLE = 1e-6
-"""Lengths and scales less likely than this to all draws are left out, but for one on each side."""
+"""Shapes and scales less likely than this to all draws are left out, but for one on each side."""
 _TAIL = 0.002
 _POINTS = (3, 5, 9, 13)
 _NARROWEST = 0.05
@@ -68,7 +70,7 @@ class Seen:
 
 
 def chances(spec: Spec, rows: Rows, seen: Seen) -> Array:
-    """Return how likely each length and scale of the rows' grid is to each draw, shape (draws, lengths, scales)."""
+    """Return how likely each shape and scale of the rows' grid is to each draw, shape (draws, shapes, scales)."""
     found = tables(density_terms(spec, rows), seen.residual, seen.sigma)
     each = np.exp(found - found.max(axis=(1, 2), keepdims=True))
     return each / each.sum(axis=(1, 2), keepdims=True)
@@ -90,18 +92,17 @@ def settled(spec: Spec, rows: Rows, seen: Seen, wider: float = 1.0) -> str:
     Returns
     -------
     str
-        For the data's attribute `discrepancy_bases.GRID`.
+        For the data's attribute `discrepancy_shapes.GRID`.
     """
-    told = json.loads(rows.attrs[GRID]) if GRID in rows.attrs else {"lengths": [0, 0], "scales": [0, 0]}
-    likely = chances(spec, rows, seen.some(100)).max(axis=0)
-    spans = {
-        "lengths": _span(likely.max(axis=1), told["lengths"][0], len(lengths(spec)[0])),
-        "scales": _span(likely.max(axis=0), told["scales"][0], len(scales(spec)[0])),
-    }
     if is_exact(spec, rows):
-        return json.dumps({**spans, "sigmas": [float(np.median(seen.sigma))]})
+        return json.dumps(
+            {"shapes": _left(spec, rows, seen.some(100)), "sigmas": [float(np.median(seen.sigma))]}
+        )
     logs = np.log(seen.sigma)
     ends = tuple(np.quantile(logs, [_TAIL, 1 - _TAIL]))
+    # Away from its run noise a decomposition says too little of what is likely.
+    around = {"shapes": settled_grid(rows)[0], "sigmas": np.exp(np.linspace(*ends, 5)).tolist()}
+    spans = {"shapes": _left(spec, with_grid(rows, json.dumps(around)), seen.some(100))}
     few = seen.some(6)
     for points in _POINTS:
         half = max(wider * (ends[1] - ends[0]) / 2, _NARROWEST)
@@ -125,10 +126,70 @@ def with_grid(rows: Rows, grid: str) -> Rows:
     return replace(rows, attrs={**rows.attrs, GRID: grid})
 
 
-def _span(likely: Array, first: int, whole: int) -> list[int]:
-    """Return the first of the whole grid's entries that is kept, and one past the last."""
-    kept = np.flatnonzero(likely >= NEGLIGIBLE)
-    return [max(first + int(kept[0]) - 1, 0), min(first + int(kept[-1]) + 2, whole)]
+def _left(spec: Spec, rows: Rows, seen: Seen) -> list[list[int]]:
+    """Return the shapes, and the scales of each, that draws leave; drifts in fine steps, by two passes if need be."""
+    box, corner = _box(spec, rows, chances(spec, rows, seen))
+    if not is_coarse(spec, rows):
+        return _spans(_dilated(box), corner)
+    # What lies between coarse steps is as likely as they are.
+    box = _dilated(box[:, ::COARSE])
+    fine = _between(box)
+    fine = with_grid(
+        rows, json.dumps({"shapes": _spans(fine, corner), "sigmas": grid_of(spec, rows).sigmas.tolist()})
+    )
+    box, corner = _box(spec, fine, chances(spec, fine, seen))
+    return _spans(_dilated(box), corner)
+
+
+def is_coarse(spec: Spec, rows: Rows) -> bool:
+    """Return whether the rows' grid is the whole one, whose drifts are in coarse steps."""
+    return settled_grid(rows)[0] is None and drift_steps(spec)[0] != drift_steps(spec)[1]
+
+
+def _between(box: Array) -> Array:
+    """Return a box of coarse drifts in fine steps: what lies next to a likely one is likely too."""
+    out = np.zeros((box.shape[0], (box.shape[1] - 1) * COARSE + 1, box.shape[2]), dtype=bool)
+    for step in range(-COARSE + 1, COARSE):
+        at = np.arange(0, out.shape[1], COARSE) + step
+        inside = (at >= 0) & (at < out.shape[1])
+        out[:, at[inside]] |= box[:, inside]
+    return out
+
+
+def _box(spec: Spec, rows: Rows, likely: Array) -> tuple[Array, int]:
+    """Return which lengths, drifts and scales are likely to some draw, of all lengths and scales, and the first drift.
+
+    Shape (lengths, drifts, scales), drifts from the first of the priors'.
+    """
+    grid, (low, high) = grid_of(spec, rows), drift_steps(spec)
+    box = np.zeros((len(lengths(spec)[0]), high - low + 1, len(scales(spec)[0])), dtype=bool)
+    first = int(np.flatnonzero(scales(spec)[0] == grid.scales[0])[0])
+    at = slice(first, first + len(grid.scales))
+    known = likely[
+        ~np.isnan(likely).any(axis=(1, 2))
+    ]  # between points of run noise far apart some draw may have none
+    seen = known.max(axis=0, initial=0.0) >= NEGLIGIBLE if len(known) else np.isfinite(grid.log_nodes)
+    box[grid.index[:, 0], grid.index[:, 1] - low, at] = seen
+    return box, low
+
+
+def _dilated(box: Array) -> Array:
+    """Return a box with one more neighbour on each side, along each axis."""
+    out = box.copy()
+    for axis in range(box.ndim):
+        here, ahead = np.moveaxis(out, axis, 0), np.moveaxis(box, axis, 0)
+        here[1:] |= ahead[:-1]
+        here[:-1] |= ahead[1:]
+    return out
+
+
+def _spans(box: Array, low: int) -> list[list[int]]:
+    """Return each shape that has any scale: its length, its drift, its first scale and one past the last."""
+    found = []
+    for j, k in zip(*np.nonzero(box.any(axis=2)), strict=True):
+        kept = np.flatnonzero(box[j, k])
+        found.append([int(j), low + int(k), int(kept[0]), int(kept[-1]) + 1])
+    return found
 
 
 def with_few(rows: Rows, seen: Seen) -> Rows:
@@ -158,7 +219,7 @@ def with_few(rows: Rows, seen: Seen) -> Rows:
 
 
 def edge(spec: Spec, rows: Rows, likely: Array) -> float:
-    """Return how likely, on average, are the outermost lengths and scales kept, where the whole grid goes on.
+    """Return how likely, on average, are the outermost shapes and scales kept, where the whole grid goes on.
 
     Parameters
     ----------
@@ -171,15 +232,29 @@ def edge(spec: Spec, rows: Rows, likely: Array) -> float:
     -------
     float
     """
-    mean, grid, found = likely.mean(axis=0), grid_of(spec, rows), [0.0]
-    for axis, whole, own in ((1, lengths(spec)[0], grid.lengths), (0, scales(spec)[0], grid.scales)):
-        mass = mean.sum(axis=axis)
-        found += [mass[i] for i in (0, -1) if own[i] != whole[i]]
-    return float(max(found))
+    mean, grid = likely.mean(axis=0), grid_of(spec, rows)
+    return float(mean[_outermost(spec, grid)].sum())
+
+
+def _outermost(spec: Spec, grid: Grid) -> Array:
+    """Return which shapes and scales kept have a neighbour on the whole grid that is not, shape (shapes, scales)."""
+    (low, high), (length, _), (scale, _) = drift_steps(spec), lengths(spec), scales(spec)
+    first = int(np.flatnonzero(scale == grid.scales[0])[0])
+    # One more on each side, taken as kept: beyond the whole grid there is nothing.
+    whole = np.ones((len(length) + 2, high - low + 3, len(scale) + 2), dtype=bool)
+    whole[1:-1, 1:-1, 1:-1] = False
+    j, k = grid.index[:, 0] + 1, grid.index[:, 1] - low + 1
+    kept = np.isfinite(grid.log_nodes)
+    whole[j, k, first + 1 : first + 1 + len(grid.scales)] = kept
+    inside = whole.copy()
+    for axis in range(3):
+        for step in (-1, 1):
+            inside &= np.roll(whole, step, axis=axis)
+    return kept & ~inside[j, k, first + 1 : first + 1 + len(grid.scales)]
 
 
 def misses(spec: Spec, rows: Rows, seen: Seen, likely: Array) -> Array:
-    """Return how far the density used is from the exact one, at each draw's likeliest length and scale.
+    """Return how far the density used is from the exact one, at each draw's likeliest shape and scale.
 
     Parameters
     ----------
@@ -196,19 +271,17 @@ def misses(spec: Spec, rows: Rows, seen: Seen, likely: Array) -> Array:
         each draw.
     """
     where, few = places_of(spec, rows), few_directions(rows)
-    length, scale = np.unravel_index(likely.reshape(len(likely), -1).argmax(axis=1), likely.shape[1:])
+    shape, scale = np.unravel_index(likely.reshape(len(likely), -1).argmax(axis=1), likely.shape[1:])
     used = seen.residual if few is None else seen.residual @ few @ few.T
-    offset, relative, out = offset_variance(spec), discrepancy_of(spec).relative, np.empty(len(length))
+    offset, relative, out = offset_variance(spec), discrepancy_of(spec).relative, np.empty(len(shape))
     kind, size = discrepancy_of(spec).kernel, where.grid.scales[scale] * (seen.sigma if relative else 1.0)
-    for j in np.unique(length):
-        K, of_length = (
-            kernel(kind, where.place, where.place, where.grid.lengths[j]),
-            np.flatnonzero(length == j),
-        )
-        for i in of_length:
+    for j in np.unique(shape):
+        K = covariance(kind, where.place, where.place, where.grid.shapes[j])
+        of_shape = np.flatnonzero(shape == j)
+        for i in of_shape:
             noise = seen.sigma[i] ** 2 + rows.error**2
             out[i] = -_exact(size[i] ** 2 * K + np.diag(noise), seen.residual[i], offset)
-        for at in np.array_split(of_length, -(-len(of_length) // _TOGETHER)):
+        for at in np.array_split(of_shape, -(-len(of_shape) // _TOGETHER)):
             sigma = seen.sigma[at, None]
             out[at] += _walls(where, sigma)
             if few is None:
@@ -243,7 +316,7 @@ def _walls(where: Places, sigma: Array) -> Array:
 
 def beyond(rows: Rows, sigma: Array) -> float:
     """Return the share of draws whose run noise lies beyond what their rows' grid knows."""
-    told = json.loads(rows.attrs[GRID])["sigmas"] if GRID in rows.attrs else []
+    _, told = settled_grid(rows)
     if len(told) < 2:
         return 0.0
     return float(np.mean((sigma < told[0] * np.exp(-WALL / 2)) | (sigma > told[-1] * np.exp(WALL / 2))))
@@ -277,7 +350,7 @@ def _used_forms(
 
 
 def _used(where: Places, j: int, size: Array, sigma: Array, residual: Array, offset: float) -> Array:
-    """Return the log density of residuals at one length as the compiled density has it, sizes of shape (draws, 1)."""
+    """Return the log density of residuals in one shape as the compiled density has it, sizes of shape (draws, 1)."""
     basis, points, n = where.bases[j], len(where.weights), residual.shape[1]
     variance = size**2 * basis.eigen + sigma**2 * basis.share + basis.rest
     z, told = residual @ basis.vectors, basis.vectors.sum(axis=0)

@@ -1,6 +1,6 @@
-"""The log density of residuals that move in few directions, its length and scale marginalised, and its gradient.
+"""The log density of residuals that move in few directions, its shape and scale marginalised, and its gradient.
 
-Along few directions the squared distance of residuals is a small quadratic form for each length, scale and run noise
+Along few directions the squared distance of residuals is a small quadratic form for each shape, scale and run noise
 of the grid, worked out once: a gradient costs these forms, and no decomposition. Forms are kept times the usual
 variance of a row, run noise and known error, where they hardly change with run noise, and blended between the run
 noises of the grid.
@@ -25,7 +25,7 @@ from bayeslaw.observation.products import FAST, times, times_turned
 
 NODE_TERMS = (
     "project", "node_centre", "node_outer", "node_turn", "node_square", "node_base", "node_level", "node_level_base",
-    "node_size", "node_log_det", "log_sigmas", "node_weight", "node_error", "offset",
+    "node_size", "node_log_det", "log_sigmas", "node_weight", "node_score", "rate", "node_error", "offset",
 )  # fmt: skip
 """What the compiled density takes, in its order."""
 
@@ -62,18 +62,18 @@ def node_terms(
         (points, nodes), then by coordinates and by products of two, the features, ``node_square`` (features, points ×
         nodes); ``node_turn`` is empty, see `compressed`. Products with a shift of all rows: ``node_level_base``
         (points, nodes), ``node_level`` (few, points × nodes). ``node_size`` and ``node_log_det`` (points, nodes);
-        ``node_weight`` (nodes,). ``node_error`` (rank 0), known errors' mean square. Nodes are lengths × scales,
-        scales innermost.
+        ``node_weight`` and ``node_score`` (nodes,). ``node_error`` (rank 0), known errors' mean square. Nodes are the
+        shapes × scales, scales innermost, that have a weight: ``node_at`` (nodes,) has their places among all.
     """
-    project, first, lengths = terms["project"], terms["first"], len(terms["log_lengths"])
-    points, scales, few = len(sigmas), len(terms["log_scales"]), len(project)
+    project, first, (shapes, scales) = terms["project"], terms["first"], terms["log_nodes"].shape
+    points, few = len(sigmas), len(project)
     upper = np.triu_indices(few)
     twice = np.where(upper[0] == upper[1], 1.0, 2.0)
-    shape, known = (points, lengths, scales), np.mean(error**2)
+    shape, known = (points, shapes, scales), np.mean(error**2)
     square, level = np.empty((*shape, few + len(twice))), np.empty((*shape, few))
     size, log_det, base = np.empty(shape), np.empty(shape), np.empty(shape)
-    for k, j in np.ndindex(points, lengths):
-        section, noise = k * lengths + j, sigmas[k] ** 2
+    for k, j in np.ndindex(points, shapes):
+        section, noise = k * shapes + j, sigmas[k] ** 2
         at = slice(first[section], first[section + 1])
         basis, told, weight = terms["basis"][at], terms["level"][at], terms["weight"][k]
         scale = terms["scale_square"] * (noise if terms["relative"] else 1.0)
@@ -97,13 +97,18 @@ def node_terms(
             - terms["left_count"][section] * np.log(left)
             - 2 * terms["section"][section]
         )
+    weights = terms["log_nodes"].ravel()
+    at = np.flatnonzero(np.isfinite(weights))
+
+    def kept(values: Array) -> Array:
+        return np.ascontiguousarray(values.reshape(points, len(weights), *values.shape[3:])[:, at])
+
     return {
         "node_centre": centre, "node_reach": reach, "node_outer": _OUTSIDE / (np.median(sigmas) ** 2 + error**2),
-        "node_turn": np.zeros((0, 1)), "node_square": np.ascontiguousarray(square.reshape(-1, few + len(twice)).T),
-        "node_base": base.reshape(points, -1), "node_level": np.ascontiguousarray(level.reshape(-1, few).T),
-        "node_level_base": (level @ centre).reshape(points, -1), "node_size": size.reshape(points, -1),
-        "node_log_det": log_det.reshape(points, -1),
-        "node_weight": (terms["log_lengths"][:, None] + terms["log_scales"]).ravel(), "node_error": np.asarray(known),
+        "node_turn": np.zeros((0, 1)), "node_square": np.ascontiguousarray(kept(square).reshape(-1, few + len(twice)).T),
+        "node_base": kept(base), "node_level": np.ascontiguousarray(kept(level).reshape(-1, few).T),
+        "node_level_base": kept(level) @ centre, "node_size": kept(size), "node_log_det": kept(log_det),
+        "node_weight": weights[at], "node_score": terms["score"].ravel()[at], "node_at": at, "node_error": np.asarray(known),
     }  # fmt: skip
 
 
@@ -170,7 +175,7 @@ def _blended(begin, factor, values, out):
 
 
 @compiled
-def _chances(weight, q, c, z, d, offset, chance, told):
+def _chances(weight, score, q, c, z, d, offset, chance, told):
     """Fill each node's chance and what the level is told there; return the logarithm of the chances' sum."""
     nodes, top, total = len(weight), -np.inf, 0.0
     for j in range(nodes):
@@ -178,7 +183,7 @@ def _chances(weight, q, c, z, d, offset, chance, told):
     log_all(chance, told, nodes)
     for j in range(nodes):
         told[j] = offset / told[j]
-        chance[j] = weight[j] - 0.5 * (q[j] - told[j] * c[j] * c[j] + d[j] + chance[j])
+        chance[j] = weight[j] - 0.5 * (score[j] * score[j] + q[j] - told[j] * c[j] * c[j] + d[j] + chance[j])
         top = max(top, chance[j])
     for j in range(nodes):
         chance[j] -= top
@@ -237,7 +242,8 @@ def _outside(residual, outer, inside, project, by_few, by_residual):
 @compiled
 def evaluate(
     residual: Array, sigma: Array, project: Array, centre: Array, outer: Array, turn: Array, square: Array, base: Array,
-    level: Array, level_base: Array, size: Array, log_det: Array, log_sigmas: Array, weight: Array, error: Array, offset: Array,
+    level: Array, level_base: Array, size: Array, log_det: Array, log_sigmas: Array, weight: Array, score: Array,
+    rate: Array, error: Array, offset: Array,
 ) -> tuple[Array, ...]:  # fmt: skip
     """Return the log density (but for its constant) and its gradient by residual and sigma.
 
@@ -252,6 +258,9 @@ def evaluate(
     centre, outer, turn, square, base, level, level_base, size, log_det, weight
         See `node_terms` and `compressed`.
     log_sigmas : array, shape (points,)
+    score : array, shape (nodes,)
+    rate : array of rank 0
+        The slope's wandering under its prior: score + rate log sigma is standard normal.
     error : array of rank 0
         Known errors' mean square.
     offset : array of rank 0
@@ -285,11 +294,15 @@ def evaluate(
     _blended(0, factor, levels, c)
     _blended(begin, factor, size, z)
     _blended(begin, blend, log_det, d)
-    chance, told = np.empty(nodes), np.empty(nodes)
-    value = _chances(weight, q, c, z, d, offset.item(), chance, told) - 0.5 * rows * math.log(noise)
+    chance, told, scores = np.empty(nodes), np.empty(nodes), np.empty(nodes)
+    for j in range(nodes):
+        scores[j] = score[j] + rate.item() * math.log(s)
+    value = _chances(weight, scores, q, c, z, d, offset.item(), chance, told) - 0.5 * rows * math.log(noise)
     by_sigma = -rows * s / noise + _pull_back(
         begin, factor, by_factor, by_blend, chance, told, c, squares, base, levels, level_base, size, log_det
     )
+    for j in range(nodes):
+        by_sigma -= chance[j] * scores[j] * rate.item() / s
     by_few, by_residual = np.empty(len(few)), np.empty(rows)
     times_turned(level, first, levels.reshape(used * nodes), by_few)
     times_turned(square, first, squares.reshape(used * nodes), turned)

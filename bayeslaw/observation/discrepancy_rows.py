@@ -13,17 +13,18 @@ from bayeslaw.law.priors import from_link, link_normal
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
 from bayeslaw.observation.base import NUMPY, Draws, Rows, log_normal
-from bayeslaw.observation.discrepancy_bases import (
+from bayeslaw.observation.discrepancy_bases import places_of
+from bayeslaw.observation.discrepancy_places import Points, covariance, own_variance, points_of, wander
+from bayeslaw.observation.discrepancy_shapes import grid_of, lengths
+from bayeslaw.observation.discrepancy_sizes import (
+    SLOPE,
     discrepancy_of,
     discrepancy_scale,
-    grid_of,
-    lengths,
-    places,
-    places_of,
+    slope_size,
     usual_value,
 )
 from bayeslaw.observation.discrepancy_terms import density_terms, has_shifts
-from bayeslaw.observation.kernels import kernel, variance
+from bayeslaw.observation.kernels import kernel
 from bayeslaw.observation.shifts import log_t, outlying, shift_sizes, shift_terms
 
 _TINY = 1e-12
@@ -33,15 +34,25 @@ _FINE = 8
 
 @dataclass(frozen=True)
 class _Ahead:
-    """What draws of one length say of the discrepancy at new rows: its mean, and what its covariance is made of."""
+    """What draws of one shape say of the discrepancy at new rows: its mean, and what its covariance is made of."""
 
     at: Array
-    scale: Array
+    scale: Array  # of its variance
+    slope: Array  # of its slope's wandering
     centre: Array
     known: (
         tuple[Array, Array] | None
     )  # what seen rows take away: cross covariance and inverse variance by direction
     length: float
+
+    def covariance(self, local: Array, wander: Array) -> Iterator[Array]:
+        """Yield each draw's covariance of new rows."""
+        for i in range(len(self.at)):
+            out = self.scale[i] * local + self.slope[i] * wander
+            if self.known is not None:
+                cross, inverse = self.known
+                out = out - self.scale[i] ** 2 * (cross * inverse[i]) @ cross.T
+            yield out
 
 
 @dataclass(frozen=True)
@@ -51,41 +62,35 @@ class NewRows:
     spec: Spec
     values: Draws
 
-    def _lengths(self) -> Array:
-        """Return the lengths that draws may have."""
-        return lengths(self.spec)[0]
+    def _sizes(self, draws: int) -> tuple[Array, Array, Array]:
+        """Return each draw's scale, sigma and size of its slope's wandering, each of shape (draws, 1)."""
+        scale, slope = discrepancy_scale(self.spec, self.values), slope_size(self.spec, self.values)
+        return tuple(np.broadcast_to(v, (draws, 1)) for v in (scale, self.values["sigma"], slope))  # type: ignore[return-value]
 
-    def _by_length(self, draws: int) -> Iterator[tuple[int, Array, Array, Array]]:
-        """Yield each length's place on the grid, the draws that have it, their scale and sigma."""
-        grid = self._lengths()
-        scale, sigma = discrepancy_scale(self.spec, self.values), self.values["sigma"]
-        scale, sigma = (np.broadcast_to(v, (draws, 1)) for v in (scale, sigma))
-        nearest = np.zeros(draws, dtype=int)
-        if len(grid) > 1:
-            at = np.broadcast_to(self.values["discrepancy_length"], (draws, 1))[:, 0]
-            nearest = np.abs(np.log(at)[:, None] - np.log(grid)).argmin(axis=1)
-        for j in np.unique(nearest):
-            at = np.flatnonzero(nearest == j)
-            yield int(j), at, scale[at], sigma[at]
+    def _points(self, new: Rows) -> Points:
+        return points_of(self.spec, new)
 
     def _ahead(self, new_rows: Rows, draws: int) -> Iterator[_Ahead]:
         """Yield what is said of new rows, length by length."""
-        grid = self._lengths()
-        for j, at, scale, _ in self._by_length(draws):
-            yield _Ahead(at, scale**2, np.zeros((len(at), len(new_rows))), None, grid[j])
+        (grid, _), (scale, _, slope) = lengths(self.spec), self._sizes(draws)
+        for j, at in _nearest([_logs(self.values, "discrepancy_length", draws)], [np.log(grid)]):
+            none = np.zeros((len(at), len(new_rows)))
+            yield _Ahead(at, scale[at] ** 2, slope[at] ** 2, none, None, float(grid[j]))
 
     def predict(
         self, new_mean: Array, new_rows: Rows, rng: np.random.Generator, together: bool = False
     ) -> dict[str, Array]:
         """Draw the curve at new rows, and runs around it."""
-        name, new = discrepancy_of(self.spec).kernel, places(self.spec, new_rows)
-        curve = np.array(np.broadcast_to(new_mean, (_draws(self.values), len(new))))
+        name, new = discrepancy_of(self.spec).kernel, self._points(new_rows)
+        curve = np.array(np.broadcast_to(new_mean, (_draws(self.values), len(new_rows))))
         for part in self._ahead(new_rows, len(curve)):
-            noise = rng.standard_normal((len(part.at), len(new)))
+            noise = rng.standard_normal((len(part.at), len(new_rows)))
             if together:
-                noise = _correlated(kernel(name, new, new, part.length), part, noise)
+                noise = _correlated(
+                    part.covariance(kernel(name, new.place, new.place, part.length), wander(new, new)), noise
+                )
             else:
-                spread = part.scale * variance(name, new)
+                spread = own_variance(name, new, part.scale, part.slope)
                 if part.known is not None:
                     cross, inverse = part.known
                     spread = spread - part.scale**2 * (inverse @ cross.T**2)
@@ -102,8 +107,17 @@ class GaussianProcessGivenRows(NewRows):
     rows: Rows
     mean: Array
 
-    def _lengths(self) -> Array:
-        return grid_of(self.spec, self.rows).lengths
+    def _by_shape(self, draws: int) -> Iterator[tuple[int, Array, Array, Array]]:
+        """Yield each shape's place on the grid, the draws that have it, their scale and sigma."""
+        grid, (scale, sigma, slope) = grid_of(self.spec, self.rows), self._sizes(draws)
+        own, of = [_logs(self.values, "discrepancy_length", draws)], [np.log(grid.lengths)]
+        if SLOPE in self.spec.noise:
+            own, of = [*own, np.log(slope / scale)[:, 0]], [*of, np.log(grid.drifts)]
+        for j, at in _nearest(own, of):
+            yield j, at, scale[at], sigma[at]
+
+    def _points(self, new: Rows) -> Points:
+        return points_of(self.spec, new, self.rows.attrs)
 
     @cached_property
     def residual(self) -> Array:
@@ -124,12 +138,17 @@ class GaussianProcessGivenRows(NewRows):
         sigma = np.broadcast_to(self.values["sigma"], (len(residual), 1))[:, 0]
         found = tables(density_terms(self.spec, self.rows), residual, sigma)
         with np.errstate(divide="ignore"):
-            by_length = np.log(np.exp(found - found.max(axis=(1, 2), keepdims=True)).sum(axis=2))
-        index = _drawn(by_length, rng)
-        out = {"discrepancy_length": grid.lengths[index]}
-        scale = np.log(grid.scales)
-        if len(scale) > 1:
-            out["discrepancy_scale"] = np.exp(_drawn_between(scale, found[np.arange(len(index)), index], rng))
+            by_shape = np.log(np.exp(found - found.max(axis=(1, 2), keepdims=True)).sum(axis=2))
+        index, scale = _drawn(by_shape, rng), np.empty(len(residual))
+        for j in np.unique(index):
+            at, kept = np.flatnonzero(index == j), np.isfinite(grid.log_nodes[j])
+            scale[at] = np.exp(_drawn_between(np.log(grid.scales[kept]), found[at, j][:, kept], rng))
+        unit = sigma if discrepancy_of(self.spec).relative else 1.0
+        out = {
+            "discrepancy_length": grid.lengths[index],
+            "discrepancy_scale": scale,
+            SLOPE: grid.drifts[index] * scale * unit,
+        }
         out = {n: v for n, v in out.items() if n in self.spec.noise and self.spec.noise[n].fixed is None}
         return out | self._level(out, rng)
 
@@ -140,7 +159,7 @@ class GaussianProcessGivenRows(NewRows):
             return {}
         given = {**self.values, **{n: v[:, None] for n, v in drawn.items()}}
         (mean, sd), shift = link_normal(level), np.empty(len(self.residual))
-        for j, at, scale, sigma in replace(self, values=given)._by_length(len(shift)):
+        for j, at, scale, sigma in replace(self, values=given)._by_shape(len(shift)):
             basis = places_of(self.spec, self.rows).bases[j]
             inverse, told = basis.inverse(scale, sigma), basis.vectors.sum(axis=0)
             variance = 1 / (1 / sd**2 + inverse @ told**2)
@@ -153,7 +172,7 @@ class GaussianProcessGivenRows(NewRows):
         where = places_of(self.spec, self.rows)
         residual, bases = self.residual, where.bases
         centre, spread = np.empty_like(residual), np.empty_like(residual)
-        for j, at, scale, sigma in self._by_length(len(residual)):
+        for j, at, scale, sigma in self._by_shape(len(residual)):
             inverse, vectors = bases[j].inverse(scale, sigma), bases[j].vectors
             precision = inverse @ vectors.T**2
             z = (residual[at] @ vectors * inverse) @ vectors.T
@@ -179,39 +198,43 @@ class GaussianProcessGivenRows(NewRows):
         where = places_of(self.spec, self.rows)
         residual, kind = self.residual, discrepancy_of(self.spec).kernel
         out = np.array(np.broadcast_to(self.mean, residual.shape))
-        for j, at, scale, sigma in self._by_length(len(residual)):
+        for j, at, scale, sigma in self._by_shape(len(residual)):
             inverse, vectors = where.bases[j].inverse(scale, sigma), where.bases[j].vectors
-            K = kernel(kind, where.place, where.place, where.grid.lengths[j])
+            K = covariance(kind, where.place, where.place, where.grid.shapes[j])
             out[at] += scale**2 * ((residual[at] @ vectors * inverse) @ (vectors.T @ K))
         return out
 
     def _ahead(self, new_rows: Rows, draws: int) -> Iterator[_Ahead]:
-        name, new = discrepancy_of(self.spec).kernel, places(self.spec, new_rows)
+        name, new = discrepancy_of(self.spec).kernel, self._points(new_rows)
         where = places_of(self.spec, self.rows)
-        for j, at, scale, sigma in self._by_length(draws):
-            basis, length = where.bases[j], where.grid.lengths[j]
-            cross = kernel(name, new, where.place, length) @ basis.vectors
+        slope = self._sizes(draws)[2]
+        for j, at, scale, sigma in self._by_shape(draws):
+            basis, shape = where.bases[j], where.grid.shapes[j]
+            cross = covariance(name, new, where.place, shape) @ basis.vectors
             inverse = basis.inverse(scale, sigma)
             centre = scale**2 * ((self.residual[at] @ basis.vectors * inverse) @ cross.T)
-            yield _Ahead(at, scale**2, centre, (cross, inverse), length)
+            yield _Ahead(at, scale**2, slope[at] ** 2, centre, (cross, inverse), shape[0])
 
     def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the log density of new rows given the seen ones."""
-        name, new = discrepancy_of(self.spec).kernel, places(self.spec, new_rows)
+        name, new = discrepancy_of(self.spec).kernel, self._points(new_rows)
         draws = _draws(self.values)
-        own = np.array(np.broadcast_to(new_rows.y - new_mean, (draws, len(new))))
+        own = np.array(np.broadcast_to(new_rows.y - new_mean, (draws, len(new_rows))))
         spread = np.broadcast_to(self.values["sigma"] ** 2 + new_rows.error**2, own.shape).copy()
         apart, joint = np.empty_like(own), np.empty(draws)
+        spread_out = wander(new, new)
         for part in self._ahead(new_rows, draws):
             at, scale = part.at, part.scale[:, :, None]
             own[at] -= part.centre
-            covariance = scale * kernel(name, new, new, part.length)
+            ahead = (
+                scale * kernel(name, new.place, new.place, part.length) + part.slope[:, :, None] * spread_out
+            )
             if part.known is not None:
                 cross, inverse = part.known
                 told = np.einsum("ij,dj,kj->dik", cross, inverse, cross, optimize=True)
-                covariance = covariance - scale**2 * told
-            apart[at] = np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0.0) + spread[at]
-            joint[at] = _log_normal_together(own[at], covariance, spread[at])
+                ahead = ahead - scale**2 * told
+            apart[at] = np.maximum(np.diagonal(ahead, axis1=1, axis2=2), 0.0) + spread[at]
+            joint[at] = _log_normal_together(own[at], ahead, spread[at])
         log_slope = new_rows.log_slope
         return joint + np.sum(log_slope), log_normal(own, apart) + log_slope
 
@@ -220,16 +243,25 @@ def _draws(values: Draws) -> int:
     return len(values["discrepancy_scale"]) if np.ndim(values["discrepancy_scale"]) else len(values["sigma"])
 
 
-def _correlated(prior: Array, part: _Ahead, noise: Array) -> Array:
+def _logs(values: Draws, name: str, draws: int) -> Array:
+    """Return the logarithms of a parameter, one for each draw; zeros where there is none."""
+    return np.log(np.broadcast_to(values.get(name, np.ones((1, 1))), (draws, 1))[:, 0])
+
+
+def _nearest(own: list[Array], of: list[Array]) -> Iterator[tuple[int, Array]]:
+    """Yield places among some points, and the draws that are nearest to each."""
+    apart = sum(np.abs(a[:, None] - b) for a, b in zip(own, of, strict=True))
+    nearest = np.argmin(apart, axis=1)
+    for j in np.unique(nearest):
+        yield int(j), np.flatnonzero(nearest == j)
+
+
+def _correlated(covariances: Iterator[Array], noise: Array) -> Array:
     """Turn independent normals into draws of the discrepancy at all new rows together."""
     out = np.empty_like(noise)
-    for i, white in enumerate(noise):
-        covariance = part.scale[i] * prior
-        if part.known is not None:
-            cross, inverse = part.known
-            covariance = covariance - part.scale[i] ** 2 * (cross * inverse[i]) @ cross.T
-        eigen, vectors = np.linalg.eigh(covariance)
-        out[i] = vectors @ (np.sqrt(np.maximum(eigen, 0.0)) * white)
+    for i, one in enumerate(covariances):
+        eigen, vectors = np.linalg.eigh(one)
+        out[i] = vectors @ (np.sqrt(np.maximum(eigen, 0.0)) * noise[i])
     return out
 
 
@@ -241,6 +273,8 @@ def _drawn(log_weights: Array, rng: np.random.Generator) -> Array:
 
 def _drawn_between(grid: Array, log_density: Array, rng: np.random.Generator) -> Array:
     """Draw from a smooth log density known on an even grid, one draw for each row: between its points too."""
+    if len(grid) == 1:
+        return np.repeat(grid, len(log_density))
     from scipy.interpolate import CubicSpline  # loads much of SciPy, for what only a new fit needs
 
     fine = np.linspace(grid[0], grid[-1], _FINE * (len(grid) - 1) + 1)

@@ -1,4 +1,4 @@
-"""The log density of each length and scale of a discrepancy's grid, for many draws at once."""
+"""The log density of each shape and scale of a discrepancy's grid, for many draws at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PART = 1000
 
 
 def tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
-    """Return the log density of each length and scale, with its prior weight, for many draws.
+    """Return the log density of each shape and scale, with its prior weight, for many draws.
 
     Parameters
     ----------
@@ -27,15 +27,17 @@ def tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
 
     Returns
     -------
-    numpy.ndarray, shape (draws, lengths, scales)
-        But for what all lengths and scales of a draw share.
+    numpy.ndarray, shape (draws, shapes, scales)
+        But for what all shapes and scales of a draw share; minus infinity where one is left out.
     """
     if "node_square" not in terms:
         data = [terms[n] for n in TERMS]
         return np.stack([table(r, np.asarray(s), *data) for r, s in zip(residual, sigma, strict=True)])
     parts = range(0, len(sigma), _PART)
     found = [_node_tables(terms, residual[i : i + _PART], sigma[i : i + _PART, None]) for i in parts]
-    return np.concatenate(found).reshape(len(sigma), len(terms["log_lengths"]), -1)
+    out = np.full((len(sigma), terms["log_nodes"].size), -np.inf)
+    out[:, terms["node_at"]] = np.concatenate(found)
+    return out.reshape(len(sigma), *terms["log_nodes"].shape)
 
 
 def _node_tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> Array:
@@ -54,4 +56,5 @@ def _node_tables(terms: Mapping[str, Array], residual: Array, sigma: Array) -> A
     z, v = blend @ terms["node_size"] / noise, terms["offset"]
     with np.errstate(invalid="ignore"):  # between points far apart a form may have no size
         logs = blend @ terms["node_log_det"] + np.log1p(v * z)
-    return np.asarray(terms["node_weight"] - 0.5 * (q - v * c**2 / (1 + v * z) + logs))
+    prior = terms["node_weight"] - 0.5 * (terms["node_score"] + terms["rate"] * np.log(sigma)) ** 2
+    return np.asarray(prior - 0.5 * (q - v * c**2 / (1 + v * z) + logs))

@@ -1,4 +1,4 @@
-"""What the compiled density of a discrepancy takes: its covariance at each length of a grid, decomposed."""
+"""What the compiled density of a discrepancy takes: its covariance in each shape of a grid, decomposed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from bayeslaw.law.priors import link_normal
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
 from bayeslaw.observation.base import Rows
-from bayeslaw.observation.discrepancy_bases import (
-    Basis,
-    discrepancy_of,
-    places_of,
-    usual_value,
-)
+from bayeslaw.observation.discrepancy_bases import Basis, places_of
+from bayeslaw.observation.discrepancy_sizes import discrepancy_of, usual_value
 from bayeslaw.observation.shifts import shift_terms
 
 _TOLD = 0.005
@@ -28,7 +24,7 @@ CENTRE = "residuals"
 """The rows' column of residuals around which others lie."""
 TERMS = (
     "weight", "project", "basis", "level", "eigen", "share", "rest", "first", "left_eigen", "left_count", "section",
-    "log_sigmas", "log_lengths", "scale_square", "log_scales", "relative", "offset",
+    "log_sigmas", "scale_square", "log_nodes", "score", "rate", "relative", "offset",
 )  # fmt: skip
 """What the compiled density takes, in its order."""
 
@@ -39,7 +35,7 @@ def has_shifts(spec: Spec) -> bool:
 
 
 def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
-    """Return what the compiled density takes: the bases of all lengths stacked, small eigenvalues left out.
+    """Return what the compiled density takes: the bases of all shapes stacked, small eigenvalues left out.
 
     Parameters
     ----------
@@ -53,10 +49,11 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
     """
     where = places_of(spec, rows)
     grid, (points, n) = where.grid, where.weights.shape
-    lengths = [_sections(length, points) for length in where.bases]
-    basis = [of_length[k] for k in range(points) for of_length in lengths]
-    largest = grid.scales[-1] * (1.0 if discrepancy_of(spec).relative else 1 / grid.sigmas[0])
-    kept = [_kept(b["eigen"] * largest**2) for b in basis]
+    shapes = [_sections(shape, points) for shape in where.bases]
+    basis = [of_shape[k] for k in range(points) for of_shape in shapes]
+    largest = np.where(np.isfinite(grid.log_nodes), grid.scales, 0.0).max(axis=1)
+    largest = np.tile(largest * (1.0 if discrepancy_of(spec).relative else 1 / grid.sigmas[0]), points)
+    kept = [_kept(b["eigen"] * size**2) for b, size in zip(basis, largest, strict=True)]
 
     def stack(values: str) -> Array:
         return np.concatenate([b[values][k] for b, k in zip(basis, kept, strict=True)])
@@ -70,8 +67,8 @@ def density_terms(spec: Spec, rows: Rows) -> dict[str, Array]:
         "left_eigen": np.array([e.mean() if len(e) else 0.0 for e in left]),
         "left_count": np.array([float(len(e)) for e in left]),
         "section": np.repeat(np.log(where.weights).sum(axis=1), len(where.bases)),
-        "log_sigmas": np.log(grid.sigmas), "log_lengths": grid.log_lengths, "scale_square": grid.scales**2,
-        "log_scales": grid.log_scales, "relative": np.asarray(discrepancy_of(spec).relative, dtype=float),
+        "log_sigmas": np.log(grid.sigmas), "scale_square": grid.scales**2, "log_nodes": grid.log_nodes,
+        "score": grid.score, "rate": np.asarray(grid.rate), "relative": np.asarray(discrepancy_of(spec).relative, dtype=float),
         "offset": np.asarray(offset_variance(spec)),
         "constant": np.asarray(np.sum(rows.log_slope) - n / 2 * np.log(2 * np.pi)),
         **(shift_terms(rows, usual_value(spec, "sigma")) if has_shifts(spec) else {}),
@@ -115,7 +112,7 @@ def offset_variance(spec: Spec) -> float:
 
 
 def _sections(basis: Basis, points: int) -> list[dict[str, Array]]:
-    """Return a length's directions, point by point, one row each."""
+    """Return a shape's directions, point by point, one row each."""
     named = {"vectors": basis.vectors.T, "eigen": basis.eigen}
     parts = {n: np.split(v, points) for n, v in named.items()}
     return [{n: v[k] for n, v in parts.items()} for k in range(points)]

@@ -69,7 +69,30 @@ def variance(name: str, a: np.ndarray) -> np.ndarray:
     return np.linalg.norm(a, axis=1) if name == "brownian" else np.ones(len(a))
 
 
-def length_grid(mean: float, sd: float) -> tuple[np.ndarray, np.ndarray]:
+def wandering(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the covariance between places of a curve whose slope wanders by one per square root of an e-fold.
+
+    Along any straight line through the origin, where curve and slope are the law's, it is a Wiener process
+    integrated, on each side by itself; in several inputs its slope is a vector that wanders in all directions alike
+    (the intrinsic covariance r³ of thin plates, less its value and slope at the origin).
+
+    Parameters
+    ----------
+    a : numpy.ndarray, shape (n, inputs)
+        In e-folds from the origin.
+    b : numpy.ndarray, shape (m, inputs)
+
+    Returns
+    -------
+    numpy.ndarray, shape (n, m)
+    """
+    far, other = np.abs(a)[:, None], np.abs(b)[None, :]
+    return (
+        np.abs(a[:, None] - b[None, :]) ** 3 - far**3 - other**3 + 3 * np.outer(a, b) * (far + other)
+    ) / 12
+
+
+def length_grid(mean: float, sd: float, few: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Return the lengths over which a log-normal length is marginalised, and their log weights.
 
     Parameters
@@ -84,10 +107,10 @@ def length_grid(mean: float, sd: float) -> tuple[np.ndarray, np.ndarray]:
     log_weights : numpy.ndarray, shape (LENGTHS,)
         Sum to one as weights.
     """
-    return _grid(mean, sd, *_LENGTH_ENDS, LENGTHS)
+    return _grid(mean, sd, -2.0, 2.0, 4) if few else _grid(mean, sd, *_LENGTH_ENDS, LENGTHS)
 
 
-def scale_grid(mean: float, sd: float) -> tuple[np.ndarray, np.ndarray]:
+def scale_grid(mean: float, sd: float, few: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Return the scales over which a log-normal scale is marginalised, and their log weights.
 
     Parameters
@@ -102,7 +125,7 @@ def scale_grid(mean: float, sd: float) -> tuple[np.ndarray, np.ndarray]:
     log_weights : numpy.ndarray, shape (SCALES,)
         Sum to one as weights.
     """
-    return _grid(mean, sd, *_SCALE_ENDS, SCALES)
+    return _grid(mean, sd, -2.0, 3.6, 8) if few else _grid(mean, sd, *_SCALE_ENDS, SCALES)
 
 
 def _grid(mean: float, sd: float, low: float, high: float, points: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslaw.observation.bound import BoundLaw
-from bayeslaw.observation.discrepancy_bases import USUAL_SIZE, places, usual_covariance, usual_value
+from bayeslaw.observation.discrepancy_places import USUAL_SIZE, places, usual_covariance
+from bayeslaw.observation.discrepancy_sizes import usual_value
 from bayeslaw.observation.kernels import distance
 
 FAR_OUT, OUT = 10.0, 6.0

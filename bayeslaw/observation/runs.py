@@ -16,7 +16,7 @@ import numpy as np
 from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array, DensityOps, Tensor, Tensors
 from bayeslaw.observation.base import Draws, Rows, log_normal
-from bayeslaw.observation.discrepancy_bases import discrepancy_of, discrepancy_scale
+from bayeslaw.observation.discrepancy_sizes import discrepancy_of, discrepancy_scale
 from bayeslaw.observation.run_tree import Forest, draw_states, leave_one_out, log_density
 
 NEW_RUN = "(a new run)"

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from dense_covariance import bulk, mixture
 
 from bayeslaw.observation import discrepancy_grad
-from bayeslaw.observation.discrepancy_bases import grid_of
 from bayeslaw.observation.discrepancy_grid import Seen, settled, with_few, with_grid
+from bayeslaw.observation.discrepancy_shapes import grid_of
 from bayeslaw.observation.discrepancy_terms import TERMS, density_terms, offset_variance
 
 

@@ -72,8 +72,9 @@ def _covariance(z, at, constants, integers, work):
             _matrix(2, data, integers, constants), _vector(3, data, integers, constants), _vector(4, data, integers, constants),
             _vector(5, data, integers, constants), _vector(6, data, integers, constants), _whole(7, data, integers),
             _vector(8, data, integers, constants), _vector(9, data, integers, constants), _vector(10, data, integers, constants),
-            _vector(11, data, integers, constants), _vector(12, data, integers, constants), _vector(13, data, integers, constants),
-            _vector(14, data, integers, constants), _scalar(15, data, integers, constants), _scalar(16, data, integers, constants),
+            _vector(11, data, integers, constants), _vector(12, data, integers, constants), _matrix(13, data, integers, constants),
+            _matrix(14, data, integers, constants), _scalar(15, data, integers, constants), _scalar(16, data, integers, constants),
+            _scalar(17, data, integers, constants),
         )  # fmt: skip
     except Exception:  # what leaves here would be printed, and the caller told that all is fine
         return _FAILED
@@ -94,7 +95,8 @@ def _nodes(z, at, constants, integers, work):
             _matrix(3, data, integers, constants), _matrix(4, data, integers, constants), _matrix(5, data, integers, constants),
             _matrix(6, data, integers, constants), _matrix(7, data, integers, constants), _matrix(8, data, integers, constants),
             _matrix(9, data, integers, constants), _vector(10, data, integers, constants), _vector(11, data, integers, constants),
-            _scalar(12, data, integers, constants), _scalar(13, data, integers, constants),
+            _vector(12, data, integers, constants), _scalar(13, data, integers, constants), _scalar(14, data, integers, constants),
+            _scalar(15, data, integers, constants),
         )  # fmt: skip
     except Exception:
         return _FAILED

@@ -32,10 +32,23 @@ _INT, _SCALAR, _VECTOR, _MATRIX = ("int", 1), ("float", 0), ("float", 1), ("floa
 DENSITIES = {
     "forest": Density((1, 0, 0, 0), (_VECTOR, _INT, _VECTOR)),
     "covariance": Density(
-        (1, 0), (_MATRIX, _MATRIX, _MATRIX, *(_VECTOR,) * 4, _INT, *(_VECTOR,) * 7, _SCALAR, _SCALAR)
+        (1, 0),
+        (
+            _MATRIX,
+            _MATRIX,
+            _MATRIX,
+            *(_VECTOR,) * 4,
+            _INT,
+            *(_VECTOR,) * 5,
+            _MATRIX,
+            _MATRIX,
+            _SCALAR,
+            _SCALAR,
+            _SCALAR,
+        ),
     ),
     "nodes": Density(
-        (1, 0), (_MATRIX, _VECTOR, _VECTOR, *(_MATRIX,) * 7, _VECTOR, _VECTOR, _SCALAR, _SCALAR)
+        (1, 0), (_MATRIX, _VECTOR, _VECTOR, *(_MATRIX,) * 7, *(_VECTOR,) * 3, _SCALAR, _SCALAR, _SCALAR)
     ),
 }
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from bayeslaw.core.numbers import percent
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.discrepancy_bases import lengths
+from bayeslaw.observation.discrepancy_shapes import lengths
 from bayeslaw.plots.panels.pairs import SMALL, label_of, pair_name
 from bayeslaw.plots.style.axes import few_log_ticks
 from bayeslaw.plots.style.look import COLOURS, GREY, MARK
