@@ -8,7 +8,6 @@ direction in which the law falls. Its variance grows with the cube of the distan
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,26 +61,31 @@ def places(spec: Spec, rows: Rows) -> Array:
     )
 
 
-def points_of(spec: Spec, rows: Rows, attrs: Mapping[str, str] | None = None) -> Points:
+def points_of(spec: Spec, rows: Rows, seen: Rows | None = None) -> Points:
     """Return where rows lie.
 
     Parameters
     ----------
     spec : Spec
     rows : Rows
-    attrs : mapping, optional
-        Of the data that were seen, whose `AROUND` says middle and direction; by default the rows' own. Where it is not
-        there, the middle is the rows' and the law falls as steeply in all directions as laws usually do.
+    seen : Rows, optional
+        The data, whose `AROUND` says middle and direction; by default the rows themselves. Where it is not there, the
+        middle is theirs and the law falls as steeply in all directions as laws usually do.
 
     Returns
     -------
     Points
     """
-    place, told = places(spec, rows), (rows.attrs if attrs is None else attrs).get(AROUND)
-    inputs = place.shape[1]
-    centre, gradient = place.mean(axis=0), np.full(inputs, _USUAL_STEEPNESS / np.sqrt(inputs))
-    if told is not None:
-        centre, gradient = (np.array(json.loads(told)[n]) for n in ("centre", "gradient"))
+    place, seen = places(spec, rows), rows if seen is None else seen
+    if AROUND in seen.attrs:
+        told = json.loads(seen.attrs[AROUND])
+        centre, gradient = np.array(told["centre"]), np.array(told["gradient"])
+    else:
+        inputs = place.shape[1]
+        centre, gradient = (
+            places(spec, seen).mean(axis=0),
+            np.full(inputs, _USUAL_STEEPNESS / np.sqrt(inputs)),
+        )
     steep = float(np.linalg.norm(gradient))
     return Points(place, (place - centre) @ gradient / steep, steep)
 

@@ -117,7 +117,7 @@ class GaussianProcessGivenRows(NewRows):
             yield j, at, scale[at], sigma[at]
 
     def _points(self, new: Rows) -> Points:
-        return points_of(self.spec, new, self.rows.attrs)
+        return points_of(self.spec, new, self.rows)
 
     @cached_property
     def residual(self) -> Array:
