@@ -207,13 +207,12 @@ class GaussianProcessGivenRows(NewRows):
     def _ahead(self, new_rows: Rows, draws: int) -> Iterator[_Ahead]:
         name, new = discrepancy_of(self.spec).kernel, self._points(new_rows)
         where = places_of(self.spec, self.rows)
-        slope = self._sizes(draws)[2]
         for j, at, scale, sigma in self._by_shape(draws):
-            basis, shape = where.bases[j], where.grid.shapes[j]
-            cross = covariance(name, new, where.place, shape) @ basis.vectors
+            basis, (length, drift) = where.bases[j], where.grid.shapes[j]
+            cross = covariance(name, new, where.place, (length, drift)) @ basis.vectors
             inverse = basis.inverse(scale, sigma)
             centre = scale**2 * ((self.residual[at] @ basis.vectors * inverse) @ cross.T)
-            yield _Ahead(at, scale**2, slope[at] ** 2, centre, (cross, inverse), shape[0])
+            yield _Ahead(at, scale**2, (drift * scale) ** 2, centre, (cross, inverse), length)
 
     def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the log density of new rows given the seen ones."""
