@@ -165,7 +165,7 @@ def bulk(
     rows = replace(rows, y=np.linalg.cholesky(total) @ rng.standard_normal(count))
     y = rows.y
     law = np.column_stack([np.ones(count), place, place**2]) * [0.5, 0.3, 0.3, 0.05, 0.05]
-    grid = sigma * np.exp(np.linspace(-1.2, 1.2, _SIGMAS))
+    grid = sigma * np.exp(np.linspace(-1.2, 1.2, _SIGMAS if not slope else _SIGMAS // 2))
     prior = spec.noise["sigma"].prior_90
     mean, sd = np.log(prior).mean(), np.diff(np.log(prior))[0] / 3.29
     tables = np.array(
