@@ -128,7 +128,7 @@ def targets_of(
     labels: set[str] = set()
     for fit in fits:
         for one, _ in members(fit):
-            labels |= set(one.spec.group_columns)
+            labels |= set(one.spec.label_columns)
     return {
         name: comma_separated(text) if name in labels else [number(v, option) for v in text.split(",")]
         for name, text in pairs(at, option, "name=value").items()
