@@ -84,6 +84,10 @@ def _reading(command: Callable, on: Callable) -> Callable:
         click.option(
             "--discrepancy", type=click.Choice(["none"]), help="none: independent errors around the law."
         ),
+        click.option(
+            "--groups", metavar="COLUMN", help="Groups whose curves differ in shape, such as families."
+        ),
+        click.option("--runs", metavar="COLUMN", help="Runs whose rows, their checkpoints, share an error."),
     )
     return added(command, options)
 

@@ -85,8 +85,15 @@ def law_of(model: str, options: dict[str, Any]) -> Spec:
         changes["pool"] = {n: v if len(v) > 1 else v[0] for n, v in columns.items()}
     if options["likelihood"] is not None:
         changes["likelihood"] = options["likelihood"]
+    shared = {n: options[n] for n in ("groups", "runs") if options[n] is not None}
     if options["discrepancy"] == "none":
+        if shared:
+            raise InputError(
+                f"--{min(shared)} goes with the law's discrepancy: leave out --discrepancy none, or it."
+            )
         changes["discrepancy"] = None
+    elif shared:
+        changes["discrepancy"] = shared
     return change(spec, **changes) if changes else spec
 
 
