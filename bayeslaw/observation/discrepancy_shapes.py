@@ -197,7 +197,7 @@ def _slope_ends(spec: Spec) -> tuple[float, float]:
     return low - middle - _SIGMA_ENDS[1] * wide, high - middle - _SIGMA_ENDS[0] * wide
 
 
-def _many_axes(spec: Spec) -> bool:
+def many_axes(spec: Spec) -> bool:
     """Return whether a grid has more axes than lengths and scales, so that few of these must do."""
     return SLOPE in spec.noise or bool(discrepancy_of(spec).groups or discrepancy_of(spec).runs)
 
@@ -207,7 +207,7 @@ def lengths(spec: Spec) -> tuple[Array, Array]:
     length = spec.noise.get("discrepancy_length")
     if length is None or length.fixed is not None:
         return np.array([1.0 if length is None else length.fixed]), np.zeros(1)
-    return length_grid(*link_normal(length), _many_axes(spec))
+    return length_grid(*link_normal(length), many_axes(spec))
 
 
 def scales(spec: Spec) -> tuple[Array, Array]:
@@ -215,4 +215,4 @@ def scales(spec: Spec) -> tuple[Array, Array]:
     scale = spec.noise["discrepancy_scale"]
     if scale.fixed is not None:
         return np.array([float(scale.fixed)]), np.zeros(1)
-    return scale_grid(*link_normal(scale), _many_axes(spec))
+    return scale_grid(*link_normal(scale), many_axes(spec))
