@@ -136,7 +136,7 @@ def grid_at(spec: Spec, kept: Array, sigmas: Array) -> Grid:
         rate = 1 / sd if discrepancy_of(spec).relative else 0.0
         weight = weight + np.log(drift_step(spec) / (sd * np.sqrt(2 * np.pi)))
     if discrepancy_of(spec).groups:
-        share = (index[:, 2] + 0.5) / _SHARES
+        share = shares()[index[:, 2]]
         weight = weight - np.log(_SHARES)
     if discrepancy_of(spec).runs:
         run = np.exp(_RUN_STEP * index[:, 3])
@@ -195,6 +195,11 @@ def _slope_ends(spec: Spec) -> tuple[float, float]:
     sigma = spec.noise["sigma"]
     middle, wide = (np.log(sigma.fixed), 0.0) if sigma.fixed is not None else link_normal(sigma)
     return low - middle - _SIGMA_ENDS[1] * wide, high - middle - _SIGMA_ENDS[0] * wide
+
+
+def shares() -> Array:
+    """Return the shares of a discrepancy that may be its groups' own."""
+    return (np.arange(_SHARES) + 0.5) / _SHARES
 
 
 def many_axes(spec: Spec) -> bool:
