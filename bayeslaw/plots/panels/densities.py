@@ -10,8 +10,7 @@ from matplotlib.axes import Axes
 
 from bayeslaw.core.numbers import percent
 from bayeslaw.law.spec import Spec
-from bayeslaw.observation.discrepancy_shapes import lengths, shares
-from bayeslaw.observation.discrepancy_sizes import OWN
+from bayeslaw.observation.discrepancy_shapes import lengths
 from bayeslaw.plots.panels.pairs import SMALL, label_of, pair_name
 from bayeslaw.plots.style.axes import few_log_ticks
 from bayeslaw.plots.style.look import COLOURS, GREY, MARK
@@ -25,13 +24,9 @@ _PRIOR, _POSTERIOR = {"color": GREY, "alpha": 0.35}, {"color": COLOURS[0], "alph
 def grid_of(spec: Spec, name: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the few values that a parameter has, and the prior's mass at each; none if it has any value.
 
-    A discrepancy's length and its groups' share are marginalised on a grid and drawn from it: a histogram would show the grid.
+    A discrepancy's length is marginalised on a grid and drawn from it: a histogram would show the grid.
     """
-    if not spec.marginalised:
-        return None
-    if name == OWN:
-        return shares(), np.full(len(shares()), 1 / len(shares()))
-    if name != "discrepancy_length":
+    if name != "discrepancy_length" or not spec.marginalised:
         return None
     grid, log_weights = lengths(spec)
     return (grid, np.exp(log_weights)) if len(grid) > 1 else None
