@@ -132,8 +132,7 @@ def settle_around(bound: BoundLaw) -> BoundLaw:
     if SLOPE not in bound.spec.noise:
         return _of(bound, data)
     place = places(bound.spec, bound.rows)
-    doc = {n: v for n, v in bound.spec.document["discrepancy"].items() if n != "slope"}
-    plain = bind(change(bound.spec, discrepancy=doc), data)
+    plain = bind(change(bound.spec, discrepancy={"slope": None}), data)
     draws = _around_the_mode(plain)
     gradient = np.full(place.shape[1], 0.1) if draws is None else _gradient(plain, draws)
     told = {"centre": place.mean(axis=0).tolist(), "gradient": gradient.tolist()}
