@@ -22,6 +22,8 @@ from bayeslaw.law.spec import Spec
 FILE = Path(__file__).parent / "track_record.csv"
 EDGES = (0.0, 0.5, 1.0, 2.0, float("inf"))
 """Orders of magnitude beyond the data up to which each row reaches; the first is of targets inside their range."""
+_SAME = 1e-6
+"""A distance that exceeds an edge by less does not exceed it: rounding."""
 _COUNTS, _NUMBERS = ("tables", "outcomes", "inside"), ("beyond", "up_to", "low", "high")
 
 
@@ -97,7 +99,7 @@ def cited(fit: Fit | Mixture, orders: Sequence[float] | np.ndarray) -> list[Row]
     spec = fit.spec if isinstance(fit, Fit) else next(iter(fit.fits.values())).spec
     law, inputs, data = _name(fit), inputs_of(spec), kind_of(spec)
     out = []
-    for rank in sorted({int(np.searchsorted(EDGES, o)) for o in orders}):
+    for rank in sorted({int(np.searchsorted(EDGES, o - _SAME)) for o in orders}):
         beyond, up_to = EDGES[max(rank - 1, 0)], EDGES[rank]
         same = (
             row for row in track_record()
@@ -108,13 +110,16 @@ def cited(fit: Fit | Mixture, orders: Sequence[float] | np.ndarray) -> list[Row]
 
 
 def to_json(rows: Sequence[Row]) -> str:
-    """Write rows as JSON, to travel in a dataset's attributes."""
-    return json.dumps([asdict(row) for row in rows])
+    """Write rows as JSON, to travel in a dataset's attributes; a row without an upper end has null there."""
+    return json.dumps([asdict(row) | ({} if row.up_to < EDGES[-1] else {"up_to": None}) for row in rows])
 
 
 def from_json(text: str) -> list[Row]:
     """Read rows that `to_json` wrote."""
-    return [Row(**row) for row in json.loads(text)]
+    return [
+        Row(**row | {"up_to": EDGES[-1] if row["up_to"] is None else row["up_to"]})
+        for row in json.loads(text)
+    ]
 
 
 def at_distance(rows: Sequence[Row], orders: float) -> Row:
@@ -130,7 +135,7 @@ def at_distance(rows: Sequence[Row], orders: float) -> Row:
     -------
     Row
     """
-    return next(row for row in rows if row.up_to >= orders)
+    return next(row for row in rows if row.up_to >= orders - _SAME)
 
 
 def kind_of(spec: Spec) -> str:

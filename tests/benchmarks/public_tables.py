@@ -247,9 +247,7 @@ def parted(table: Table, seen: np.ndarray, held: np.ndarray, part: str) -> Itera
     first, last = spread(seen, table.along, MOST_SEEN), spread(held, table.along, MOST_HELD)
     for law in table.laws:
         rows = table.rows[law]
-        yield Case(
-            table.source, table.name, table.kind, part, law, rows.isel(obs=first), rows.isel(obs=last)
-        )
+        yield Case(table.source, table.name, table.kind, part, law, rows.isel(obs=first), rows.isel(obs=last))
 
 
 def every_case() -> list[Case]:
