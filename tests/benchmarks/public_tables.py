@@ -87,11 +87,11 @@ def tables() -> Iterator[Table]:
 def curves() -> Iterator[Table]:
     """Yield single curves of loss: size at one number of tokens, tokens at one size, steps of a run."""
     far = active("farseer").query("split == 'train'")
-    for size in sorted(far["N"].unique())[1::6]:
+    for size in sorted(far["N"].unique())[2::8]:
         yield curve("farseer", "farseer", f"N = {size:.2g}", far[far["N"] == size], "D", "loss")
     tokens = far["D"].map(lambda d: float(f"{d:.1e}"))
     long = [d for d, rows in far.groupby(tokens) if len(rows) >= 10]
-    for d in long[::4]:
+    for d in long[::6]:
         yield curve("farseer", "farseer", f"D = {d:.2g}", far[tokens == d], "N", "loss")
     repeated = active("data_constrained")
     for (unique, size), rows in repeated.groupby(["unique_tokens", "params"]):
@@ -123,7 +123,7 @@ def planes() -> Iterator[Table]:
     for part in ("slim_chinchilla", "cool_end"):
         yield plane("gemstones", f"gemstones {part.split('_')[0]}", "", gemstones(part))
     for name, rows in gadre().groupby("dataset"):
-        for loss in ("loss_c4_val", "loss_openlm", "loss_paloma_redpajama"):
+        for loss in ("loss_c4_val", "loss_openlm"):
             yield plane("gadre", f"gadre {name}", loss, rows.drop(columns="loss", errors="ignore").rename(columns={loss: "loss"}))  # fmt: skip
     repeated = active("data_constrained")
     extra = repeated["tokens"] / repeated["unique_tokens"] - 1

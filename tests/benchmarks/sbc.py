@@ -102,7 +102,7 @@ def drawn(
     told = json.dumps({"centre": centre.tolist(), "gradient": gradient(bound, values, centre).tolist()})
     without = {n: v for n, v in rows.columns.items() if n not in ("n", "c")}
     rows = replace(rows, attrs={**rows.attrs, AROUND: told}, error=error, columns=without)
-    observed = bound.observation.unconditioned({n: v for n, v in values.items()})
+    observed = bound.observation.unconditioned(values)
     return observed.predict(bound.law(values), rows, rng, together=True)["run"][0]
 
 

@@ -5,7 +5,7 @@ Run: uv run python tests/benchmarks/track_record.py [-o FILE] [--runs FILE] [--p
 Every case of public_tables.py is fitted with the law as it ships and forecasts the runs held out, which lie beyond. Counted is
 whether the measured run (its own sampling error known) lands inside the 90 % interval, by law, kind of data and orders of magnitude
 beyond the rows that were fitted. Writes bayeslaw/forecasts/track_record.csv (-o another file) and prints it; --runs writes every
-outcome. No shipped prior was tuned on one of these tables. Where priors are learned from sources, --priors names a CSV with columns
+outcome, and cases that the file has already are not fitted again: take a new one when the package has changed. No shipped prior was tuned on one of these tables. Where priors are learned from sources, --priors names a CSV with columns
 source, law, parameter, low, high: the prior_90 that each source's tables are fitted with, learned from the others.
 
 The interval of a share is over tables: each table has a share of its own, beta-distributed around the one that is reported (prior:
@@ -32,20 +32,24 @@ from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.forecasts.track_record import EDGES, FILE, inputs_of
 from bayeslaw.law.evaluate import law_inputs
 
+SETTINGS = {"draws": 500, "tune": 500, "chains": 2, "seed": 1, "progress": False}
+CASE = ["table", "part", "law"]
+SAMPLER = ("rhat", "divergences", "bfmi")
+"""Checks that say whether draws are those of the posterior; few are enough for an interval."""
 MOST = 40
 """Outcomes of a table that count in a row."""
 GRID = 400
 
 
 def outcomes(job: tuple[Case, dict]) -> tuple[list[dict], str]:
-    """Fit a case, forecast its held-out runs; return one record a run, and what failed."""
+    """Fit a case, forecast its held-out runs; return one record a run, and what of the sampler failed."""
     case, priors = job
     spec = bl.load_model(case.law)
     spec = bl.change(spec, prior=priors) if priors else spec
     label = f"{case.table}, {case.part}, {case.law}"
     with one_blas_thread():
-        fit = bl.fit(spec, case.seen, seed=1, progress=False)
-        failed = ", ".join(c.name for c in bl.checks(fit) if c.level == "fail")
+        fit = bl.fit(spec, case.seen, **SETTINGS)
+        checks = [c for c in bl.checks(fit) if c.level == "fail" and c.name in SAMPLER]
         held = held_out(fit, case.held, 4000, seed=1)
     low, high = np.quantile(held.draws, [0.05, 0.95], axis=0)
     inside = (low <= held.observed) & (held.observed <= high)
@@ -56,7 +60,7 @@ def outcomes(job: tuple[Case, dict]) -> tuple[list[dict], str]:
         one | {"orders": float(o), "inside": bool(i), "width": float(w)}
         for o, i, w in zip(orders, inside, np.log(high / low), strict=True)
     ]
-    return rows, f"{label}: {failed}" if failed else ""
+    return rows, f"{label}: {', '.join(f'{c.name} {c.value:.3g}' for c in checks)}" if checks else ""
 
 
 def by_distance(runs: pd.DataFrame) -> Iterator[dict]:
@@ -125,17 +129,22 @@ def main() -> None:
     options = asked.parse_args()
     started, priors = time.perf_counter(), priors_by_source(options.priors)
     cases = [case for case in every_case() if not options.only or case.source in options.only]
-    jobs = [(case, priors.get((case.source, case.law), {})) for case in cases]
-    found, failed = [], []
+    kept = pd.read_csv(options.runs) if options.runs and options.runs.exists() else pd.DataFrame(columns=CASE)
+    done = set(kept[CASE].itertuples(index=False, name=None))
+    jobs = [(c, priors.get((c.source, c.law), {})) for c in cases if (c.table, c.part, c.law) not in done]
+    # In any order, so that what is stopped has some of everything.
+    jobs = [jobs[i] for i in np.random.default_rng(0).permutation(len(jobs))]
+    found, failed = [kept] if len(kept) else [], []
     with ProcessPoolExecutor(options.jobs) as pool:
-        for done, (rows, failure) in enumerate(pool.map(outcomes, jobs, chunksize=4), 1):
-            found += rows
+        for number, (rows, failure) in enumerate(pool.map(outcomes, jobs), 1):
+            found.append(pd.DataFrame(rows))
             failed += [failure] if failure else []
-            if done % 40 == 0:
-                print(f"{done} of {len(jobs)} fits, {time.perf_counter() - started:.0f} s", flush=True)
-    runs = pd.DataFrame(found)
-    if options.runs:
-        runs.to_csv(options.runs, index=False)
+            if options.runs:
+                found[-1].to_csv(options.runs, index=False, mode="a", header=not options.runs.exists())
+            if number % 20 == 0:
+                print(f"{number} of {len(jobs)} fits, {time.perf_counter() - started:.0f} s", flush=True)
+    runs = pd.concat(found, ignore_index=True).sort_values([*CASE, "orders"], ignore_index=True)
+    runs["inputs"] = runs["inputs"].astype(str)
     table = pd.DataFrame(by_distance(runs))
     table.to_csv(options.output, index=False, lineterminator="\n")
     print(table.assign(share=(table["inside"] / table["outcomes"]).round(3)).to_string(index=False))
