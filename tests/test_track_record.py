@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import xarray as xr
 from conftest import handmade
 
 import bayeslaw as bl
+from bayeslaw.cli.guide import topics
 from bayeslaw.forecasts import track_record as record
 from bayeslaw.forecasts.mixture import Mixture
 from bayeslaw.forecasts.track_record import EDGES, Row, at_distance, cited, from_json, to_json
@@ -38,7 +40,7 @@ def known(monkeypatch):
 def test_the_table_that_ships_adds_up():
     rows = record.track_record()
     assert rows
-    spans = {(0.0, 0.0), *zip(EDGES, EDGES[1:])}
+    spans = {(0.0, 0.0), *pairwise(EDGES)}
     for row in rows:
         assert set(row.law.split(" + ")) <= SHIPPED | {""}
         assert row.inputs in {"1", "2", "schedule"}
@@ -57,6 +59,14 @@ def test_all_laws_together_count_what_each_counts():
     every = {(r.inputs, r.data, r.beyond, r.up_to): r for r in record.track_record() if not r.law}
     for row in rows:
         assert every[row.inputs, row.data, row.beyond, row.up_to].tables >= row.tables
+
+
+def test_the_guide_shows_the_table_that_ships():
+    guide = (topics()["calibration"][0]).read_text(encoding="utf-8")
+    for row in record.track_record():
+        if row.law:
+            share = f"{100 * row.inside / row.outcomes:.0f} % of {row.outcomes}"
+            assert f"{share} ({row.tables}: {100 * row.low:.0f}-{100 * row.high:.0f} %)" in guide
 
 
 # ---- which row

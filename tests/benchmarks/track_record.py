@@ -4,9 +4,13 @@ Run: uv run python tests/benchmarks/track_record.py [-o FILE] [--runs FILE] [--p
 
 Every case of public_tables.py is fitted with the law as it ships and forecasts the runs held out, which lie beyond. Counted is
 whether the measured run (its own sampling error known) lands inside the 90 % interval, by law, kind of data and orders of magnitude
-beyond the rows that were fitted. Writes bayeslaw/forecasts/track_record.csv (-o another file) and prints it; --runs writes every
-outcome, and cases that the file has already are not fitted again: take a new one when the package has changed. No shipped prior was tuned on one of these tables. Where priors are learned from sources, --priors names a CSV with columns
-source, law, parameter, low, high: the prior_90 that each source's tables are fitted with, learned from the others.
+beyond the rows that were fitted. Writes bayeslaw/forecasts/track_record.csv (-o another file), prints it, and prints the table of
+guide/calibration.md. --runs writes every outcome, and cases that the file has already are not fitted again: take a new one when
+the package has changed.
+
+The shipped priors are tuned to none of these tables alone, but several were in view when they were chosen. Where priors are learned
+from sources, --priors names a CSV with columns source, law, parameter, low, high: the prior_90 that each source's tables are fitted
+with, learned from the others.
 
 The interval of a share is over tables: each table has a share of its own, beta-distributed around the one that is reported (prior:
 Jeffreys'), and a table's outcomes are correlated (prior: uniform); 90 %. At most 40 outcomes of a table count in a row.
@@ -109,6 +113,21 @@ def over_tables(inside: np.ndarray, outcomes: np.ndarray, prob: float = 0.9) -> 
     return float(kept.min() / GRID), float((kept.max() + 1) / GRID)
 
 
+def markdown(table: pd.DataFrame) -> str:
+    """Return the table of the guide: a law a line, a distance a column, shares with their intervals over tables."""
+    heads = ["inside", "up to 0.5", "0.5 to 1", "1 to 2", "more than 2"]
+    lines = [f"| law, of | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for (law, data), rows in table[table["law"] != ""].groupby(["law", "data"]):
+        cells = [""] * len(EDGES)
+        for row in rows.itertuples():
+            share = f"{100 * row.inside / row.outcomes:.0f} % of {row.outcomes}"
+            cells[EDGES.index(row.up_to)] = (
+                f"{share} ({row.tables}: {100 * row.low:.0f}-{100 * row.high:.0f} %)"
+            )
+        lines.append(f"| `{law}`, {data} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def priors_by_source(path: Path | None) -> dict[tuple[str, str], dict]:
     """Read the priors that each source's tables are fitted with, by source and law."""
     found: dict[tuple[str, str], dict] = {}
@@ -148,6 +167,7 @@ def main() -> None:
     table = pd.DataFrame(by_distance(runs))
     table.to_csv(options.output, index=False, lineterminator="\n")
     print(table.assign(share=(table["inside"] / table["outcomes"]).round(3)).to_string(index=False))
+    print(markdown(table))
     print(f"fits that failed a check: {len(failed)} of {len(jobs)}", *failed, sep="\n  ")
     print(f"{time.perf_counter() - started:.0f} s; wrote {options.output}")
 
