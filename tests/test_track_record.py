@@ -24,7 +24,7 @@ ROWS = (
     Row("compute", "1", "pass@k", 0.5, 1.0, 3, 90, 81, 0.7, 1.0),
     Row("compute", "1", "pass@k", 2.0, EDGES[-1], 1, 10, 8, 0.3, 1.0),
     Row("", "1", "pass@k", 0.5, 1.0, 4, 120, 100, 0.6, 0.95),
-    Row("power + broken-power", "1", "loss", 0.5, 1.0, 2, 20, 19, 0.6, 1.0),
+    Row("broken-power + power", "1", "loss", 0.5, 1.0, 2, 20, 19, 0.6, 1.0),
 )
 
 

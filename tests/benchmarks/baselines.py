@@ -8,7 +8,7 @@ is fitted alone, in four ways: `default`, as it ships; `independent`, without it
 from 300 bootstrap resamples and the residuals; `conformal`, that point fit with the quantile of its absolute log residuals over runs
 ahead of earlier windows of the same rows (rolling origin at 1/2, 5/8, 3/4, 7/8 of them; the largest where they are too few for 90 %).
 Width and score are on logarithms, in per cent of the output. moe and parallel put experts and streams where the laws have tokens;
-data-constrained counts repeated tokens by what they are worth.
+data-constrained counts repeated tokens by what they are worth. Of more than 150 rows evenly spaced ones along compute are fitted.
 """
 
 from __future__ import annotations
