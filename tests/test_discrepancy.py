@@ -30,7 +30,7 @@ def test_every_shipped_law_wanders_and_can_be_kept_from_it():
 
 
 def test_run_noise_beside_a_discrepancy_is_normal():
-    assert set(COMPUTE.noise) == {"sigma", "discrepancy_scale", "discrepancy_length"}
+    assert set(COMPUTE.noise) == {"sigma", "discrepancy_scale", "discrepancy_length", "discrepancy_slope"}
     assert set(bl.change(COMPUTE, likelihood={"outliers": True}).noise) == {*COMPUTE.noise, "shift_scale"}
     assert ANNEALING.noise["sigma"].fixed is not None  # [discrepancy] sigma stands in for the likelihood's
     assert ANNEALING.likelihood["sigma"].fixed is None
@@ -93,7 +93,7 @@ def test_what_the_data_cannot_tell_is_said(simulated_fit):
     unsure = altered(simulated_fit, discrepancy_scale=3 * np.exp(1.1 * score))
     assert levels(unsure)["discrepancy-size"] == "note"
     (check,) = [c for c in discrepancy_checks(unsure) if c.name == "discrepancy-size"]
-    assert "[0.15, 8] sigma" in check.message
+    assert "[0.03, 1] sigma" in check.message
     # Its size in units of the run noise: the two trade off where one falls as the other rises.
     tied = altered(
         simulated_fit, sigma=0.05 * np.exp(0.3 * score), discrepancy_scale=3 * np.exp(-0.9 * score)

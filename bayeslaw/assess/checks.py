@@ -14,6 +14,7 @@ from bayeslaw.assess.point_checks import left_unpooled, optimiser_checks
 from bayeslaw.assess.predictive_checks import predictive_checks
 from bayeslaw.assess.prior_checks import identified, sensitivity_to_prior
 from bayeslaw.assess.residual_checks import noise_tails, residual_correlation
+from bayeslaw.assess.run_checks import shared_runs
 from bayeslaw.core.check import LEVELS, Check, from_json
 from bayeslaw.inference.fit import Fit, check_fit
 from bayeslaw.inference.prior_reach import prior_conflict
@@ -42,6 +43,7 @@ CHECKS: tuple[tuple[Callable[[Fit], list[Check]], tuple[bool, ...]], ...] = (
     (sensitivity_to_prior, POSTERIOR),
     (discrepancy_checks, POSTERIOR),
     (residual_correlation, ANY),
+    (shared_runs, ANY),
     (noise_tails, POSTERIOR),
     (predictive_checks, POSTERIOR),
 )
