@@ -1,4 +1,4 @@
-"""The code's form, and that a wheel carries the model files and the guide."""
+"""The code's form, and that a wheel carries the model files, the guide and the track record."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ def test_wheel_lists_the_models(tmp_path) -> None:
         archive.extractall(site)
     code = (
         "import bayeslaw; print(bayeslaw.__file__); print(*bayeslaw.models()['name'])\n"
-        "from bayeslaw.cli.guide import topics; print(all(path.is_file() for path, _ in topics().values()))"
+        "from bayeslaw.cli.guide import topics; print(all(path.is_file() for path, _ in topics().values()))\n"
+        "from bayeslaw.forecasts.track_record import track_record; print(len(track_record()) > 0)"
     )
     run = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(site)!r}); {code}"],
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    where, names, pages = run.stdout.splitlines()
-    assert pages == "True"
+    where, names, pages, record = run.stdout.splitlines()
+    assert pages == record == "True"
     assert where.startswith(str(site))
     assert names.split() == sorted(path.stem for path in (ROOT / "models").glob("*.toml"))

@@ -25,6 +25,8 @@ from bayeslaw.forecasts.membership import check_groups
 from bayeslaw.forecasts.mixture import Mixture, law_share, members, mixed, weight_checks, weights_text
 from bayeslaw.forecasts.posterior import MixedPosterior, Posterior, posterior_of
 from bayeslaw.forecasts.targets import forecast_inputs
+from bayeslaw.forecasts.track_record import cited
+from bayeslaw.forecasts.track_record import to_json as rows_json
 from bayeslaw.inference.fit import Fit
 from bayeslaw.observation.base import to_output
 
@@ -93,7 +95,8 @@ def forecast(
         ``run``, where a measured run lands: the headline; ``attrs["evaluation"]`` says how it is measured. ``mean`` is taken on the scale of errors and mapped
         back, since heavy tails have no mean otherwise. ``orders_beyond`` says how many orders of
         magnitude a target lies beyond the data: in an input, in compute, or in how they are combined,
-        see `distance`; of a mixture the farthest of its laws. ``attrs["checks"]`` travels along. Of a mixture also
+        see `distance`; of a mixture the farthest of its laws. ``attrs["checks"]`` travels along, and ``attrs["track_record"]``,
+        JSON: how often the 90 % interval of ``run`` held that far beyond public tables (see `bayeslaw.forecasts.track_record`). Of a mixture also
         ``law_share``, the share of the variance on the scale of errors that is the choice of law,
         and ``attrs["weights"]``, JSON: the laws' weights at the farthest target, or at a schedule's end.
         Where weights depend on the distance, the coordinates ``weight_<law>`` have each
@@ -152,6 +155,7 @@ def forecast(
         out = out.assign_coords({f"weight_{n}": (dim, w) for n, w in zip(held.fits, weights.T, strict=True)})
     about, found = _about(fit, coords["orders_beyond"], dim)
     about, checks = about | evaluation_attrs(fit, samples, targets), [*checks, *found]
+    about["track_record"] = rows_json(cited(fit, coords["orders_beyond"]))
     return out.assign_attrs(
         output=spec.output.name, units=spec.output.unit, prob=float(prob), **about, checks=to_json(checks)
     )

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayeslaw.core.numbers import factor, show
 from bayeslaw.forecasts.mixture import members
+from bayeslaw.forecasts.track_record import Row, at_distance, from_json
 from bayeslaw.reports.ahead import Ahead
 from bayeslaw.reports.cases import Case
 
@@ -64,6 +65,34 @@ def distance(ahead: Ahead, row: int) -> str:
         return "inside the range of the data"
     word = "order" if f"{orders:.2g}" == "1" else "orders"
     return f"{orders:.2g} {word} of magnitude (a factor of {factor(10**orders)}) beyond the data"
+
+
+def record(ahead: Ahead, row: int) -> str:
+    """Say how often intervals of such forecasts held on public tables."""
+    orders = float(ahead.fc["orders_beyond"].values[row])
+    return record_words(at_distance(from_json(ahead.fc.attrs["track_record"]), orders))
+
+
+def record_words(row: Row) -> str:
+    """Say a row of the track record: how many runs, how many of them inside, over how many tables."""
+    if row.up_to == 0:
+        where = "inside the range of"
+    elif row.beyond == 0:
+        where = f"up to {row.up_to:g} orders of magnitude beyond"
+    elif np.isfinite(row.up_to):
+        where = f"{row.beyond:g} to {row.up_to:g} orders of magnitude beyond"
+    else:
+        where = f"more than {row.beyond:g} orders of magnitude beyond"
+    if not row.outcomes:
+        return f"nothing was measured of forecasts like this one {where} the data"
+    tables = f"{row.tables} table{'s' if row.tables > 1 else ''}"
+    over = f"{tables}, {100 * row.low:.0f}-{100 * row.high:.0f} %"
+    of = f"runs {where} public tables of {row.data}"
+    held = f"{100 * row.inside / row.outcomes:.0f} % landed inside the 90 % interval"
+    if row.law:
+        return f"of {row.outcomes} {of}, {held} of {row.law} ({over})"
+    inputs = {"1": "of one input", "2": "of two inputs"}.get(row.inputs, "along a schedule")
+    return f"this law was not measured; of {row.outcomes} {of}, {held} of the shipped laws {inputs} ({over})"
 
 
 def shares(case: Case, told: Mapping[str, float]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from bayeslaw.reports.decision import bar, deciding, decisions, told
 from bayeslaw.reports.elements import Headline, Picture, Section, Table
 from bayeslaw.reports.pictures import rows_figure
 from bayeslaw.reports.verdict import failed, failure_words
-from bayeslaw.reports.wording import distance, often, output_words, place, quantity, shares
+from bayeslaw.reports.wording import distance, often, output_words, place, quantity, record, shares
 
 _MOST_HEADLINES = 6
 
@@ -46,6 +46,7 @@ def _pairs(cases: list[Case]) -> list[tuple[Case, Ahead, int]]:
 
 def _headline(case: Case, ahead: Ahead, row: int, prob: float) -> Headline:
     told, unit, far = ahead.told(row), case.spec.output.unit, distance(ahead, row)
+    far = f"{far}: {record(ahead, row)}"
     name, note, middle = output_words(case), far, quantity(told["median"], unit)
     low, high = show(told["lower"]), quantity(told["upper"], unit)
     if solved := shares(case, told):  # a share is what a reader has a feeling for

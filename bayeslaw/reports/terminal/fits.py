@@ -11,6 +11,8 @@ import xarray as xr
 from bayeslaw.core.check import Check
 from bayeslaw.core.numbers import precise
 from bayeslaw.forecasts.mixture import Mixture
+from bayeslaw.forecasts.track_record import from_json
+from bayeslaw.reports.wording import record_words
 
 MAX_ROWS = 12
 """A longer forecast is shown at this many evenly spaced steps; -o writes all."""
@@ -69,7 +71,9 @@ def forecast_text(result: xr.Dataset) -> str:
     head = f"{result.attrs['output']} ({result.attrs['units']}), {per} interval of a run:"
     alone = f"law alone at the last row: {float(law['median']):.5g} [{float(law['lower']):.5g}, {float(law['upper']):.5g}]"
     measured = f"\na run {found}" if (found := result.attrs.get("evaluation")) else ""
-    return f"{head}\n{table.to_string(index=False)}{measured}\n{alone} {result.attrs['units']}"
+    cited = from_json(result.attrs["track_record"]) if "track_record" in result.attrs else []
+    held = "".join(f"\ntrack record: {record_words(row)}" for row in cited)
+    return f"{head}\n{table.to_string(index=False)}{measured}\n{alone} {result.attrs['units']}{held}"
 
 
 def mixture_text(mixture: Mixture) -> str:
