@@ -21,6 +21,7 @@ from bayeslaw.observation.discrepancy import observe
 from bayeslaw.observation.discrepancy_places import AROUND, points_of
 from bayeslaw.observation.discrepancy_shapes import (
     GRID,
+    drift_step,
     drift_steps,
     grid_of,
     lengths,
@@ -107,12 +108,13 @@ def test_the_grid_s_weights_are_the_slope_s_prior(prior, unit):
     for sigma in np.exp(mean + sd * np.array([-2.0, 0.0, 2.0])):
         score = grid.score + grid.rate * np.log(sigma)
         assert np.exp(grid.log_nodes - score**2 / 2).sum() == pytest.approx(1, abs=0.02)
-        size = grid.drifts[:, None] * grid.scales * (sigma if unit == "sigma" else 1.0)
+        drift = np.exp(drift_step(spec) * grid.index[:, 1:2])
+        size = drift * grid.scales * (sigma if unit == "sigma" else 1.0)
         wanted = (np.log(size) - link_normal(spec.noise["discrepancy_slope"])[0]) / link_normal(
             spec.noise["discrepancy_slope"]
         )[1]
         np.testing.assert_allclose(score, wanted, atol=1e-9)
-    assert set(whole.drifts) <= set(grid.drifts)
+    assert set(whole.index[:, 1]) <= set(grid.index[:, 1])
 
 
 def test_fits_of_earlier_versions_still_forecast(tmp_path):
