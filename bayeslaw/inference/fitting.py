@@ -96,11 +96,12 @@ def pymc_model(spec: Spec, data: xr.Dataset) -> pm.Model:
     InputError
         If the data lack what the law needs.
     """
+    from bayeslaw.inference.pilot import settle_around
     from bayeslaw.inference.pymc_statement import state_model
 
     check_law_and_data("pymc_model", spec, data)
     check_sizes(spec, data)
-    return state_model(settle_outliers(bind(spec, data)))
+    return state_model(settle_around(settle_outliers(bind(spec, data))))
 
 
 def fit(
