@@ -1,0 +1,162 @@
+"""The law alone at its rows: fitted by itself, so that what it leaves shows whether it is the right one.
+
+A discrepancy takes up what a law cannot follow, and its residuals look well whatever the law. Here the law has only
+independent errors beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bayeslaw.inference.fit import Fit
+from bayeslaw.inference.point_problem import PointProblem, point_problem, prior_starts
+from bayeslaw.inference.values import fit_values
+from bayeslaw.law.evaluate import used_inputs
+from bayeslaw.law.priors import prior_sd
+from bayeslaw.observation.bound import BoundLaw
+from bayeslaw.observation.independent import noise_at
+
+_STARTS = 16
+_ROUNDS = 8
+_CLIP = 2.5
+"""Residuals count in full up to so many standard deviations: no single row decides."""
+_STEP = 1e-5
+_FREE = 0.05
+"""A direction of the parameters is free if a step of one on the link scale moves the rows by so much of their noise."""
+_LEFT_OVER = 5
+"""Fewer rows than so many beyond the law's free directions say nothing of its form."""
+_FACTOR = 2.0
+"""An input whose values are positive and span this factor counts in e-folds, others as they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class LawAlone:
+    """A law that was fitted by itself, by weighted least squares that a far row hardly moves.
+
+    Attributes
+    ----------
+    residual : numpy.ndarray, shape (rows,)
+        Data minus law, in units of each row's noise, clipped; orthogonal to `taken`.
+    taken : numpy.ndarray, shape (rows, directions)
+        Orthonormal: in which the law can follow the data, parameters at a bound aside.
+    place : numpy.ndarray, shape (rows, inputs)
+        Where rows lie, each input from 0 to 1.
+    named : tuple of str
+        The inputs' columns.
+    """
+
+    residual: np.ndarray
+    taken: np.ndarray
+    place: np.ndarray
+    named: tuple[str, ...]
+
+
+def law_alone(fit: Fit) -> LawAlone | None:
+    """Fit a law by itself.
+
+    Parameters
+    ----------
+    fit : Fit
+
+    Returns
+    -------
+    LawAlone or None
+        None where rows are not of one curve with independent errors (counts, pooled parameters, logged curves,
+        schedules), or too few are left over.
+    """
+    bound = fit.bound
+    spec = bound.spec
+    free = any(p.fixed is None for p in spec.parameters.values())
+    curves = "step" in fit.data.coords or (spec.discrepancy is not None and spec.discrepancy.within)
+    if spec.traits.counts or spec.pooled or curves or not free:
+        return None
+    place, named = _places(bound)
+    if not named:
+        return None
+    noise, error = _profile(fit), bound.rows.error
+    problem, x, sd = _fitted(bound, noise, error)
+    residual = np.clip(problem.residual(x) / sd, -_CLIP, _CLIP)
+    taken = _directions(problem, x, sd)
+    distinct = len(np.unique(place.round(9), axis=0))
+    if distinct - taken.shape[1] < _LEFT_OVER or not np.isfinite(residual).all():
+        return None
+    return LawAlone(residual - taken @ (taken.T @ residual), taken, place, named)
+
+
+def _places(bound: BoundLaw) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return where rows lie, from 0 to 1 in each input that differs, and the inputs' columns; none of schedules."""
+    found, named = [], []
+    for name in used_inputs(bound.spec):
+        values = np.asarray(bound.inputs[name], dtype=float)
+        if values.ndim > 1:
+            return np.zeros((len(bound.rows), 0)), ()
+        if values.min() > 0 and values.max() > _FACTOR * values.min():
+            values = np.log(values)
+        if (span := np.ptp(values)) > 0:
+            found.append((values - values.min()) / span)
+            named.append(bound.spec.inputs[name].column)
+    return np.stack(found, axis=1) if found else np.zeros((len(bound.rows), 0)), tuple(named)
+
+
+def _profile(fit: Fit) -> np.ndarray:
+    """Return rows' run noise but for a factor: it may change along an input."""
+    if not fit.is_posterior or fit.spec.sigma_over is None:
+        return np.ones(len(fit.bound.rows))
+    noise = np.median(noise_at(fit.spec, fit_values(fit), fit.bound.rows.columns), axis=0)
+    return np.broadcast_to(noise / np.exp(np.log(noise).mean()), len(fit.bound.rows))
+
+
+def _fitted(
+    bound: BoundLaw, noise: np.ndarray, error: np.ndarray
+) -> tuple[PointProblem, np.ndarray, np.ndarray]:
+    """Return the least-squares problem, its optimum and each row's standard deviation."""
+    squares = replace(bound, spec=replace(bound.spec, map=replace(bound.spec.map, delta=np.inf)))
+    robust, problem = point_problem(bound), point_problem(squares)
+    found = robust.minimise(prior_starts(bound.spec, _STARTS))
+    x = found.x[found.value.argmin()]
+    counted = np.where(problem.weights > 0, problem.weights, 1.0)
+    for _ in range(_ROUNDS):
+        residual = problem.residual(x)
+        sd = _standard_deviations(residual, noise, error, len(x))
+        clip = np.minimum(1.0, _CLIP * sd / np.maximum(np.abs(residual), 1e-300))
+        # Weights of a size near one: the optimiser judges steps by the value's size.
+        weights = clip / sd**2 / counted
+        x = problem.minimise(x[None], weights[None]).x[0]
+    return problem, x, _standard_deviations(problem.residual(x), noise, error, len(x))
+
+
+def _standard_deviations(
+    residual: np.ndarray, noise: np.ndarray, error: np.ndarray, free: int
+) -> np.ndarray:
+    """Return each row's standard deviation: known errors, and as much run noise as clipped residuals ask for."""
+    wanted = max(len(residual) - free, 1)
+    size = np.sqrt(residual @ residual / wanted) + 1e-300
+    low, high = 1e-6 * size, 10 * size / noise.min()
+    for _ in range(50):
+        middle = np.sqrt(low * high)
+        sd = np.sqrt((middle * noise) ** 2 + error**2)
+        more = (np.clip(residual / sd, -_CLIP, _CLIP) ** 2).sum() > _KEPT * wanted
+        low, high = (middle, high) if more else (low, middle)
+    return np.sqrt((high * noise) ** 2 + error**2)
+
+
+_KEPT = 0.963
+"""Variance of a standard normal variable that is clipped at `_CLIP`."""
+
+
+def _directions(problem: PointProblem, x: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis of how the law can move at its rows, in units of their noise."""
+    units = np.concatenate([[prior_sd(p) if p.support == "real" else 1.0] * max(len(p.names), 1) for p in problem.free])  # fmt: skip
+    columns = []
+    for j in np.flatnonzero((x > problem.lower) & (x < problem.upper)):
+        ends = np.array([x, x])
+        ends[:, j] += units[j] * _STEP * np.array([-1, 1])
+        ends[:, j] = np.clip(ends[:, j], problem.lower[j], problem.upper[j])
+        moved = problem.residual(ends[0]) - problem.residual(ends[1])
+        columns.append(units[j] * moved / (ends[1, j] - ends[0, j]) / sd)
+    if not columns:
+        return np.zeros((len(sd), 0))
+    vectors, sizes, _ = np.linalg.svd(np.stack(columns, axis=1), full_matrices=False)
+    return vectors[:, sizes > _FREE]
