@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bayeslaw.assess.few_inputs import free_parameters
 from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.point_problem import PointProblem, point_problem, prior_starts
 from bayeslaw.inference.values import fit_values
@@ -19,14 +20,19 @@ from bayeslaw.observation.bound import BoundLaw
 from bayeslaw.observation.independent import noise_at
 
 _STARTS = 16
-_ROUNDS = 8
+_ROUNDS, _HALVINGS = 8, 40
 _CLIP = 2.5
 """Residuals count in full up to so many standard deviations: no single row decides."""
+_KEPT = 0.963
+"""Variance of a standard normal variable that is clipped there."""
 _STEP = 1e-5
 _FREE = 0.05
 """A direction of the parameters is free if a step of one on the link scale moves the rows by so much of their noise."""
 _LEFT_OVER = 5
 """Fewer rows than so many beyond the law's free directions say nothing of its form."""
+_DIGITS = 9
+_EXACT = 1e-6
+"""Residuals below this part of the rows' range are the optimiser's, not the law's."""
 _FACTOR = 2.0
 """An input whose values are positive and span this factor counts in e-folds, others as they are."""
 
@@ -73,15 +79,14 @@ def law_alone(fit: Fit) -> LawAlone | None:
     if spec.traits.counts or spec.pooled or curves or not free:
         return None
     place, named = _places(bound)
-    if not named:
+    if not named or len(np.unique(place.round(_DIGITS), axis=0)) < free_parameters(spec) + _LEFT_OVER:
         return None
-    noise, error = _profile(fit), bound.rows.error
-    problem, x, sd = _fitted(bound, noise, error)
-    residual = np.clip(problem.residual(x) / sd, -_CLIP, _CLIP)
-    taken = _directions(problem, x, sd)
-    distinct = len(np.unique(place.round(9), axis=0))
-    if distinct - taken.shape[1] < _LEFT_OVER or not np.isfinite(residual).all():
+    problem, x = _squares(bound)
+    sd = _robust(problem, x, _profile(fit), bound.rows.error)
+    if sd is None:
         return None
+    taken = _directions(problem, x[0], sd)
+    residual = np.clip(problem.residual(x[0]) / sd, -_CLIP, _CLIP)
     return LawAlone(residual - taken @ (taken.T @ residual), taken, place, named)
 
 
@@ -108,42 +113,42 @@ def _profile(fit: Fit) -> np.ndarray:
     return np.broadcast_to(noise / np.exp(np.log(noise).mean()), len(fit.bound.rows))
 
 
-def _fitted(
-    bound: BoundLaw, noise: np.ndarray, error: np.ndarray
-) -> tuple[PointProblem, np.ndarray, np.ndarray]:
-    """Return the least-squares problem, its optimum and each row's standard deviation."""
-    squares = replace(bound, spec=replace(bound.spec, map=replace(bound.spec.map, delta=np.inf)))
-    robust, problem = point_problem(bound), point_problem(squares)
-    found = robust.minimise(prior_starts(bound.spec, _STARTS))
-    x = found.x[found.value.argmin()]
-    counted = np.where(problem.weights > 0, problem.weights, 1.0)
+def _squares(bound: BoundLaw) -> tuple[PointProblem, np.ndarray]:
+    """Return the least-squares problem of a law, and its optimum, shape (1, coordinates)."""
+    problem = point_problem(
+        replace(bound, spec=replace(bound.spec, map=replace(bound.spec.map, delta=np.inf)))
+    )
+    found = problem.minimise(prior_starts(bound.spec, _STARTS), threads=1)
+    return problem, found.x[[found.value.argmin()]]
+
+
+def _robust(problem: PointProblem, x: np.ndarray, noise: np.ndarray, error: np.ndarray) -> np.ndarray | None:
+    """Move an optimum to where far rows and uncertain ones count less; return each row's standard deviation there.
+
+    None where the law has no value, or passes through all rows.
+    """
+    scale = np.ptp(problem.bound.rows.y)
     for _ in range(_ROUNDS):
-        residual = problem.residual(x)
-        sd = _standard_deviations(residual, noise, error, len(x))
-        clip = np.minimum(1.0, _CLIP * sd / np.maximum(np.abs(residual), 1e-300))
-        # Weights of a size near one: the optimiser judges steps by the value's size.
-        weights = clip / sd**2 / counted
-        x = problem.minimise(x[None], weights[None]).x[0]
-    return problem, x, _standard_deviations(problem.residual(x), noise, error, len(x))
+        residual = problem.residual(x[0])
+        if not np.isfinite(residual).all() or np.abs(residual).max() <= _EXACT * scale:
+            return None
+        sd = _standard_deviations(residual, noise, error, x.shape[1])
+        clipped = np.minimum(1.0, _CLIP * sd / np.maximum(np.abs(residual), 1e-300))
+        x[:] = problem.minimise(x, (clipped / sd**2)[None], threads=1).x
+    return _standard_deviations(problem.residual(x[0]), noise, error, x.shape[1])
 
 
-def _standard_deviations(
-    residual: np.ndarray, noise: np.ndarray, error: np.ndarray, free: int
-) -> np.ndarray:
+def _standard_deviations(residual: np.ndarray, noise: np.ndarray, error: np.ndarray, free: int) -> np.ndarray:
     """Return each row's standard deviation: known errors, and as much run noise as clipped residuals ask for."""
     wanted = max(len(residual) - free, 1)
     size = np.sqrt(residual @ residual / wanted) + 1e-300
     low, high = 1e-6 * size, 10 * size / noise.min()
-    for _ in range(50):
+    for _ in range(_HALVINGS):
         middle = np.sqrt(low * high)
         sd = np.sqrt((middle * noise) ** 2 + error**2)
         more = (np.clip(residual / sd, -_CLIP, _CLIP) ** 2).sum() > _KEPT * wanted
         low, high = (middle, high) if more else (low, middle)
     return np.sqrt((high * noise) ** 2 + error**2)
-
-
-_KEPT = 0.963
-"""Variance of a standard normal variable that is clipped at `_CLIP`."""
 
 
 def _directions(problem: PointProblem, x: np.ndarray, sd: np.ndarray) -> np.ndarray:
