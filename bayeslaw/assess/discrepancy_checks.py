@@ -44,14 +44,14 @@ def _size(fit: Fit) -> list[Check]:
         return []
     parameter = sampled(fit.spec)[name]
     share = float(np.log(fit.draws[name].values).std() / prior_sd(parameter))
-    low, high = parameter.prior_90
+    (low, high), unit = parameter.prior_90, parameter.unit.removeprefix("1 ")
     what = "how far the law's slope wanders" if name == SLOPE else "how far the curve lies from the law"
     if share < UNTOLD:
         message = f"The data say {what} ({100 * share:.0f} % of the prior's sd)."
         return [Check("discrepancy-size", "ok", share, message)]
     message = (
         f"The data cannot tell {what} ({100 * share:.0f} % of the prior's sd): intervals "
-        f"beyond the data rest on the prior of its size, [{low:g}, {high:g}] {parameter.unit}. Fit again with half and twice "
+        f"beyond the data rest on the prior of its size, [{low:g}, {high:g}] {unit}. Fit again with half and twice "
         f"that, change(spec, prior={{'{name}': (low, high)}}), and see whether the decision stands."
     )
     return [Check("discrepancy-size", "note", share, message)]

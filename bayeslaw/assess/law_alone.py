@@ -23,7 +23,7 @@ _STARTS = 16
 _ROUNDS, _HALVINGS = 8, 40
 _CLIP = 2.5
 """Residuals count in full up to so many standard deviations: no single row decides."""
-_KEPT = 0.963
+_KEPT = 0.978
 """Variance of a standard normal variable that is clipped there."""
 _STEP = 1e-5
 _FREE = 0.05
@@ -69,14 +69,13 @@ def law_alone(fit: Fit) -> LawAlone | None:
     Returns
     -------
     LawAlone or None
-        None where rows are not of one curve with independent errors (counts, pooled parameters, logged curves,
-        schedules), or too few are left over.
+        None where rows are not of one curve with independent errors (counts, pooled parameters, several rows of a run,
+        schedules), where too few are left over, and where the law passes through all of them.
     """
     bound = fit.bound
     spec = bound.spec
     free = any(p.fixed is None for p in spec.parameters.values())
-    curves = "step" in fit.data.coords or (spec.discrepancy is not None and spec.discrepancy.within)
-    if spec.traits.counts or spec.pooled or curves or not free:
+    if spec.traits.counts or spec.pooled or not free or _share_errors(fit):
         return None
     place, named = _places(bound)
     if not named or len(np.unique(place.round(_DIGITS), axis=0)) < free_parameters(spec) + _LEFT_OVER:
@@ -88,6 +87,13 @@ def law_alone(fit: Fit) -> LawAlone | None:
     taken = _directions(problem, x[0], sd)
     residual = np.clip(problem.residual(x[0]) / sd, -_CLIP, _CLIP)
     return LawAlone(residual - taken @ (taken.T @ residual), taken, place, named)
+
+
+def _share_errors(fit: Fit) -> bool:
+    """Return whether rows are of curves or runs, whose errors are alike without the law being wrong."""
+    found, data = fit.spec.discrepancy, fit.data
+    runs = data["run"].values.astype(str) if "run" in data else np.zeros(0, dtype=str)
+    return "step" in data.coords or len(set(runs)) < len(runs) or bool(found and found.within)
 
 
 def _places(bound: BoundLaw) -> tuple[np.ndarray, tuple[str, ...]]:

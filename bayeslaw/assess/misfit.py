@@ -38,7 +38,7 @@ def law_misfit(fit: Fit) -> list[Check]:
         return [Check("law-misfit", "ok", p, text)]
     text = (
         f"The law alone does not follow the data: what it leaves is smooth along {along}, as independent errors rarely are "
-        f"(p = {p:.1g}){_weighed(fit)}. Read no parameter of the law. {_beyond(fit)} Compare other laws, "
+        f"(p = {p:.1g}){_weighed(fit)}. Do not read its parameters. {_beyond(fit)} Compare other laws, "
         "bl.fit_laws([…], data), and hold forecasts against a back-test."
     )
     return [Check("law-misfit", "warn", p, text)]

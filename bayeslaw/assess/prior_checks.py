@@ -118,7 +118,7 @@ def beyond_prior(fit: Fit) -> list[Check]:
         text = "Noise and discrepancy are no larger than their priors expect."
         return [Check("prior-data", "ok", max(shares.values()), text)]
     named = ", ".join(
-        f"{p.name} ({float(fit.draws[p.name].median()):.2g}, prior's 95 % point {p.prior_90[1]:g}{'' if p.unit in ('', '1') else ' ' + p.unit})"
+        f"{p.name} ({float(fit.draws[p.name].median()):.2g}, prior's 95 % point {p.prior_90[1]:g})"
         for p in beyond
     )
     wider = ", ".join(f"'{p.name}': ({p.prior_90[0]:g}, {_WIDER * p.prior_90[1]:g})" for p in beyond)
