@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import logsumexp
+from scipy.stats import norm
 
 import bayeslaw as bl
+from bayeslaw.law.priors import link_normal
 from bayeslaw.observation.base import Rows
-from bayeslaw.observation.discrepancy_places import places
-from bayeslaw.observation.discrepancy_shapes import lengths, scales
+from bayeslaw.observation.discrepancy_places import AROUND, places
+from bayeslaw.observation.discrepancy_shapes import drift_step, drift_steps, lengths, scales
 from bayeslaw.observation.discrepancy_sizes import discrepancy_of
 from bayeslaw.observation.kernels import kernel
 
 _SIGMAS = 41
+SLOPE = {"prior_90": [0.01, 1.2]}
+"""A discrepancy's ``slope``, as the laws of one input have it."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,13 @@ class Bulk:
     sigma: np.ndarray  # (draws,)
     length: np.ndarray
     scale: np.ndarray
+    drift: np.ndarray
 
 
-def two_inputs() -> bl.Spec:
+def two_inputs(slope: bool = False) -> bl.Spec:
     """Return the law of parameters and tokens with references as numbers."""
     spec = bl.load_model("chinchilla")
+    spec = bl.change(spec, discrepancy={"slope": SLOPE}) if slope else spec
     document = {
         **spec.document,
         "inputs": {n: {**e, "reference": 1.0} for n, e in spec.document["inputs"].items()},
@@ -42,11 +49,38 @@ def two_inputs() -> bl.Spec:
     return parse_spec(document, "chinchilla")
 
 
-def covariance(spec, rows, length, scale, sigma):
+def middle(centre, gradient) -> dict[str, str]:
+    """Return the attribute that says from where a slope wanders, and how steeply a law falls there."""
+    return {AROUND: json.dumps({"centre": list(centre), "gradient": list(gradient)})}
+
+
+def ahead(spec, rows, seen=None):
+    """Return how far rows lie ahead of the data's middle in what the law has fallen by there, in e-folds; how steep it is."""
+    told = json.loads((rows if seen is None else seen).attrs[AROUND])
+    gradient = np.array(told["gradient"])
+    steep = np.sqrt((gradient**2).sum())
+    return (places(spec, rows) - told["centre"]) @ (gradient / steep), steep
+
+
+def integrated_wiener(u, v):
+    """Return the covariance of a Wiener process's integral from zero on: of each side by itself."""
+    low, high = np.minimum(np.abs(u)[:, None], np.abs(v)), np.maximum(np.abs(u)[:, None], np.abs(v))
+    return np.where(np.outer(u, v) > 0, low**2 * (3 * high - low) / 6, 0.0)
+
+
+def discrepancy(spec, rows, length, scale, drift=0.0, other=None):
+    """Return a discrepancy's covariance between rows and others; the scale is on the scale of errors."""
+    a, b = places(spec, rows), places(spec, rows if other is None else other)
+    out = scale**2 * kernel(discrepancy_of(spec).kernel, a, b, length)
+    if not drift:
+        return out
+    (u, steep), (v, _) = ahead(spec, rows), ahead(spec, rows if other is None else other, rows)
+    return out + (drift * scale * steep) ** 2 * integrated_wiener(u, v)
+
+
+def covariance(spec, rows, length, scale, sigma, drift=0.0):
     """Return the rows' covariance; the scale is on the scale of errors."""
-    place = places(spec, rows)
-    noise = sigma**2 + rows.error**2
-    return scale**2 * kernel(discrepancy_of(spec).kernel, place, place, length) + np.diag(noise)
+    return discrepancy(spec, rows, length, scale, drift) + np.diag(sigma**2 + rows.error**2)
 
 
 def log_normal(residual, covariance):
@@ -57,23 +91,59 @@ def log_normal(residual, covariance):
     return -0.5 * ((white**2).sum(axis=0) + log_det + len(factor) * np.log(2 * np.pi))
 
 
+def drifts(spec):
+    """Return all drifts between the ends that the priors admit, of which rows leave some; one that is zero without a slope."""
+    if "discrepancy_slope" not in spec.noise:
+        return np.zeros(1)
+    low, high = drift_steps(spec)
+    return np.exp(drift_step(spec) * np.arange(low, high + 1))
+
+
+def fine(spec) -> str:
+    """Return the grid of all lengths, drifts and scales, as the data's attribute says it."""
+    (low, high), scale = drift_steps(spec), len(scales(spec)[0])
+    shapes = [[j, k, 0, scale] for j in range(len(lengths(spec)[0])) for k in range(low, high + 1)]
+    return json.dumps({"shapes": shapes, "sigmas": []})
+
+
 def each(spec, rows, residual, sigma, offset=0.0):
-    """Return the log density of residuals at each length and scale, their weights with it: (lengths, scales, draws)."""
+    """Return the log density of residuals at each length, drift and scale, their weights with it: (lengths, drifts, scales, draws)."""
     (grid, by_length), (sizes, by_scale) = lengths(spec), scales(spec)
-    unit = sigma if discrepancy_of(spec).relative else 1.0
+    unit, slope = sigma if discrepancy_of(spec).relative else 1.0, spec.noise.get("discrepancy_slope")
+
+    def by_drift(drift, scale):
+        if slope is None:
+            return 0.0
+        mean, sd = link_normal(slope)
+        return norm(mean, sd).logpdf(np.log(drift * scale * unit)) + np.log(drift_step(spec))
+
     return np.array([
-        [a + b + log_normal(residual, covariance(spec, rows, j, s * unit, sigma) + offset) for s, b in zip(sizes, by_scale, strict=True)]
+        [
+            [
+                a + b + by_drift(d, s) + log_normal(residual, covariance(spec, rows, j, s * unit, sigma, d) + offset)
+                for s, b in zip(sizes, by_scale, strict=True)
+            ]
+            for d in drifts(spec)
+        ]
         for j, a in zip(grid, by_length, strict=True)
     ])  # fmt: skip
 
 
 def mixture(spec, rows, residual, sigma, offset=0.0):
-    """Return the log density of residuals, length and scale summed over."""
-    return logsumexp(each(spec, rows, residual, sigma, offset), axis=(0, 1))
+    """Return the log density of residuals, length, drift and scale marginalised."""
+    return logsumexp(each(spec, rows, residual, sigma, offset), axis=(0, 1, 2))
 
 
-def bulk(count: int, scale: float, errors: str, draws: int = 40, seed: int = 0, sigma: float = 0.01) -> Bulk:
-    """Make rows, and draws of residuals, sigma, length and scale from their posterior.
+def bulk(
+    count: int,
+    scale: float,
+    errors: str,
+    draws: int = 40,
+    seed: int = 0,
+    sigma: float = 0.01,
+    slope: float = 0.0,
+) -> Bulk:
+    """Make rows, and draws of residuals, sigma, length, scale and drift from their posterior.
 
     Parameters
     ----------
@@ -83,33 +153,36 @@ def bulk(count: int, scale: float, errors: str, draws: int = 40, seed: int = 0, 
         Of the discrepancy, in units of run noise.
     errors : {"none", "equal", "spread"}
         Known errors: of two orders of magnitude around run noise where they are spread.
+    slope : float
+        By which share of itself the law's slope wanders, per root of an e-fold; zero for one that does not.
     """
     rng = np.random.default_rng(seed)
-    spec = two_inputs()
+    spec = two_inputs(bool(slope))
     columns = {"N": np.exp(rng.uniform(-3, 3, count)), "D": np.exp(rng.uniform(-3, 3, count))}
     error = {"none": 0.0, "equal": sigma, "spread": sigma * 10 ** rng.uniform(-1, 1, count)}[errors]
-    rows = Rows(np.zeros(count), np.broadcast_to(error, count).astype(float), np.zeros(count), columns)
-    place = places(spec, rows)
-    y = np.linalg.cholesky(covariance(spec, rows, 3.5, scale * sigma, sigma)) @ rng.standard_normal(count)
-    rows = Rows(y, rows.error, rows.log_slope, columns)
+    attrs = middle([0.2, -0.4], [-0.05, -0.03])
+    rows = Rows(np.zeros(count), np.broadcast_to(error, count).astype(float), np.zeros(count), columns, attrs)
+    place, drift = places(spec, rows), slope / (scale * sigma)
+    total = covariance(spec, rows, 3.5, scale * sigma, sigma, drift)
+    rows = replace(rows, y=np.linalg.cholesky(total) @ rng.standard_normal(count))
+    y = rows.y
     law = np.column_stack([np.ones(count), place, place**2]) * [0.5, 0.3, 0.3, 0.05, 0.05]
     grid = sigma * np.exp(np.linspace(-1.2, 1.2, _SIGMAS))
     prior = spec.noise["sigma"].prior_90
-    middle, sd = np.log(prior).mean(), np.diff(np.log(prior))[0] / 3.29
+    mean, sd = np.log(prior).mean(), np.diff(np.log(prior))[0] / 3.29
     tables = np.array(
-        [each(spec, rows, y, s, law @ law.T)[..., 0] - ((np.log(s) - middle) / sd) ** 2 / 2 for s in grid]
+        [each(spec, rows, y, s, law @ law.T)[..., 0] - ((np.log(s) - mean) / sd) ** 2 / 2 for s in grid]
     )
     chance = np.exp(tables - tables.max()).ravel()
     at = np.unravel_index(rng.choice(chance.size, draws, p=chance / chance.sum()), tables.shape)
     residual = np.empty((draws, count))
-    for i, (s, j, k) in enumerate(zip(*at, strict=True)):
-        factor = cho_factor(
-            covariance(spec, rows, lengths(spec)[0][j], scales(spec)[0][k] * grid[s], grid[s])
-        )
+    length, drift, size = lengths(spec)[0][at[1]], drifts(spec)[at[2]], scales(spec)[0][at[3]]
+    for i, s in enumerate(grid[at[0]]):
+        factor = cho_factor(covariance(spec, rows, length[i], size[i] * s, s, drift[i]))
         precision = np.eye(5) + law.T @ cho_solve(factor, law)
         root = np.linalg.cholesky(precision)
         mean = np.linalg.solve(precision, law.T @ cho_solve(factor, y))
         residual[i] = y - law @ (mean + np.linalg.solve(root.T, rng.standard_normal(5)))
     step = np.log(grid[1] / grid[0])
     jitter = np.exp(step * rng.uniform(-0.5, 0.5, draws))
-    return Bulk(spec, rows, residual, grid[at[0]] * jitter, lengths(spec)[0][at[1]], scales(spec)[0][at[2]])
+    return Bulk(spec, rows, residual, grid[at[0]] * jitter, length, size, drift)

@@ -20,7 +20,7 @@ from bayeslaw.inference.fitted import given_rows
 from bayeslaw.inference.values import fit_values
 from bayeslaw.law.priors import integrated
 from bayeslaw.observation.bound import bind
-from bayeslaw.observation.discrepancy_places import covariance, points_of
+from bayeslaw.observation.discrepancy_places import Shape, covariance, points_of
 from bayeslaw.observation.discrepancy_terms import offset_variance
 
 POWER, COMPUTE = bl.load_model("power"), bl.load_model("compute")
@@ -108,6 +108,17 @@ def test_a_parameter_at_its_bound_takes_no_direction():
     assert smooth_misfit(held) < 0.001 < smooth_misfit(free)
 
 
+def test_rows_of_a_run_may_share_an_error():
+    runs, warned = np.tile(list("abcde"), 5), {"right": 0, "bent": 0}
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        noise = 0.02 * rng.standard_normal(25) + np.tile(0.04 * rng.standard_normal(5), 5)
+        for name, y in {"right": RIGHT, "bent": BENT}.items():
+            (check,) = law_misfit(point(rows(y * np.exp(noise), run=runs)))
+            warned[name] += check.level == "warn"
+    assert warned["right"] <= 5 and warned["bent"] >= 27
+
+
 # -- where it has nothing to say --------------------------------------------------------------------
 
 
@@ -116,7 +127,6 @@ def test_nothing_is_said_where_rows_say_nothing_of_the_law(annealing_fit):
     few = slice(None, None, 4)
     assert law_misfit(point(rows(noisy(RIGHT)[few], x=X[few]))) == []
     assert law_misfit(point(rows(RIGHT))) == []  # the law passes through every row
-    assert law_misfit(point(rows(noisy(RIGHT), run=np.repeat(list("abcde"), 5)))) == []
     pooled = bl.change(POWER, pool={"level": "family"})
     assert law_misfit(point(bl.read_table(pd.DataFrame({"x": X, "y": noisy(RIGHT), "family": ["a", "b", "c", "d", "e"] * 5}), pooled), pooled)) == []  # fmt: skip
 
@@ -139,15 +149,15 @@ def test_the_ratio_is_that_of_dense_algebra():
     values, rows = fit_values(fit), fit.bound.rows
     residual = given_rows(fit, {**values, **integrated(fit.spec)}).residual
     offset, at = offset_variance(fit.spec), points_of(fit.spec, rows)
-    K = covariance("matern32", at, at, (3.0, 0.0))
+    K = covariance("matern32", at, at, Shape(3.0, 0.0))
     logs = []
     for r, s in zip(residual, values["sigma"][:, 0], strict=True):
         one, both = np.eye(25) * s**2 + offset, (np.eye(25) + K) * s**2 + offset
         logs.append(multivariate_normal(np.zeros(25), one).logpdf(r) - multivariate_normal(np.zeros(25), both).logpdf(r))  # fmt: skip
     found = support_for_none(fit)
-    assert found.log_ratio == pytest.approx(np.log(np.mean(np.exp(logs))), abs=1e-3)
+    assert found.log_ratio == pytest.approx(np.log(np.mean(np.exp(logs))), abs=0.02)  # small eigenvalues are left out
     weights = np.exp(logs - np.max(logs))
-    assert found.effective == pytest.approx(weights.sum() ** 2 / (weights**2).sum(), rel=1e-2)
+    assert found.effective == pytest.approx(weights.sum() ** 2 / (weights**2).sum(), rel=0.05)
 
 
 def test_without_a_marginalised_discrepancy_there_is_no_ratio(annealing_fit):

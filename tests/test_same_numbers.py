@@ -36,19 +36,28 @@ AHEAD = {
 # some parameters by up to 1e-6, and resamples by far more: these have no bootstrap here, and parameters more room.
 DETERMINED = ("compute", "gold-likelihood", "power")
 BROWNIAN = {"kernel": "brownian", "length": None}
+# What laws of one input had before their slopes wandered.
+LOCAL = {"scale": {"unit": "sigma", "prior_90": [0.15, 8]}, "slope": None}
+ONE_INPUT = ("compute", "gold-likelihood", "power", "broken-power", "sigmoid-power")
+PLAIN = {"likelihood": {"outliers": False}}
 # Ways to scatter: a law, and how it is changed.
 WAYS = {
-    **{name: (name, {}) for name in TRUTHS},
+    **{name: (name, PLAIN) for name in TRUTHS},
+    **{f"{name}, local": (name, {"discrepancy": LOCAL, **PLAIN}) for name in ONE_INPUT},
     "independent": ("compute", {"discrepancy": None}),
     "normal": ("compute", {"discrepancy": None, "likelihood": {"family": "Normal"}}),
     "curves, independent": ("annealing", {"discrepancy": None}),
     "brownian": ("chinchilla", {"discrepancy": BROWNIAN}),
+    "two inputs, slope": ("chinchilla", {"discrepancy": {"slope": {"prior_90": [0.01, 1.2]}}, **PLAIN}),
     "matern52": ("compute", {"discrepancy": {"kernel": "matern52"}}),
+    "matern52, local": ("compute", {"discrepancy": {"kernel": "matern52", **LOCAL}}),
 }
 COUNTS = {
     "counts": {},
+    "counts, local": {"discrepancy": LOCAL},
     "counts, independent": {"discrepancy": None},
     "counts, brownian": {"discrepancy": BROWNIAN},
+    "counts, brownian, local": {"discrepancy": {**BROWNIAN, **LOCAL}},
 }
 
 _RECORDED = 32
@@ -85,7 +94,7 @@ def posterior_numbers(way: str) -> dict[str, list[float]]:
     """What a posterior says: a forecast, densities of its rows one by one, and of rows that it did not see."""
     law, changed = WAYS[way]
     spec, data = noiseless(law, noise=0.02)
-    spec = bl.change(spec, likelihood={"outliers": False}) if not changed else bl.change(spec, **changed)
+    spec = bl.change(spec, **changed)
     half = np.arange(data.sizes["obs"]) % 20 < 14
     fit = handmade(law, spec, data.isel(obs=half))
     ahead = held_out(fit, data.isel(obs=~half), draws=60, seed=2)
@@ -112,6 +121,8 @@ def counted_numbers(way: str) -> dict[str, list[float]]:
     if spec.discrepancy is not None:
         values["discrepancy_scale"] = rng.uniform(0.3, 3.0, (draws, 1))
         values["discrepancy_length"] = rng.uniform(2.0, 6.0, (draws, 1))
+    if "discrepancy_slope" in spec.noise:
+        values["discrepancy_slope"] = rng.uniform(0.05, 0.5, (draws, 1))
     # Drawn for as many rows as when the numbers were recorded; a model takes as many as it has.
     values |= {
         n: rng.standard_normal((draws, _RECORDED))[:, :size] for n, size in model.latents(rows).items()

@@ -15,6 +15,7 @@ from bayeslaw.assess.point_checks import left_unpooled, optimiser_checks
 from bayeslaw.assess.predictive_checks import predictive_checks
 from bayeslaw.assess.prior_checks import beyond_prior, identified, sensitivity_to_prior
 from bayeslaw.assess.residual_checks import noise_tails, residual_correlation
+from bayeslaw.assess.run_checks import shared_runs
 from bayeslaw.core.check import LEVELS, Check, from_json
 from bayeslaw.inference.fit import Fit, check_fit
 from bayeslaw.inference.prior_reach import prior_conflict
@@ -45,6 +46,7 @@ CHECKS: tuple[tuple[Callable[[Fit], list[Check]], tuple[bool, ...]], ...] = (
     (law_misfit, ANY),
     (discrepancy_checks, POSTERIOR),
     (residual_correlation, ANY),
+    (shared_runs, ANY),
     (noise_tails, POSTERIOR),
     (predictive_checks, POSTERIOR),
 )

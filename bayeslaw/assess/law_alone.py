@@ -30,6 +30,7 @@ _FREE = 0.05
 """A direction of the parameters is free if a step of one on the link scale moves the rows by so much of their noise."""
 _LEFT_OVER = 5
 """Fewer rows than so many beyond the law's free directions say nothing of its form."""
+_RUNS = ("run", "model")
 _DIGITS = 9
 _EXACT = 1e-6
 """Residuals below this part of the rows' range are the optimiser's, not the law's."""
@@ -46,7 +47,8 @@ class LawAlone:
     residual : numpy.ndarray, shape (rows,)
         Data minus law, in units of each row's noise, clipped; orthogonal to `taken`.
     taken : numpy.ndarray, shape (rows, directions)
-        Orthonormal: in which the law can follow the data, parameters at a bound aside.
+        Orthonormal: in which the law can follow the data, parameters at a bound aside; and of runs with several rows, an
+        offset of each.
     place : numpy.ndarray, shape (rows, inputs)
         Where rows lie, each input from 0 to 1.
     named : tuple of str
@@ -69,31 +71,43 @@ def law_alone(fit: Fit) -> LawAlone | None:
     Returns
     -------
     LawAlone or None
-        None where rows are not of one curve with independent errors (counts, pooled parameters, several rows of a run,
-        schedules), where too few are left over, and where the law passes through all of them.
+        None where rows are not of one curve with independent errors (counts, groups, logged curves, schedules), where too few are left over, and where the law passes through all of them.
     """
     bound = fit.bound
     spec = bound.spec
     free = any(p.fixed is None for p in spec.parameters.values())
-    if spec.traits.counts or spec.pooled or not free or _share_errors(fit):
+    if not free or not _one_curve(fit):
         return None
-    place, named = _places(bound)
-    if not named or len(np.unique(place.round(_DIGITS), axis=0)) < free_parameters(spec) + _LEFT_OVER:
+    (place, named), offsets = _places(bound), _offsets(fit)
+    taken = free_parameters(spec) + offsets.shape[1]
+    if not named or len(np.unique(place.round(_DIGITS), axis=0)) < taken + _LEFT_OVER:
         return None
     problem, x = _squares(bound)
     sd = _robust(problem, x, _profile(fit), bound.rows.error)
     if sd is None:
         return None
-    taken = _directions(problem, x[0], sd)
+    taken = _directions(problem, x[0], sd, offsets)
     residual = np.clip(problem.residual(x[0]) / sd, -_CLIP, _CLIP)
     return LawAlone(residual - taken @ (taken.T @ residual), taken, place, named)
 
 
-def _share_errors(fit: Fit) -> bool:
-    """Return whether rows are of curves or runs, whose errors are alike without the law being wrong."""
+def _one_curve(fit: Fit) -> bool:
+    """Return whether rows are of one curve: not counts, groups that may differ, logged curves."""
+    spec, found = fit.spec, fit.spec.discrepancy
+    groups = bool(spec.pooled) or (found is not None and bool(found.groups or found.within))
+    return not (spec.traits.counts or groups or "step" in fit.data.coords)
+
+
+def _offsets(fit: Fit) -> np.ndarray:
+    """Return which rows are of each run that has several, shape (rows, runs): they may share an error."""
     found, data = fit.spec.discrepancy, fit.data
-    runs = data["run"].values.astype(str) if "run" in data else np.zeros(0, dtype=str)
-    return "step" in data.coords or len(set(runs)) < len(runs) or bool(found and found.within)
+    named = ((found.runs,) if found and found.runs else ()) + _RUNS
+    column = next((c for c in named if c in data.coords and data[c].dims == ("obs",)), None)
+    if column is None:
+        return np.zeros((len(fit.bound.rows), 0))
+    labels = data[column].values.astype(str)
+    runs, sizes = np.unique(labels, return_counts=True)
+    return (labels[:, None] == runs[sizes > 1]).astype(float)
 
 
 def _places(bound: BoundLaw) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -157,10 +171,10 @@ def _standard_deviations(residual: np.ndarray, noise: np.ndarray, error: np.ndar
     return np.sqrt((high * noise) ** 2 + error**2)
 
 
-def _directions(problem: PointProblem, x: np.ndarray, sd: np.ndarray) -> np.ndarray:
-    """Return an orthonormal basis of how the law can move at its rows, in units of their noise."""
+def _directions(problem: PointProblem, x: np.ndarray, sd: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis of how the law, and the offsets of runs, can move rows in units of their noise."""
     units = np.concatenate([[prior_sd(p) if p.support == "real" else 1.0] * max(len(p.names), 1) for p in problem.free])  # fmt: skip
-    columns = []
+    columns = list((offsets / sd[:, None]).T)
     for j in np.flatnonzero((x > problem.lower) & (x < problem.upper)):
         ends = np.array([x, x])
         ends[:, j] += units[j] * _STEP * np.array([-1, 1])

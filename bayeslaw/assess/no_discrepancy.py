@@ -13,7 +13,8 @@ from bayeslaw.law.priors import integrated
 from bayeslaw.observation.discrepancy_terms import density_terms, offset_variance
 from bayeslaw.observation.independent import noise_at
 
-_DRAWS = 200
+_DRAWS, _FIRST = 200, 40
+"""Draws that are looked at, and so many before it is known whether more are worth their time."""
 ENOUGH = 50.0
 """Effective draws from which the ratio is a number; with fewer it only says on which side it lies."""
 
@@ -50,10 +51,11 @@ def support_for_none(fit: Fit) -> Support | None:
     Returns
     -------
     Support or None
-        None where the discrepancy is not marginalised over inputs.
+        None where the discrepancy is not marginalised over inputs, or has parts of groups and runs.
     """
     spec = fit.spec
-    if not spec.marginalised or spec.traits.counts:
+    found = spec.discrepancy
+    if found is None or not spec.marginalised or spec.traits.counts or found.groups or found.runs:
         return None
     from bayeslaw.observation.discrepancy_grad import (
         evaluate,  # compiled: who only forecasts needs no compiler
@@ -67,12 +69,24 @@ def support_for_none(fit: Fit) -> Support | None:
     sigma = np.broadcast_to(values["sigma"], (len(residual), 1))[:, 0]
     terms = density_terms(spec, rows)
     own = [terms[n] for n in TERMS]
-    beside = np.array([evaluate(r, np.asarray(s), *own)[0] for r, s in zip(residual, sigma, strict=True)])
     noise = noise_at(spec, values, rows.columns) ** 2 + rows.error**2
-    logs = _independent(residual, noise, offset_variance(spec)) - beside
-    top = logs.max()
-    weights = np.exp(logs - top)
-    return Support(float(top + np.log(weights.mean())), float(weights.sum() ** 2 / (weights**2).sum()))
+    alone = _independent(residual, noise, offset_variance(spec))
+    # Draws come chain by chain: some of each are seen first.
+    order = np.argsort(np.arange(len(sigma)) % max(1, len(sigma) // _FIRST), kind="stable")
+    support = Support(0.0, 0.0)
+    for end in (_FIRST, len(sigma)):
+        at = order[:end]
+        beside = [float(evaluate(residual[i], np.asarray(sigma[i]), *own)[0]) for i in at]
+        support = _mean(alone[at] - np.array(beside))
+        if support.effective * len(sigma) < ENOUGH * len(at):
+            break
+    return support
+
+
+def _mean(logs: np.ndarray) -> Support:
+    """Return the mean of ratios, of their logarithms."""
+    weights = np.exp(logs - logs.max())
+    return Support(float(logs.max() + np.log(weights.mean())), float(weights.sum() ** 2 / (weights**2).sum()))
 
 
 def _independent(residual: np.ndarray, noise: np.ndarray, offset: float) -> np.ndarray:

@@ -43,6 +43,27 @@ def _column_or_cluster(ctx: click.Context, param: click.Parameter, given: Sequen
     return columns[-1] if columns else None
 
 
+_CHANGES = (
+    click.option("--fix", multiple=True, metavar="P=V", help="Hold a parameter at a value."),
+    click.option("--prior", multiple=True, metavar="P=LOW,HIGH", help="Central 90 % of a parameter's prior."),
+    click.option(
+        "--pool",
+        multiple=True,
+        metavar="P=COL[,COL]",
+        help="Give each group of a column its own value of a parameter, partially pooled.",
+    ),
+    click.option(
+        "--likelihood", metavar="FAMILY", help="How rows scatter: studentt, normal, or binomial (counts)."
+    ),
+    click.option(
+        "--discrepancy", type=click.Choice(["none"]), help="none: independent errors around the law."
+    ),
+    click.option("--groups", metavar="COLUMN", help="Groups whose curves differ in shape, such as families."),
+    click.option("--runs", metavar="COLUMN", help="Runs whose rows, their checkpoints, share an error."),
+)
+"""What a command may change of a law."""
+
+
 def _reading(command: Callable, on: Callable) -> Callable:
     options = (
         click.argument("model"),
@@ -68,22 +89,7 @@ def _reading(command: Callable, on: Callable) -> Callable:
             help='A run\'s schedule, as in "run1=cosine(peak=3e-4, end=3e-5, warmup=2160, total=24000)"; '
             'or one text for all runs, as in "logged(warmup=2160)", the rates of the table.',
         ),
-        click.option("--fix", multiple=True, metavar="P=V", help="Hold a parameter at a value."),
-        click.option(
-            "--prior", multiple=True, metavar="P=LOW,HIGH", help="Central 90 % of a parameter's prior."
-        ),
-        click.option(
-            "--pool",
-            multiple=True,
-            metavar="P=COL[,COL]",
-            help="Give each group of a column its own value of a parameter, partially pooled.",
-        ),
-        click.option(
-            "--likelihood", metavar="FAMILY", help="How rows scatter: studentt, normal, or binomial (counts)."
-        ),
-        click.option(
-            "--discrepancy", type=click.Choice(["none"]), help="none: independent errors around the law."
-        ),
+        *_CHANGES,
     )
     return added(command, options)
 

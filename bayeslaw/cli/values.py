@@ -85,8 +85,15 @@ def law_of(model: str, options: dict[str, Any]) -> Spec:
         changes["pool"] = {n: v if len(v) > 1 else v[0] for n, v in columns.items()}
     if options["likelihood"] is not None:
         changes["likelihood"] = options["likelihood"]
+    shared = {n: options[n] for n in ("groups", "runs") if options[n] is not None}
     if options["discrepancy"] == "none":
+        if shared:
+            raise InputError(
+                f"--{min(shared)} goes with the law's discrepancy: leave out --discrepancy none, or it."
+            )
         changes["discrepancy"] = None
+    elif shared:
+        changes["discrepancy"] = shared
     return change(spec, **changes) if changes else spec
 
 
@@ -128,7 +135,7 @@ def targets_of(
     labels: set[str] = set()
     for fit in fits:
         for one, _ in members(fit):
-            labels |= set(one.spec.group_columns)
+            labels |= set(one.spec.label_columns)
     return {
         name: comma_separated(text) if name in labels else [number(v, option) for v in text.split(",")]
         for name, text in pairs(at, option, "name=value").items()

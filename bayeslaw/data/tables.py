@@ -109,7 +109,7 @@ def read_table(
         check_several(rows, own)
     refuse_copies(opened.frame)
     if "model" in rows or "run" in rows:
-        keys = [key for key in (*KEYS, *COVARIATES, *spec.group_columns, *columns) if key in rows]
+        keys = [key for key in (*KEYS, *COVARIATES, *spec.label_columns, *columns) if key in rows]
         check_unique(rows, list(dict.fromkeys(keys)), "table")
     data = to_dataset(rows, spec, [], **opened.attrs)
     told = [*excluded.checks(), *checks, *odd_data(spec, rows, data)]
@@ -138,14 +138,14 @@ def _finished(rows: pd.DataFrame, spec: Spec, opened: Opened, on: str, checks: l
         refuse_gaps(rows, opened.other, on, columns)
     if "lr_area" in columns and "lr_area" not in rows:
         raise InputError(f"table: no column 'lr_area': model '{spec.name}' runs along learning-rate schedules; read its table with read_curves(table, spec, schedules).")  # fmt: skip
-    rows = check_labels(check_columns(rows, columns), spec.group_columns)
+    rows = check_labels(check_columns(rows, columns), spec.label_columns)
     check_positive_inputs(rows, spec)
     return rows
 
 
 def _observations(frame: pd.DataFrame, spec: Spec, k: int | None, excluded: Excluded) -> pd.DataFrame:
     """Return one row per observation, with the output's column."""
-    frame = check_labels(frame, [c for c in spec.group_columns if c in frame])
+    frame = check_labels(frame, [c for c in spec.label_columns if c in frame])
     if "benchmark" in frame and frame["benchmark"].nunique() > 1 and "benchmark" not in spec.group_columns:
         raise _several_benchmarks(frame, spec)
     error = [name for name in ("sampling_error",) if name in frame]

@@ -133,7 +133,7 @@ def group_columns(frame: pd.DataFrame, spec: Spec) -> list[str]:
 
     A column over which a parameter is pooled is one: a checkpoint then has a row for each difficulty.
     """
-    return list(dict.fromkeys([*model_columns(frame), *(c for c in spec.group_columns if c in frame)]))
+    return list(dict.fromkeys([*model_columns(frame), *(c for c in spec.label_columns if c in frame)]))
 
 
 def model_columns(frame: pd.DataFrame) -> list[str]:
@@ -152,7 +152,7 @@ def row_names(rows: pd.DataFrame, spec: Spec) -> pd.Series:
     key = next((c for c in ("model", "run") if c in rows), None)
     if key is None:
         return pd.Series([f"row {i + 1}" for i in rows.index], index=rows.index)
-    names, groups = rows[key].astype(str), [c for c in spec.group_columns if c in rows and c != key]
+    names, groups = rows[key].astype(str), [c for c in spec.label_columns if c in rows and c != key]
     if groups and names.duplicated().any():
         names = names + " (" + rows[groups].astype(str).agg(", ".join, axis=1) + ")"
     return names

@@ -79,7 +79,7 @@ def forecast_inputs(
             f"group: found {shown(group)}, which goes with a schedule; targets name their group among themselves, "
             "{…, 'family': ['Llama']} / --at family=Llama."
         )
-    labels = {column for one in fits for column in one.spec.group_columns}
+    labels = {column for one in fits for column in one.spec.label_columns}
     allowed = [target_names(one.spec) for one in fits]
     known = set().union(*allowed)
     columns = _by_our_names(fits[0], _zip_columns(targets, labels, known | given_names(fits[0])))
@@ -130,7 +130,7 @@ def _at_targets(fit: Fit, columns: dict[str, np.ndarray]) -> tuple[dict[str, np.
     compute = columns.get("compute")
     if compute is not None:
         _refuse_not_positive("compute", compute, "FLOP")
-    groups = {c: columns[c] for c in spec.group_columns if c in columns}
+    groups = {c: columns[c] for c in spec.label_columns if c in columns}
     away = distance(fit.bound, inputs, compute)
     return {**inputs, **groups, "sampling_error": error}, away
 
@@ -249,7 +249,7 @@ def target_names(spec: Spec) -> set[str]:
     allowed = (
         {alias for names in aliases.values() for alias in names}
         | {"sampling_error"}
-        | set(spec.group_columns)
+        | set(spec.label_columns)
     )
     columns = {spec.inputs[n].column for n in aliases}
     # Compute from its factors; or, of a law in these, compute that is not 6·N·D.

@@ -96,11 +96,12 @@ def pymc_model(spec: Spec, data: xr.Dataset) -> pm.Model:
     InputError
         If the data lack what the law needs.
     """
+    from bayeslaw.inference.pilot import settle_around
     from bayeslaw.inference.pymc_statement import state_model
 
     check_law_and_data("pymc_model", spec, data)
     check_sizes(spec, data)
-    return state_model(settle_outliers(bind(spec, data)))
+    return state_model(settle_around(settle_outliers(bind(spec, data))))
 
 
 def fit(
@@ -220,10 +221,10 @@ def _point(bound: BoundLaw, settings: dict[str, Any], progress: bool | None) -> 
 
 
 def _posterior(bound: BoundLaw, settings: dict[str, Any], sampler: str, progress: bool | None) -> Fit:
-    rng = np.random.default_rng(settings["seed"])
-    prior = draw_prior(bound, rng)
-    from bayeslaw.inference.pilot import sample_settled
+    from bayeslaw.inference.pilot import sample_settled, settle_around
 
+    bound, rng = settle_around(bound), np.random.default_rng(settings["seed"])
+    prior = draw_prior(bound, rng)
     bound, groups = sample_settled(bound, lambda bound: SAMPLERS[sampler](bound, settings, progress))
     if groups["posterior"].sizes["draw"] < settings["draws"]:
         raise KeyboardInterrupt("sampling was stopped; nothing was kept")

@@ -35,6 +35,7 @@ from bayeslaw.observation.discrepancy_grid import (
 )
 from bayeslaw.observation.discrepancy_places import AROUND, places
 from bayeslaw.observation.discrepancy_shapes import GRID
+from bayeslaw.observation.discrepancy_sizes import SLOPE
 from bayeslaw.observation.discrepancy_terms import FEW
 
 _STARTS, _DRAWS, _DEGREES = 24, 160, 8
@@ -99,8 +100,6 @@ def settle_grid(bound: BoundLaw) -> BoundLaw:
     if not isinstance(bound.observation, GaussianProcess):
         return bound
     rows = len(bound.rows)
-    if "discrepancy_slope" in bound.spec.noise and AROUND not in bound.data.attrs:
-        bound = _with_around(bound)
     bound, unequal = _with(bound, None), np.ptp(bound.rows.error) > 0
     if rows > _MANY:  # few of many rows, evenly, say which lengths and scales many leave
         some = np.unique(np.linspace(0, rows - 1, max(_MANY, rows // _FEWER)).astype(int))
@@ -115,16 +114,29 @@ def settle_grid(bound: BoundLaw) -> BoundLaw:
     return replace(bound, rows=with_few(bound.rows, seen))
 
 
-def _with_around(bound: BoundLaw) -> BoundLaw:
-    """Settle from where and in which direction a law's slope wanders: from the rows' middle, along its gradient there."""
+def settle_around(bound: BoundLaw) -> BoundLaw:
+    """Settle from where and in which direction a law's slope wanders: from the rows' middle, along its gradient there.
+
+    Parameters
+    ----------
+    bound : BoundLaw
+        What an earlier fit settled for its own rows, these or others, does not count.
+
+    Returns
+    -------
+    BoundLaw
+        Its data say it, in the attribute `discrepancy_places.AROUND`, where the law's slope wanders.
+    """
+    data = bound.data.copy()
+    data.attrs = {n: v for n, v in data.attrs.items() if n not in (AROUND, GRID)}
+    if SLOPE not in bound.spec.noise:
+        return _of(bound, data)
     place = places(bound.spec, bound.rows)
-    doc = {n: v for n, v in bound.spec.document["discrepancy"].items() if n != "slope"}
-    plain = bind(change(bound.spec, discrepancy=doc), bound.data)
+    plain = bind(change(bound.spec, discrepancy={"slope": None}), data)
     draws = _around_the_mode(plain)
     gradient = np.full(place.shape[1], 0.1) if draws is None else _gradient(plain, draws)
     told = {"centre": place.mean(axis=0).tolist(), "gradient": gradient.tolist()}
-    data = bound.data.copy()
-    data.attrs = {**data.attrs, AROUND: json.dumps(told)}
+    data.attrs |= {AROUND: json.dumps(told)}
     return _of(bound, data)
 
 

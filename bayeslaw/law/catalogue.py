@@ -244,7 +244,12 @@ def _parameter_entry(spec: Spec, document: dict[str, Any], name: str) -> dict[st
         if name in document[section] and isinstance(document[section][name], dict):
             return document[section][name]
     if name.startswith("discrepancy_") and name in spec.noise:
-        return document["discrepancy"][name.removeprefix("discrepancy_")]
+        if name == "discrepancy_own":
+            raise InputError(
+                f"model '{spec.name}', change: {name!r} is marginalised from 0 to 1 and has no prior to change."
+            )
+        usual = {"unit": "sigma"} if name == "discrepancy_run" else {}
+        return document["discrepancy"].setdefault(name.removeprefix("discrepancy_"), usual)
     where = f"model '{spec.name}', change"
     if name in spec.derived:
         formula = spec.derived[name].formula

@@ -18,7 +18,7 @@ _LEAST_SPAN = 1.5
 """Between the ends of the prior of a slope's wandering: a narrower one would need a grid without end."""
 _RESERVED = (
     "chain", "draw", "obs", "objective", "residual",
-    "discrepancy_scale", "discrepancy_length", "discrepancy_slope", "shift_scale",
+    "discrepancy_scale", "discrepancy_length", "discrepancy_slope", "discrepancy_own", "discrepancy_run", "shift_scale",
 )  # fmt: skip
 """Names that the tree of a fit has for something else."""
 _PASSES = ("neg_log_pass_at_k", "pass_at_k", "c")
@@ -236,11 +236,20 @@ def _on_ratio_scale(spec: Spec) -> list[str]:
 
 def _check_slope(spec: Spec, refuse: Callable[[str, str], InputError]) -> None:
     """Refuse a wandering slope that is not marginalised: along runs, held, or as good as held."""
-    slope = spec.noise.get("discrepancy_slope")
+    slope, known = spec.noise.get("discrepancy_slope"), spec.discrepancy
+    named = {"slope": slope, **({"groups": known.groups, "runs": known.runs} if known else {})}
+    if spec.along_runs and (found := [n for n, v in named.items() if v is not None]):
+        raise refuse("[discrepancy]", f"a discrepancy within runs has no '{found[0]}'; remove it.")
+    run = spec.noise.get("discrepancy_run")
+    if run is not None and (
+        known is None or known.runs is None or not known.relative or run.fixed is not None
+    ):
+        raise refuse(
+            "[discrepancy] run",
+            "is marginalised: it goes with runs = 'column', a scale of unit = \"sigma\", and prior_90 = [low, high].",
+        )
     if slope is None:
         return
-    if spec.along_runs:
-        raise refuse("[discrepancy]", "a discrepancy within runs has no 'slope'; remove it.")
     low, high = slope.prior_90 or (1.0, 1.0)
     if slope.fixed is not None or high < _LEAST_SPAN * low:
         raise refuse(

@@ -142,7 +142,7 @@ def row_columns(spec: Spec, data: xr.Dataset | Mapping[str, object]) -> dict[str
     """
     out = law_inputs(spec, data)
     curves = (*spec.discrepancy.over, spec.discrepancy.within) if spec.discrepancy else ()
-    for name in ("sampling_error", "outlying", "n", "c", *curves, *spec.group_columns):
+    for name in ("sampling_error", "outlying", "n", "c", *curves, *spec.label_columns):
         if name not in out and name is not None and name in data:
             values = np.asarray(data[name])
             out[name] = values.astype(float) if values.dtype.kind in "iufb" else values.astype(str)

@@ -31,6 +31,7 @@ from bayeslaw.law.spec import (
     Parameter,
     PointFit,
     Spec,
+    shared_sizes,
 )
 from bayeslaw.law.types import Document
 
@@ -344,7 +345,8 @@ class _Reader:
         if value is None:
             return None, {}
         where = "[discrepancy]"
-        entry = self.table(value, where, ("kernel", "over", "scale"), ("length", "slope", "within", "sigma"))
+        optional = ("length", "slope", "within", "sigma", "groups", "runs", "run")
+        entry = self.table(value, where, ("kernel", "over", "scale"), optional)
         kernel = self.choice(entry["kernel"], KERNELS, f"{where} kernel")
         over = entry["over"]
         if not isinstance(over, list | tuple) or not over or len(set(map(str, over))) < len(over):
@@ -353,16 +355,17 @@ class _Reader:
             if (key in entry) != wanted:
                 what = f"needs '{key}'; add it" if wanted else f"has no '{key}'; remove it"
                 raise self.refuse(where, f'kernel = "{kernel}" {what}.')
-        within = self.text(entry["within"], f"{where} within") if "within" in entry else None
         names = tuple(self.text(name, f"{where} over") for name in over)
         parameters = {
             f"discrepancy_{key}": self.noise(f"discrepancy_{key}", entry[key], f"{where} {key}")
-            for key in ("scale", "length", "slope") if key in entry
+            for key in ("scale", "length", "slope", "run") if key in entry
         }  # fmt: skip
         if "sigma" in entry:
             parameters["sigma"] = self.noise("sigma", entry["sigma"], f"{where} sigma")
         relative = parameters["discrepancy_scale"].unit == "sigma"
-        return Discrepancy(kernel, names, within, relative), parameters
+        columns = ("within", "groups", "runs")
+        within, *both = (self.text(entry[n], f"{where} {n}") if n in entry else None for n in columns)
+        return Discrepancy(kernel, names, within, relative, *both), shared_sizes(*both) | parameters
 
     def spreads(self, parameters: Mapping[str, Any]) -> dict[str, Parameter]:
         """Return the spread between groups of every pooled parameter."""

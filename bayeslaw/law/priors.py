@@ -39,7 +39,14 @@ def sampled(spec: Spec) -> dict[str, Parameter]:
 def walked(spec: Spec) -> dict[str, Parameter]:
     """Return the parameters that NUTS samples: those of `sampled` except the marginalised ones."""
     out = (
-        ("discrepancy_length", "discrepancy_scale", "discrepancy_slope", *integrated(spec))
+        (
+            "discrepancy_length",
+            "discrepancy_scale",
+            "discrepancy_slope",
+            "discrepancy_own",
+            "discrepancy_run",
+            *integrated(spec),
+        )
         if spec.marginalised
         else ()
     )

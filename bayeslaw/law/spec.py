@@ -108,17 +108,35 @@ class Discrepancy:
         For ``exponential``: the column that names the curves.
     relative : bool
         Whether its scale counts in units of the run noise (``unit = "sigma"``).
+    groups : str or None
+        The column of groups that share a part of it, and have a part of their own.
+    runs : str or None
+        The column of runs whose rows, checkpoints, share an error.
     """
 
     kernel: str
     over: tuple[str, ...]
     within: str | None = None
     relative: bool = False
+    groups: str | None = None
+    runs: str | None = None
 
     @property
     def traits(self) -> Kernel:
         """What a discrepancy of this kernel can do."""
         return KERNELS[self.kernel]
+
+
+def shared_sizes(groups: str | None, runs: str | None) -> dict[str, Parameter]:
+    """Return the parameters of a discrepancy of groups, and of errors that the rows of a run share."""
+    out = {}
+    if groups is not None:
+        meaning = f"share of the discrepancy that is each {groups}'s own"
+        out["discrepancy_own"] = Parameter("discrepancy_own", meaning, "unit")
+    if runs is not None:
+        meaning = f"error that all rows of a {runs} share, relative to run noise"
+        out["discrepancy_run"] = Parameter("discrepancy_run", meaning, "positive", "sigma", (0.2, 5.0))
+    return out
 
 
 @dataclass(frozen=True)
@@ -195,13 +213,21 @@ class Spec:
 
     @property
     def pool_columns(self) -> dict[str, tuple[str, ...]]:
-        """The table's columns behind each column of `pooled`, in the order of the file."""
-        return {JOINT.join(p.pool): p.pool for p in self.parameters.values() if p.pool}
+        """The table's columns behind each column of `pooled`, in the order of the file, and those of a discrepancy's groups."""
+        found = {JOINT.join(p.pool): p.pool for p in self.parameters.values() if p.pool}
+        groups = self.discrepancy.groups if self.discrepancy else None
+        return found if groups is None else {**found, groups: (groups,)}
 
     @property
     def group_columns(self) -> tuple[str, ...]:
         """All columns of the table that name groups, each once."""
         return tuple(dict.fromkeys(c for columns in self.pool_columns.values() for c in columns))
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The table's columns of names that matter to a fit: those of groups, and of runs that share an error."""
+        runs = self.discrepancy.runs if self.discrepancy else None
+        return self.group_columns if runs is None else tuple(dict.fromkeys((*self.group_columns, runs)))
 
     @property
     def constants(self) -> tuple[str, ...]:

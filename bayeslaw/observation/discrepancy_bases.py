@@ -106,6 +106,8 @@ def places_of(spec: Spec, rows: Rows) -> Places:
         place.place,
         place.along,
         np.asarray(place.steep),
+        place.group,
+        np.nan_to_num(place.run, nan=-1),
         np.asarray(rows.error, dtype=float),
         grid.sigmas,
     ]

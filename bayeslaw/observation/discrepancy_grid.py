@@ -18,9 +18,8 @@ from bayeslaw.observation.discrepancy_shapes import (
     COARSE,
     GRID,
     Grid,
-    drift_steps,
+    axes,
     grid_of,
-    lengths,
     scales,
     settled_grid,
 )
@@ -128,27 +127,23 @@ def with_grid(rows: Rows, grid: str) -> Rows:
 
 def _left(spec: Spec, rows: Rows, seen: Seen) -> list[list[int]]:
     """Return the shapes, and the scales of each, that draws leave; drifts in fine steps, by two passes if need be."""
-    box, corner = _box(spec, rows, chances(spec, rows, seen))
+    box = _box(spec, rows, chances(spec, rows, seen))
     if not is_coarse(spec, rows):
-        return _spans(_dilated(box), corner)
+        return _spans(spec, _dilated(box))
     # What lies between coarse steps is as likely as they are.
-    box = _dilated(box[:, ::COARSE])
-    fine = _between(box)
-    fine = with_grid(
-        rows, json.dumps({"shapes": _spans(fine, corner), "sigmas": grid_of(spec, rows).sigmas.tolist()})
-    )
-    box, corner = _box(spec, fine, chances(spec, fine, seen))
-    return _spans(_dilated(box), corner)
+    between = _spans(spec, _between(_dilated(box[:, ::COARSE])))
+    fine = with_grid(rows, json.dumps({"shapes": between, "sigmas": grid_of(spec, rows).sigmas.tolist()}))
+    return _spans(spec, _dilated(_box(spec, fine, chances(spec, fine, seen))))
 
 
 def is_coarse(spec: Spec, rows: Rows) -> bool:
     """Return whether the rows' grid is the whole one, whose drifts are in coarse steps."""
-    return settled_grid(rows)[0] is None and drift_steps(spec)[0] != drift_steps(spec)[1]
+    return settled_grid(rows)[0] is None and len(axes(spec)[1]) > 1
 
 
 def _between(box: Array) -> Array:
     """Return a box of coarse drifts in fine steps: what lies next to a likely one is likely too."""
-    out = np.zeros((box.shape[0], (box.shape[1] - 1) * COARSE + 1, box.shape[2]), dtype=bool)
+    out = np.zeros((box.shape[0], (box.shape[1] - 1) * COARSE + 1, *box.shape[2:]), dtype=bool)
     for step in range(-COARSE + 1, COARSE):
         at = np.arange(0, out.shape[1], COARSE) + step
         inside = (at >= 0) & (at < out.shape[1])
@@ -156,21 +151,26 @@ def _between(box: Array) -> Array:
     return out
 
 
-def _box(spec: Spec, rows: Rows, likely: Array) -> tuple[Array, int]:
-    """Return which lengths, drifts and scales are likely to some draw, of all lengths and scales, and the first drift.
+def _box(spec: Spec, rows: Rows, likely: Array) -> Array:
+    """Return which shapes and scales are likely to some draw, along the axes of shapes and of scales."""
+    grid = grid_of(spec, rows)
+    # Between points of run noise far apart some draw may have no chances.
+    known = likely[~np.isnan(likely).any(axis=(1, 2))]
+    found = known.max(axis=0) >= NEGLIGIBLE if len(known) else np.isfinite(grid.log_nodes)
+    box = np.zeros((*map(len, axes(spec)), len(scales(spec)[0])), dtype=bool)
+    box[(*_places(spec, grid), slice(*_kept_scales(spec, grid)))] = found
+    return box
 
-    Shape (lengths, drifts, scales), drifts from the first of the priors'.
-    """
-    grid, (low, high) = grid_of(spec, rows), drift_steps(spec)
-    box = np.zeros((len(lengths(spec)[0]), high - low + 1, len(scales(spec)[0])), dtype=bool)
+
+def _places(spec: Spec, grid: Grid) -> tuple[Array, ...]:
+    """Return each shape's place along the axes, counted from the first."""
+    return tuple(grid.index[:, i] - along.start for i, along in enumerate(axes(spec)))
+
+
+def _kept_scales(spec: Spec, grid: Grid) -> tuple[int, int]:
+    """Return the first of the scales that a grid has, and one past the last."""
     first = int(np.flatnonzero(scales(spec)[0] == grid.scales[0])[0])
-    at = slice(first, first + len(grid.scales))
-    known = likely[
-        ~np.isnan(likely).any(axis=(1, 2))
-    ]  # between points of run noise far apart some draw may have none
-    seen = known.max(axis=0, initial=0.0) >= NEGLIGIBLE if len(known) else np.isfinite(grid.log_nodes)
-    box[grid.index[:, 0], grid.index[:, 1] - low, at] = seen
-    return box, low
+    return first, first + len(grid.scales)
 
 
 def _dilated(box: Array) -> Array:
@@ -183,12 +183,13 @@ def _dilated(box: Array) -> Array:
     return out
 
 
-def _spans(box: Array, low: int) -> list[list[int]]:
-    """Return each shape that has any scale: its length, its drift, its first scale and one past the last."""
+def _spans(spec: Spec, box: Array) -> list[list[int]]:
+    """Return each shape that has any scale: its places along the axes, its first scale and one past the last."""
     found = []
-    for j, k in zip(*np.nonzero(box.any(axis=2)), strict=True):
-        kept = np.flatnonzero(box[j, k])
-        found.append([int(j), low + int(k), int(kept[0]), int(kept[-1]) + 1])
+    for place in zip(*np.nonzero(box.any(axis=-1)), strict=True):
+        kept = np.flatnonzero(box[place])
+        steps = (along[int(at)] for along, at in zip(axes(spec), place, strict=True))
+        found.append([*steps, int(kept[0]), int(kept[-1]) + 1])
     return found
 
 
@@ -238,19 +239,17 @@ def edge(spec: Spec, rows: Rows, likely: Array) -> float:
 
 def _outermost(spec: Spec, grid: Grid) -> Array:
     """Return which shapes and scales kept have a neighbour on the whole grid that is not, shape (shapes, scales)."""
-    (low, high), (length, _), (scale, _) = drift_steps(spec), lengths(spec), scales(spec)
-    first = int(np.flatnonzero(scale == grid.scales[0])[0])
+    kept, at = np.isfinite(grid.log_nodes), _places(spec, grid)
     # One more on each side, taken as kept: beyond the whole grid there is nothing.
-    whole = np.ones((len(length) + 2, high - low + 3, len(scale) + 2), dtype=bool)
-    whole[1:-1, 1:-1, 1:-1] = False
-    j, k = grid.index[:, 0] + 1, grid.index[:, 1] - low + 1
-    kept = np.isfinite(grid.log_nodes)
-    whole[j, k, first + 1 : first + 1 + len(grid.scales)] = kept
+    box = np.zeros((*map(len, axes(spec)), len(scales(spec)[0])), dtype=bool)
+    box[(*at, slice(*_kept_scales(spec, grid)))] = kept
+    whole = np.pad(box, 1, constant_values=True)
     inside = whole.copy()
-    for axis in range(3):
+    for axis in range(whole.ndim):
         for step in (-1, 1):
             inside &= np.roll(whole, step, axis=axis)
-    return kept & ~inside[j, k, first + 1 : first + 1 + len(grid.scales)]
+    inside = inside[(slice(1, -1),) * whole.ndim][(*at, slice(*_kept_scales(spec, grid)))]
+    return kept & ~inside
 
 
 def misses(spec: Spec, rows: Rows, seen: Seen, likely: Array) -> Array:

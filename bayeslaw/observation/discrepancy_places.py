@@ -8,8 +8,8 @@ direction in which the law falls. Its variance grows with the cube of the distan
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,26 @@ USUAL_SIZE = 3.0
 to choose the directions that NUTS walks."""
 _USUAL_STEEPNESS = 0.1
 
-Shape = tuple[float, float]
-"""A discrepancy's length, and the size of its slope's wandering in units of its scale."""
+
+class Shape(NamedTuple):
+    """How a discrepancy of scale one is correlated.
+
+    Attributes
+    ----------
+    length : float
+        In e-folds.
+    drift : float
+        Size of the wandering of the law's slope, in units of the scale.
+    own : float
+        Share of the variance that is each group's own.
+    run : float
+        Size of the error that rows of one run share, in units of the scale.
+    """
+
+    length: float
+    drift: float = 0.0
+    own: float = 0.0
+    run: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -43,11 +61,17 @@ class Points:
         In e-folds from the data's middle along the direction in which the law is steepest.
     steep : float
         How steep it is there, on the scale of errors per e-fold.
+    group : numpy.ndarray, shape (rows,)
+        Numbers of the groups; −1 for one that was not seen.
+    run : numpy.ndarray, shape (rows,)
+        Numbers of the runs; not a number, which is like no other, for one that was not seen.
     """
 
     place: Array
     along: Array
     steep: float
+    group: Array
+    run: Array
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -62,28 +86,43 @@ def places(spec: Spec, rows: Rows) -> Array:
     )
 
 
-def points_of(spec: Spec, rows: Rows, attrs: Mapping[str, str] | None = None) -> Points:
+def points_of(spec: Spec, rows: Rows, seen: Rows | None = None) -> Points:
     """Return where rows lie.
 
     Parameters
     ----------
     spec : Spec
     rows : Rows
-    attrs : mapping, optional
-        Of the data that were seen, whose `AROUND` says middle and direction; by default the rows' own. Where it is not
-        there, the middle is the rows' and the law falls as steeply in all directions as laws usually do.
+    seen : Rows, optional
+        Those that were seen: from their middle distances count, as their `AROUND` says, and their groups and runs are
+        known. By default the rows themselves. Without `AROUND` the law falls as steeply as laws usually do.
 
     Returns
     -------
     Points
     """
-    place, told = places(spec, rows), (rows.attrs if attrs is None else attrs).get(AROUND)
-    inputs = place.shape[1]
-    centre, gradient = place.mean(axis=0), np.full(inputs, _USUAL_STEEPNESS / np.sqrt(inputs))
+    known = rows if seen is None else seen
+    place, told, inputs = places(spec, rows), known.attrs.get(AROUND), len(discrepancy_of(spec).over)
+    centre, gradient = places(spec, known).mean(axis=0), np.full(inputs, _USUAL_STEEPNESS / np.sqrt(inputs))
     if told is not None:
         centre, gradient = (np.array(json.loads(told)[n]) for n in ("centre", "gradient"))
     steep = float(np.linalg.norm(gradient))
-    return Points(place, (place - centre) @ gradient / steep, steep)
+    group, run = (
+        numbered(column, rows, known) for column in (discrepancy_of(spec).groups, discrepancy_of(spec).runs)
+    )
+    run = np.where(run < 0, np.nan, run)
+    return Points(place, (place - centre) @ gradient / steep, steep, group, run)
+
+
+def numbered(column: str | None, rows: Rows, seen: Rows) -> Array:
+    """Return the number of each row's label among those of seen rows, −1 where it is not, or where there is none."""
+    if column is None or column not in rows.columns or column not in seen.columns:
+        return np.full(len(rows), -1.0)
+    labels = {
+        label: i
+        for i, label in enumerate(dict.fromkeys(np.asarray(seen.columns[column]).astype(str).tolist()))
+    }
+    return np.array([float(labels.get(v, -1)) for v in np.asarray(rows.columns[column]).astype(str).tolist()])
 
 
 def covariance(kind: str, a: Points, b: Points, shape: Shape) -> Array:
@@ -100,24 +139,20 @@ def covariance(kind: str, a: Points, b: Points, shape: Shape) -> Array:
     -------
     numpy.ndarray, shape (n, m)
     """
-    length, drift = shape
-    local = kernel(kind, a.place, b.place, length)
-    return local + drift**2 * wander(a, b) if drift else local
+    out = kernel(kind, a.place, b.place, shape.length)
+    if shape.drift:
+        out = out + shape.drift**2 * a.steep * b.steep * wandering(a.along, b.along)
+    if shape.own:
+        out = out * (1 - shape.own * (a.group[:, None] != b.group[None, :]))
+    if shape.run:
+        out = out + shape.run**2 * (a.run[:, None] == b.run[None, :])
+    return out
 
 
-def wander(a: Points, b: Points) -> Array:
-    """Return the covariance between points of a law whose slope wanders by its own size per root of an e-fold; (n, m)."""
-    return a.steep * b.steep * wandering(a.along, b.along)
-
-
-def own_variance(kind: str, a: Points, scale: Array, slope: Array) -> Array:
-    """Return the variance at points, shape (draws, n), for scales and slopes of shape (draws, 1), both squared."""
-    return scale * variance(kind, a.place) + slope * a.steep**2 * wandering_variance(a.along)
-
-
-def wandering_variance(along: Array) -> Array:
-    """Return the diagonal of `kernels.wandering`."""
-    return np.asarray(np.abs(along) ** 3 / 3)
+def own_variance(kind: str, a: Points, shape: Shape) -> Array:
+    """Return the diagonal of the covariance of points with themselves, shape (n,)."""
+    far = shape.drift**2 * a.steep**2 * np.abs(a.along) ** 3 / 3
+    return variance(kind, a.place) + far + shape.run**2 * ~np.isnan(a.run)
 
 
 def usual_covariance(spec: Spec, rows: Rows) -> Array:

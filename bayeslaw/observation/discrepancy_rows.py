@@ -14,17 +14,24 @@ from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
 from bayeslaw.observation.base import NUMPY, Draws, Rows, log_normal
 from bayeslaw.observation.discrepancy_bases import places_of
-from bayeslaw.observation.discrepancy_places import Points, covariance, own_variance, points_of, wander
+from bayeslaw.observation.discrepancy_places import (
+    Points,
+    Shape,
+    covariance,
+    numbered,
+    own_variance,
+    points_of,
+)
 from bayeslaw.observation.discrepancy_shapes import grid_of, lengths
 from bayeslaw.observation.discrepancy_sizes import (
+    OWN,
+    RUN,
     SLOPE,
     discrepancy_of,
     discrepancy_scale,
-    slope_size,
     usual_value,
 )
 from bayeslaw.observation.discrepancy_terms import density_terms, has_shifts
-from bayeslaw.observation.kernels import kernel
 from bayeslaw.observation.shifts import log_t, outlying, shift_sizes, shift_terms
 
 _TINY = 1e-12
@@ -34,25 +41,33 @@ _FINE = 8
 
 @dataclass(frozen=True)
 class _Ahead:
-    """What draws of one shape say of the discrepancy at new rows: its mean, and what its covariance is made of."""
+    """What draws of one length say of the discrepancy at new rows: its mean, and what its covariance is made of."""
 
     at: Array
     scale: Array  # of its variance
-    slope: Array  # of its slope's wandering
+    shapes: list[Shape]  # one for all draws, or each draw's own
     centre: Array
     known: (
         tuple[Array, Array] | None
     )  # what seen rows take away: cross covariance and inverse variance by direction
-    length: float
 
-    def covariance(self, local: Array, wander: Array) -> Iterator[Array]:
-        """Yield each draw's covariance of new rows."""
-        for i in range(len(self.at)):
-            out = self.scale[i] * local + self.slope[i] * wander
-            if self.known is not None:
-                cross, inverse = self.known
-                out = out - self.scale[i] ** 2 * (cross * inverse[i]) @ cross.T
-            yield out
+    def variance(self, kind: str, new: Points) -> Array:
+        """Return each draw's variance of new rows, shape (draws, rows)."""
+        spread = self.scale * np.stack([own_variance(kind, new, shape) for shape in self.shapes])
+        if self.known is not None:
+            cross, inverse = self.known
+            spread = spread - self.scale**2 * (inverse @ cross.T**2)
+        return np.asarray(np.maximum(spread, 0.0))
+
+    def covariance(self, kind: str, new: Points) -> Array:
+        """Return each draw's covariance of new rows, shape (draws, rows, rows)."""
+        prior = np.stack([covariance(kind, new, new, shape) for shape in self.shapes])
+        out = self.scale[:, :, None] * prior
+        if self.known is None:
+            return np.asarray(out)
+        cross, inverse = self.known
+        told = np.einsum("ij,dj,kj->dik", cross, inverse, cross, optimize=True)
+        return np.asarray(out - self.scale[:, :, None] ** 2 * told)
 
 
 @dataclass(frozen=True)
@@ -62,20 +77,39 @@ class NewRows:
     spec: Spec
     values: Draws
 
-    def _sizes(self, draws: int) -> tuple[Array, Array, Array]:
-        """Return each draw's scale, sigma and size of its slope's wandering, each of shape (draws, 1)."""
-        scale, slope = discrepancy_scale(self.spec, self.values), slope_size(self.spec, self.values)
-        return tuple(np.broadcast_to(v, (draws, 1)) for v in (scale, self.values["sigma"], slope))  # type: ignore[return-value]
+    def _sizes(self, draws: int) -> tuple[Array, ...]:
+        """Return each draw's scale and sigma, drift, groups' share and runs' size in units of the scale; each (draws, 1)."""
+        scale, sigma, none = discrepancy_scale(self.spec, self.values), self.values["sigma"], np.zeros((1, 1))
+        slope, own, run = (self.values[n] if n in self.spec.noise else none for n in (SLOPE, OWN, RUN))
+        sizes = scale, sigma, slope / scale, own, run * sigma / scale
+        return tuple(np.broadcast_to(v, (draws, 1)) for v in sizes)
 
     def _points(self, new: Rows) -> Points:
         return points_of(self.spec, new)
 
+    def _unseen(self, new: Rows) -> Array:
+        """Return the number of each row's run among those that were not seen, −1 where it was."""
+        return np.full(len(new), -1)
+
     def _ahead(self, new_rows: Rows, draws: int) -> Iterator[_Ahead]:
         """Yield what is said of new rows, length by length."""
-        (grid, _), (scale, _, slope) = lengths(self.spec), self._sizes(draws)
+        (grid, _), (scale, _, drift, own, run) = lengths(self.spec), self._sizes(draws)
+        sizes = np.concatenate([drift, own, run], axis=1).tolist()
         for j, at in _nearest([_logs(self.values, "discrepancy_length", draws)], [np.log(grid)]):
-            none = np.zeros((len(at), len(new_rows)))
-            yield _Ahead(at, scale[at] ** 2, slope[at] ** 2, none, None, float(grid[j]))
+            shapes = [Shape(float(grid[j]), *sizes[i]) for i in at]
+            yield _Ahead(at, scale[at] ** 2, shapes, np.zeros((len(at), len(new_rows))), None)
+
+    def _run_size(self) -> Array:
+        """Return the size of the error that rows of a run share, shape (draws or 1, 1)."""
+        return self.values[RUN] * self.values["sigma"] if RUN in self.spec.noise else np.zeros((1, 1))
+
+    def _run_errors(self, new_rows: Rows, draws: int, rng: np.random.Generator) -> Array | float:
+        """Draw the errors that rows of new runs share, shape (draws, rows)."""
+        unseen = self._unseen(new_rows)
+        if RUN not in self.spec.noise or (unseen < 0).all():
+            return 0.0
+        each = rng.standard_normal((draws, unseen.max() + 1))
+        return np.where(unseen < 0, 0.0, self._run_size() * each[:, unseen])
 
     def predict(
         self, new_mean: Array, new_rows: Rows, rng: np.random.Generator, together: bool = False
@@ -86,18 +120,13 @@ class NewRows:
         for part in self._ahead(new_rows, len(curve)):
             noise = rng.standard_normal((len(part.at), len(new_rows)))
             if together:
-                noise = _correlated(
-                    part.covariance(kernel(name, new.place, new.place, part.length), wander(new, new)), noise
-                )
+                noise = _correlated(part.covariance(name, new), noise)
             else:
-                spread = own_variance(name, new, part.scale, part.slope)
-                if part.known is not None:
-                    cross, inverse = part.known
-                    spread = spread - part.scale**2 * (inverse @ cross.T**2)
-                noise = np.sqrt(np.maximum(spread, 0.0)) * noise
+                noise = np.sqrt(part.variance(name, new)) * noise
             curve[part.at] += part.centre + noise
+        shared = self._run_errors(new_rows, len(curve), rng)
         scatter = np.sqrt(self.values["sigma"] ** 2 + new_rows.error**2) * rng.standard_normal(curve.shape)
-        return {"curve": curve, "run": curve + scatter}
+        return {"curve": curve, "run": curve + shared + scatter}
 
 
 @dataclass(frozen=True)
@@ -109,15 +138,28 @@ class GaussianProcessGivenRows(NewRows):
 
     def _by_shape(self, draws: int) -> Iterator[tuple[int, Array, Array, Array]]:
         """Yield each shape's place on the grid, the draws that have it, their scale and sigma."""
-        grid, (scale, sigma, slope) = grid_of(self.spec, self.rows), self._sizes(draws)
-        own, of = [_logs(self.values, "discrepancy_length", draws)], [np.log(grid.lengths)]
+        shapes, (scale, sigma, drift, own, run) = grid_of(self.spec, self.rows).shapes, self._sizes(draws)
+        length, drifts, shares, runs = (np.array(sizes) for sizes in zip(*shapes, strict=True))
+        known = [(_logs(self.values, "discrepancy_length", draws), np.log(length))]
         if SLOPE in self.spec.noise:
-            own, of = [*own, np.log(slope / scale)[:, 0]], [*of, np.log(grid.drifts)]
-        for j, at in _nearest(own, of):
+            known.append((np.log(drift[:, 0]), np.log(drifts)))
+        if OWN in self.spec.noise:
+            known.append((own[:, 0], shares))
+        if RUN in self.spec.noise:
+            known.append((np.log(run[:, 0]), np.log(runs)))
+        for j, at in _nearest(*zip(*known, strict=True)):
             yield j, at, scale[at], sigma[at]
 
     def _points(self, new: Rows) -> Points:
-        return points_of(self.spec, new, self.rows.attrs)
+        return points_of(self.spec, new, self.rows)
+
+    def _unseen(self, new: Rows) -> Array:
+        runs = discrepancy_of(self.spec).runs
+        unseen = numbered(runs, new, self.rows) < 0
+        own = new.columns[runs] if runs in new.columns else np.arange(len(new))
+        labels = np.asarray(own).astype(str).tolist()
+        place = {label: i for i, label in enumerate(dict.fromkeys(np.array(labels)[unseen].tolist()))}
+        return np.array([place[v] if new else -1 for v, new in zip(labels, unseen, strict=True)])
 
     @cached_property
     def residual(self) -> Array:
@@ -144,10 +186,13 @@ class GaussianProcessGivenRows(NewRows):
             at, kept = np.flatnonzero(index == j), np.isfinite(grid.log_nodes[j])
             scale[at] = np.exp(_drawn_between(np.log(grid.scales[kept]), found[at, j][:, kept], rng))
         unit = sigma if discrepancy_of(self.spec).relative else 1.0
+        length, drift, own, run = np.array(grid.shapes)[index].T
         out = {
-            "discrepancy_length": grid.lengths[index],
+            "discrepancy_length": length,
             "discrepancy_scale": scale,
-            SLOPE: grid.drifts[index] * scale * unit,
+            SLOPE: drift * scale * unit,
+            OWN: own,
+            RUN: run * scale,
         }
         out = {n: v for n, v in out.items() if n in self.spec.noise and self.spec.noise[n].fixed is None}
         return out | self._level(out, rng)
@@ -207,32 +252,25 @@ class GaussianProcessGivenRows(NewRows):
     def _ahead(self, new_rows: Rows, draws: int) -> Iterator[_Ahead]:
         name, new = discrepancy_of(self.spec).kernel, self._points(new_rows)
         where = places_of(self.spec, self.rows)
-        slope = self._sizes(draws)[2]
         for j, at, scale, sigma in self._by_shape(draws):
             basis, shape = where.bases[j], where.grid.shapes[j]
             cross = covariance(name, new, where.place, shape) @ basis.vectors
             inverse = basis.inverse(scale, sigma)
             centre = scale**2 * ((self.residual[at] @ basis.vectors * inverse) @ cross.T)
-            yield _Ahead(at, scale**2, slope[at] ** 2, centre, (cross, inverse), shape[0])
+            yield _Ahead(at, scale**2, [shape], centre, (cross, inverse))
 
     def density(self, new_mean: Array, new_rows: Rows, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return the log density of new rows given the seen ones."""
-        name, new = discrepancy_of(self.spec).kernel, self._points(new_rows)
-        draws = _draws(self.values)
+        name, new, draws = discrepancy_of(self.spec).kernel, self._points(new_rows), _draws(self.values)
         own = np.array(np.broadcast_to(new_rows.y - new_mean, (draws, len(new_rows))))
-        spread = np.broadcast_to(self.values["sigma"] ** 2 + new_rows.error**2, own.shape).copy()
-        apart, joint = np.empty_like(own), np.empty(draws)
-        spread_out = wander(new, new)
+        spread = np.broadcast_to(self.values["sigma"] ** 2 + new_rows.error**2, own.shape)
+        apart, joint, unseen = np.empty_like(own), np.empty(draws), self._unseen(new_rows)
+        shared = (unseen[:, None] == unseen) & (unseen >= 0)
+        size = np.broadcast_to(self._run_size(), (draws, 1))
         for part in self._ahead(new_rows, draws):
-            at, scale = part.at, part.scale[:, :, None]
+            at = part.at
             own[at] -= part.centre
-            ahead = (
-                scale * kernel(name, new.place, new.place, part.length) + part.slope[:, :, None] * spread_out
-            )
-            if part.known is not None:
-                cross, inverse = part.known
-                told = np.einsum("ij,dj,kj->dik", cross, inverse, cross, optimize=True)
-                ahead = ahead - scale**2 * told
+            ahead = part.covariance(name, new) + size[at, :, None] ** 2 * shared
             apart[at] = np.maximum(np.diagonal(ahead, axis1=1, axis2=2), 0.0) + spread[at]
             joint[at] = _log_normal_together(own[at], ahead, spread[at])
         log_slope = new_rows.log_slope
@@ -256,7 +294,7 @@ def _nearest(own: list[Array], of: list[Array]) -> Iterator[tuple[int, Array]]:
         yield int(j), np.flatnonzero(nearest == j)
 
 
-def _correlated(covariances: Iterator[Array], noise: Array) -> Array:
+def _correlated(covariances: Array, noise: Array) -> Array:
     """Turn independent normals into draws of the discrepancy at all new rows together."""
     out = np.empty_like(noise)
     for i, one in enumerate(covariances):

@@ -1,13 +1,16 @@
-"""The grid over which a discrepancy is marginalised: its shapes, which are lengths and drifts, its scales, and run noise.
+"""The grid over which a discrepancy is marginalised: its shapes, its scales, and run noise.
 
-The slope's wandering is held as *drift*, in units of the scale, for then one decomposition serves all scales and all run
-noises; its prior is of the wandering itself, so that a node's weight depends on run noise.
+A shape is a length, a drift, the share of groups, and the size of runs' own errors. The slope's wandering is held as
+*drift*, and runs' own errors as their ratio, both in units of the scale, for then one decomposition serves all scales and
+all run noises; their priors are of the sizes themselves, so that a node's weight depends on scale and run noise.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +19,13 @@ from bayeslaw.law.spec import Spec
 from bayeslaw.law.types import Array
 from bayeslaw.observation.base import Rows
 from bayeslaw.observation.discrepancy_places import Shape
-from bayeslaw.observation.discrepancy_sizes import SLOPE, discrepancy_of, usual_value
+from bayeslaw.observation.discrepancy_sizes import RUN, SLOPE, discrepancy_of, usual_value
 from bayeslaw.observation.kernels import length_grid, scale_grid
 
 GRID = "discrepancy_grid"
 """The data's attribute that says which part of the grid they leave, and around which run noise: JSON with ``shapes``, for
-each one kept its length's place, its drift's, and which scales are kept (first, one past the last), null for all; and
-``sigmas``."""
+each one kept the places of its length, its drift, its groups' share and its runs' size, and which scales are kept (first,
+one past the last), null for all; and ``sigmas``."""
 _DRIFT_STEP = 1.0
 """Steps between drifts, in e-folds, and at most in standard deviations of the slope's prior."""
 COARSE = 3
@@ -30,6 +33,10 @@ COARSE = 3
 _DRIFT_ENDS = -2.5, 2.5
 """The ends of a slope's size in the prior's standard deviations: data may ask for more than it expects."""
 _SIGMA_ENDS = -3.0, 3.0
+_SHARES = 4
+"""Shares of groups, in the middles of as many equal parts of what is possible."""
+_RUN_STEP = 1.2
+_RUN_ENDS = -2.0, 2.5
 
 
 @dataclass(frozen=True)
@@ -38,10 +45,9 @@ class Grid:
 
     Attributes
     ----------
-    index : numpy.ndarray of int, shape (shapes, 2)
-        Each shape's length, as its place among `lengths`, and its drift in steps.
-    lengths, drifts : numpy.ndarray, shape (shapes,)
-        The kernel's length, and the size of the slope's wandering in units of the scale.
+    index : numpy.ndarray of int, shape (shapes, 4)
+        Each shape's place along the `axes`.
+    shapes : list of Shape
     scales : numpy.ndarray, shape (scales,)
     log_nodes : numpy.ndarray, shape (shapes, scales)
         Log prior weights, minus infinity where a scale of a shape is left out.
@@ -54,18 +60,12 @@ class Grid:
     """
 
     index: Array
-    lengths: Array
-    drifts: Array
+    shapes: list[Shape]
     scales: Array
     log_nodes: Array
     score: Array
     rate: float
     sigmas: Array
-
-    @property
-    def shapes(self) -> list[Shape]:
-        """Length and drift of each shape."""
-        return [(float(a), float(b)) for a, b in zip(self.lengths, self.drifts, strict=True)]
 
 
 def grid_of(spec: Spec, rows: Rows) -> Grid:
@@ -82,21 +82,29 @@ def settled_grid(rows: Rows) -> tuple[list[list[int]] | None, list[float]]:
         return told["shapes"], told["sigmas"]
     # Fits of earlier versions: a span of lengths, and one of scales.
     (first, end), scale = told["lengths"], told["scales"]
-    return [[j, 0, *scale] for j in range(first, end)], told["sigmas"]
+    return [[j, 0, 0, 0, *scale] for j in range(first, end)], told["sigmas"]
+
+
+def axes(spec: Spec) -> list[range]:
+    """Return the places that shapes may have along each axis: lengths, drifts in steps, shares of groups, runs' sizes in steps."""
+    known, drift, run = discrepancy_of(spec), drift_steps(spec), run_steps(spec)
+    share = range(_SHARES if known.groups else 1)
+    return [range(len(lengths(spec)[0])), range(drift[0], drift[1] + 1), share, range(run[0], run[1] + 1)]
 
 
 def whole_grid(spec: Spec, sigmas: Array) -> Grid:
     """Return the grid of all that the priors admit, its drifts in coarse steps."""
-    (length, _), (scale, _) = lengths(spec), scales(spec)
-    low, high = drift_steps(spec)
+    length, drift, share, run = axes(spec)
     (least, most), step = _slope_ends(spec), drift_step(spec)
-    spans = []
-    for k in range(low, high + 1, COARSE):
-        size, margin = step * k + np.log(scale), COARSE * step
-        at = np.flatnonzero((size > least - margin) & (size < most + margin))
-        spans += [(k, at[0], at[-1] + 1)] if len(at) else []
-    index = np.array([(j, *span) for j in range(len(length)) for span in spans])
-    return grid_at(spec, index, sigmas)
+    logs, found = np.log(scales(spec)[0]), []
+    for k, r in itertools.product(drift[::COARSE], run):
+        size, margin = step * k + logs, COARSE * step
+        inside = (size > least - margin) & (size < most + margin)
+        if discrepancy_of(spec).runs:
+            inside &= np.abs(_run_score(spec, r) + _run_rate(spec) * logs) < _RUN_ENDS[1] + 1
+        at = np.flatnonzero(inside)
+        found += [(j, k, o, r, at[0], at[-1] + 1) for j in length for o in share if len(at)]
+    return grid_at(spec, np.array(sorted(found)), sigmas)
 
 
 def grid_at(spec: Spec, kept: Array, sigmas: Array) -> Grid:
@@ -105,8 +113,8 @@ def grid_at(spec: Spec, kept: Array, sigmas: Array) -> Grid:
     Parameters
     ----------
     spec : Spec
-    kept : numpy.ndarray of int, shape (shapes, 4)
-        The length's place, the drift's steps, the first scale and one past the last.
+    kept : numpy.ndarray of int, shape (shapes, 6)
+        Their places along the axes, the first scale and one past the last.
     sigmas : numpy.ndarray, shape (points,)
 
     Returns
@@ -114,21 +122,47 @@ def grid_at(spec: Spec, kept: Array, sigmas: Array) -> Grid:
     Grid
     """
     (length, log_lengths), (scale, log_scales) = lengths(spec), scales(spec)
-    first, last = int(kept[:, 2].min()), int(kept[:, 3].max())
+    first, last = int(kept[:, 4].min()), int(kept[:, 5].max())
     scale, log_scales = scale[first:last], log_scales[first:last]
-    at = np.arange(first, last)
-    inside = (at >= kept[:, 2:3]) & (at < kept[:, 3:4])
-    weight = np.where(inside, log_lengths[kept[:, 0], None] + log_scales, -np.inf)
-    slope = spec.noise.get(SLOPE)
-    if slope is None:
-        drift, score, rate = np.zeros(len(kept)), np.zeros(weight.shape), 0.0
-    else:
-        mean, sd = link_normal(slope)
-        logs = drift_step(spec) * kept[:, 1]
+    at, index = np.arange(first, last), kept[:, :4]
+    inside = (at >= kept[:, 4:5]) & (at < kept[:, 5:6])
+    weight = np.where(inside, log_lengths[index[:, 0], None] + log_scales, -np.inf)
+    drift, share, run = np.zeros(len(kept)), np.zeros(len(kept)), np.zeros(len(kept))
+    score, rate = np.zeros(weight.shape), 0.0
+    if SLOPE in spec.noise:
+        mean, sd = link_normal(spec.noise[SLOPE])
+        logs = drift_step(spec) * index[:, 1]
         drift, score = np.exp(logs), (logs[:, None] + np.log(scale) - mean) / sd
         rate = 1 / sd if discrepancy_of(spec).relative else 0.0
         weight = weight + np.log(drift_step(spec) / (sd * np.sqrt(2 * np.pi)))
-    return Grid(kept[:, :2], length[kept[:, 0]], drift, scale, weight, score, rate, sigmas)
+    if discrepancy_of(spec).groups:
+        share = (index[:, 2] + 0.5) / _SHARES
+        weight = weight - np.log(_SHARES)
+    if discrepancy_of(spec).runs:
+        run = np.exp(_RUN_STEP * index[:, 3])
+        own = _run_score(spec, index[:, 3:4]) + _run_rate(spec) * np.log(scale)
+        weight = weight - 0.5 * own**2 + np.log(_RUN_STEP * _run_rate(spec) / np.sqrt(2 * np.pi))
+    sizes = zip(length[index[:, 0]].tolist(), drift.tolist(), share.tolist(), run.tolist(), strict=True)
+    return Grid(index, [Shape(*one) for one in sizes], scale, weight, score, rate, sigmas)
+
+
+def _run_score(spec: Spec, step: Any) -> Any:
+    """Return how far a size of runs' own errors lies under its prior, in standard deviations, at scale one."""
+    mean, sd = link_normal(spec.noise[RUN])
+    return (_RUN_STEP * step - mean) / sd
+
+
+def _run_rate(spec: Spec) -> float:
+    return 1 / link_normal(spec.noise[RUN])[1]
+
+
+def run_steps(spec: Spec) -> tuple[int, int]:
+    """Return the least and the largest size of runs' own errors, in steps of its logarithm and units of the scale."""
+    if RUN not in spec.noise:
+        return 0, 0
+    (mean, sd), logs = link_normal(spec.noise[RUN]), np.log(scales(spec)[0])
+    low, high = mean + _RUN_ENDS[0] * sd - logs[-1], mean + _RUN_ENDS[1] * sd - logs[0]
+    return int(np.floor(low / _RUN_STEP)), int(np.ceil(high / _RUN_STEP))
 
 
 def drift_steps(spec: Spec) -> tuple[int, int]:
@@ -163,12 +197,17 @@ def _slope_ends(spec: Spec) -> tuple[float, float]:
     return low - middle - _SIGMA_ENDS[1] * wide, high - middle - _SIGMA_ENDS[0] * wide
 
 
+def _many_axes(spec: Spec) -> bool:
+    """Return whether a grid has more axes than lengths and scales, so that few of these must do."""
+    return SLOPE in spec.noise or bool(discrepancy_of(spec).groups or discrepancy_of(spec).runs)
+
+
 def lengths(spec: Spec) -> tuple[Array, Array]:
     """Return the grid of lengths and its log weights; one length where there is no choice."""
     length = spec.noise.get("discrepancy_length")
     if length is None or length.fixed is not None:
         return np.array([1.0 if length is None else length.fixed]), np.zeros(1)
-    return length_grid(*link_normal(length), SLOPE in spec.noise)
+    return length_grid(*link_normal(length), _many_axes(spec))
 
 
 def scales(spec: Spec) -> tuple[Array, Array]:
@@ -176,4 +215,4 @@ def scales(spec: Spec) -> tuple[Array, Array]:
     scale = spec.noise["discrepancy_scale"]
     if scale.fixed is not None:
         return np.array([float(scale.fixed)]), np.zeros(1)
-    return scale_grid(*link_normal(scale), SLOPE in spec.noise)
+    return scale_grid(*link_normal(scale), _many_axes(spec))

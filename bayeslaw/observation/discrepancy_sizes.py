@@ -12,6 +12,10 @@ from bayeslaw.law.types import Array, Tensor
 
 SLOPE = "discrepancy_slope"
 """The parameter that is the size of the wandering of the law's slope: as a share of the slope itself, per root of an e-fold."""
+OWN = "discrepancy_own"
+"""The share of a discrepancy's variance that is each group's own."""
+RUN = "discrepancy_run"
+"""The size of the error that all rows of a run share, in units of run noise."""
 
 
 def discrepancy_of(spec: Spec) -> Discrepancy:
@@ -19,11 +23,6 @@ def discrepancy_of(spec: Spec) -> Discrepancy:
     if spec.discrepancy is None:
         raise TypeError("the law has no discrepancy")
     return spec.discrepancy
-
-
-def slope_size(spec: Spec, values: Mapping[str, Array]) -> Array:
-    """Return the size of the wandering of the law's slope, as a share of it per root of an e-fold; zero where it does not wander."""
-    return values[SLOPE] if SLOPE in spec.noise else np.zeros((1, 1))
 
 
 def discrepancy_scale[T: (Array, Tensor)](spec: Spec, values: Mapping[str, T]) -> T:
