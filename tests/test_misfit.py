@@ -155,7 +155,9 @@ def test_the_ratio_is_that_of_dense_algebra():
         one, both = np.eye(25) * s**2 + offset, (np.eye(25) + K) * s**2 + offset
         logs.append(multivariate_normal(np.zeros(25), one).logpdf(r) - multivariate_normal(np.zeros(25), both).logpdf(r))  # fmt: skip
     found = support_for_none(fit)
-    assert found.log_ratio == pytest.approx(np.log(np.mean(np.exp(logs))), abs=0.02)  # small eigenvalues are left out
+    assert found.log_ratio == pytest.approx(
+        np.log(np.mean(np.exp(logs))), abs=0.02
+    )  # small eigenvalues are left out
     weights = np.exp(logs - np.max(logs))
     assert found.effective == pytest.approx(weights.sum() ** 2 / (weights**2).sum(), rel=0.05)
 
