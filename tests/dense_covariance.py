@@ -83,12 +83,15 @@ def covariance(spec, rows, length, scale, sigma, drift=0.0):
     return discrepancy(spec, rows, length, scale, drift) + np.diag(sigma**2 + rows.error**2)
 
 
-def log_normal(residual, covariance):
-    """Return the log density of residuals, (draws, rows) or (rows,)."""
-    factor = np.linalg.cholesky(covariance)
-    white = solve_triangular(factor, np.atleast_2d(residual).T, lower=True)
-    log_det = 2 * np.log(np.diag(factor)).sum()
-    return -0.5 * ((white**2).sum(axis=0) + log_det + len(factor) * np.log(2 * np.pi))
+def log_normals(residual, part, noise, scales):
+    """Return the log density of residuals, (draws, rows) or (rows,), where scale² part + noise is their covariance: (scales, draws)."""
+    root = np.linalg.cholesky(noise)
+    half = solve_triangular(root, part, lower=True)
+    eigen, turn = np.linalg.eigh(solve_triangular(root, half.T, lower=True))
+    white = turn.T @ solve_triangular(root, np.atleast_2d(residual).T, lower=True)
+    sizes = 1 + np.outer(np.square(scales), np.maximum(eigen, 0.0))
+    log_det = np.log(sizes).sum(axis=1) + 2 * np.log(np.diag(root)).sum()
+    return -0.5 * (1 / sizes @ white**2 + log_det[:, None] + len(root) * np.log(2 * np.pi))
 
 
 def drifts(spec):
@@ -99,34 +102,29 @@ def drifts(spec):
     return np.exp(drift_step(spec) * np.arange(low, high + 1))
 
 
-def fine(spec) -> str:
-    """Return the grid of all lengths, drifts and scales, as the data's attribute says it."""
+def fine(spec, *sigmas: float) -> str:
+    """Return the grid of all lengths, drifts and scales, as the data's attribute says it, exact at some run noises."""
     (low, high), scale = drift_steps(spec), len(scales(spec)[0])
     shapes = [[j, k, 0, scale] for j in range(len(lengths(spec)[0])) for k in range(low, high + 1)]
-    return json.dumps({"shapes": shapes, "sigmas": []})
+    return json.dumps({"shapes": shapes, "sigmas": sigmas})
 
 
 def each(spec, rows, residual, sigma, offset=0.0):
     """Return the log density of residuals at each length, drift and scale, their weights with it: (lengths, drifts, scales, draws)."""
     (grid, by_length), (sizes, by_scale) = lengths(spec), scales(spec)
     unit, slope = sigma if discrepancy_of(spec).relative else 1.0, spec.noise.get("discrepancy_slope")
-
-    def by_drift(drift, scale):
-        if slope is None:
-            return 0.0
-        mean, sd = link_normal(slope)
-        return norm(mean, sd).logpdf(np.log(drift * scale * unit)) + np.log(drift_step(spec))
-
-    return np.array([
-        [
-            [
-                a + b + by_drift(d, s) + log_normal(residual, covariance(spec, rows, j, s * unit, sigma, d) + offset)
-                for s, b in zip(sizes, by_scale, strict=True)
-            ]
-            for d in drifts(spec)
-        ]
-        for j, a in zip(grid, by_length, strict=True)
-    ])  # fmt: skip
+    noise = np.diag(sigma**2 + rows.error**2) + offset
+    steps = drifts(spec)
+    out = np.empty((len(grid), len(steps), len(sizes), len(np.atleast_2d(residual))))
+    for j, length in enumerate(grid):
+        for k, drift in enumerate(steps):
+            prior = by_length[j] + by_scale
+            if slope is not None:
+                mean, sd = link_normal(slope)
+                prior = prior + norm(mean, sd).logpdf(np.log(drift * sizes * unit)) + np.log(drift_step(spec))
+            found = log_normals(residual, discrepancy(spec, rows, length, 1.0, drift), noise, sizes * unit)
+            out[j, k] = found + prior[:, None]
+    return out
 
 
 def mixture(spec, rows, residual, sigma, offset=0.0):
@@ -167,7 +165,7 @@ def bulk(
     rows = replace(rows, y=np.linalg.cholesky(total) @ rng.standard_normal(count))
     y = rows.y
     law = np.column_stack([np.ones(count), place, place**2]) * [0.5, 0.3, 0.3, 0.05, 0.05]
-    grid = sigma * np.exp(np.linspace(-1.2, 1.2, _SIGMAS))
+    grid = sigma * np.exp(np.linspace(-1.2, 1.2, _SIGMAS if not slope else _SIGMAS // 2))
     prior = spec.noise["sigma"].prior_90
     mean, sd = np.log(prior).mean(), np.diff(np.log(prior))[0] / 3.29
     tables = np.array(

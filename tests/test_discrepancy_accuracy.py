@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from dense_covariance import bulk, covariance, mixture
@@ -19,11 +21,18 @@ WAYS = {
     "forms": (discrepancy_nodes.evaluate, discrepancy_nodes.NODE_TERMS),
     "few forms": (discrepancy_nodes.evaluate, discrepancy_nodes.NODE_TERMS),
 }
-CASES = [(60, 8.0, "none"), (60, 60.0, "equal"), (40, 1.0, "spread"), (60, 60.0, "spread")]
+CASES = [
+    (60, 8.0, "none", 0.0),
+    (60, 60.0, "equal", 0.0),
+    (40, 1.0, "spread", 0.0),
+    (60, 60.0, "spread", 0.0),
+]
+CASES += [(60, 8.0, "spread", 0.3), (30, 1.0, "none", 1.0), (30, 1.0, "equal", 0.1), (30, 1.0, "spread", 1.0)]
 
 
-def settled_bulk(count, scale, errors, draws=24):
-    b = bulk(count, scale, errors, draws=draws)
+@cache
+def settled_bulk(count, scale, errors, slope=0.0, draws=24):
+    b = bulk(count, scale, errors, draws=draws, slope=slope)
     seen = Seen(b.residual, b.sigma)
     return b, seen, with_grid(b.rows, settled(b.spec, b.rows, seen))
 
@@ -38,9 +47,9 @@ def density(spec, rows, way="sections"):
     return lambda r, s: evaluate(r, np.asarray(s), *data), float(terms["constant"])
 
 
-@pytest.mark.parametrize(("count", "scale", "errors"), CASES)
-def test_the_density_is_within_a_tenth_of_a_nat_over_the_bulk(count, scale, errors):
-    b, seen, rows = settled_bulk(count, scale, errors)
+@pytest.mark.parametrize(("count", "scale", "errors", "slope"), CASES)
+def test_the_density_is_within_a_tenth_of_a_nat_over_the_bulk(count, scale, errors, slope):
+    b, seen, rows = settled_bulk(count, scale, errors, slope)
     evaluate, constant = density(b.spec, rows)
     variance = link_normal(offset(b.spec))[1] ** 2
     found = np.array([evaluate(r, s)[0] + constant for r, s in zip(b.residual, b.sigma, strict=True)])
@@ -57,20 +66,23 @@ def compressing(monkeypatch):
     monkeypatch.setattr(discrepancy_nodes, "_MANY", 0)
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.3])
 @pytest.mark.parametrize("way", ["rows", *WAYS])
-def test_gradients_agree_with_differences_between_points(way, compressing):
-    b, seen, rows = settled_bulk(40, 8.0, "spread")
+def test_gradients_agree_with_differences_between_points(way, slope, compressing):
+    b, seen, rows = settled_bulk(60 if slope else 40, 8.0, "spread", slope)
     rows = rows if way == "rows" else with_few(rows, seen)
     assert (FEW in rows.columns) == (way != "rows")
     evaluate, _ = density(b.spec, rows, "sections" if way == "rows" else way)
     rng = np.random.default_rng(1)
     for draw in range(3):
-        residual = b.residual[draw] + 0.02 * rng.standard_normal(40)  # outside the few directions too
+        residual = b.residual[draw] + 0.02 * rng.standard_normal(len(rows))  # outside the few directions too
         sigma = b.sigma[draw]
         _, by_residual, by_sigma = evaluate(residual, sigma)
         step = 1e-6
         for i in range(0, 40, 9):
-            up, down = (evaluate(residual + s * step * (np.arange(40) == i), sigma)[0] for s in (1, -1))
+            up, down = (
+                evaluate(residual + s * step * (np.arange(len(rows)) == i), sigma)[0] for s in (1, -1)
+            )
             assert by_residual[i] == pytest.approx((up - down) / (2 * step), rel=1e-5, abs=1e-3)
         step = 1e-6 * sigma
         up, down = (evaluate(residual, sigma + s * step)[0] for s in (1, -1))
@@ -85,9 +97,10 @@ def test_few_directions_hold_the_residuals():
         assert density(b.spec, few)[0](r, s)[0] == pytest.approx(density(b.spec, rows)[0](r, s)[0], abs=1e-3)
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.3])
 @pytest.mark.parametrize("errors", ["none", "spread"])
-def test_forms_say_what_sections_say(errors, compressing):
-    b, seen, rows = settled_bulk(60, 8.0, errors)
+def test_forms_say_what_sections_say(errors, slope, compressing):
+    b, seen, rows = settled_bulk(60, 8.0, errors, slope)
     few = with_few(b.rows, seen)
     few, draws = with_grid(few, settled(b.spec, few, seen)), list(zip(b.residual, b.sigma, strict=True))
     exact, forms = density(b.spec, rows)[0], density(b.spec, few, "forms")[0]
@@ -100,9 +113,10 @@ def test_forms_say_what_sections_say(errors, compressing):
         assert max(abs(fewer(r, s)[0] - forms(r, s)[0]) for r, s in draws) < 3e-3
 
 
+@pytest.mark.parametrize("slope", [0.0, 0.3])
 @pytest.mark.parametrize("forms", [True, False])
-def test_tables_of_lengths_and_scales_sum_to_the_density(forms):
-    b, seen, rows = settled_bulk(60, 8.0, "spread")
+def test_tables_of_lengths_and_scales_sum_to_the_density(forms, slope):
+    b, seen, rows = settled_bulk(60, 8.0, "spread", slope)
     rows = with_few(rows, seen) if forms else rows
     terms = density_terms(b.spec, rows)
     found = tables(terms, b.residual, b.sigma)
@@ -117,14 +131,17 @@ def test_tables_of_lengths_and_scales_sum_to_the_density(forms):
     np.testing.assert_allclose((apart - expected)[known], 0, atol=1e-9)
 
 
-def test_what_is_said_of_rows_is_right_to_a_per_cent_where_errors_are_spread():
-    b, _, rows = settled_bulk(60, 8.0, "spread")
+@pytest.mark.parametrize("slope", [0.0, 0.3])
+def test_what_is_said_of_rows_is_right_to_a_per_cent_where_errors_are_spread(slope):
+    b, _, rows = settled_bulk(60, 8.0, "spread", slope)
     values = {"sigma": b.sigma[:, None], "discrepancy_scale": b.scale[:, None]}
     values["discrepancy_length"] = b.length[:, None]
+    if slope:
+        values["discrepancy_slope"] = (b.drift * b.scale * b.sigma)[:, None]
     given = observe(b.spec).condition(rows, b.rows.y - b.residual, values)
     curve, (left, spread) = given.fitted(), given.left_out()
     for i, (r, s) in enumerate(zip(b.residual, b.sigma, strict=True)):
-        V = covariance(b.spec, b.rows, b.length[i], b.scale[i] * s, s)
+        V = covariance(b.spec, b.rows, b.length[i], b.scale[i] * s, s, b.drift[i])
         inverse = np.linalg.inv(V)
         sd = np.sqrt(1 / np.diag(inverse))
         np.testing.assert_allclose(np.sqrt(spread[i]), sd, rtol=0.01)

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 from conftest import noiseless
-from dense_covariance import bulk, mixture
+from dense_covariance import bulk, covariance, middle, mixture
 
 import bayeslaw as bl
 from bayeslaw.law.offset import offset
@@ -107,23 +107,33 @@ def test_the_density_is_that_of_rows_that_share_an_offset(errors):
         assert by_sigma == pytest.approx((up - down) / (2 * step), rel=1e-5)
 
 
-def test_the_level_is_drawn_back_from_its_conditional_distribution():
+@pytest.mark.parametrize("slope", [False, True])
+def test_the_level_is_drawn_back_from_its_conditional_distribution(slope):
     """Its mean and spread over many draws, given one length and scale, against dense algebra."""
-    from dense_covariance import covariance
-
     spec, data = noiseless("compute", noise=0.1)
     spec = bl.change(
-        spec, fix={"discrepancy_scale": 2.0, "discrepancy_length": 3.0}, likelihood={"outliers": False}
-    )
-    bound = bind(spec, data.isel(obs=slice(0, 12)))
+        spec, fix={"discrepancy_scale": 2.0, "discrepancy_length": 3.0}, likelihood={"outliers": False},
+        **({} if slope else {"discrepancy": {"slope": None}}),
+    )  # fmt: skip
+    bound = bind(spec, data.isel(obs=slice(0, 12)).assign_attrs(middle([0.5], [-0.12])))
     mean, sd = link_normal(offset(spec))
     draws, sigma = 20_000, 0.08
     law = np.full((draws, 12), mean) + 0.01 * np.arange(12)
     values = {"sigma": np.full((draws, 1), sigma), "discrepancy_scale": 2.0}
     drawn = bound.observation.condition(bound.rows, law, values).complete(np.random.default_rng(0))
-    V = covariance(bound.spec, bound.rows, 3.0, 2.0 * sigma, sigma)
-    precision = 1 / sd**2 + np.linalg.solve(V, np.ones(12)).sum()
-    centre = np.linalg.solve(V, bound.rows.y - law[0]).sum() / precision
     shift = np.log(drawn["level"]) - mean
-    assert shift.mean() == pytest.approx(centre, abs=4 / np.sqrt(precision * draws))
-    assert shift.std() == pytest.approx(precision**-0.5, rel=0.03)
+    drift = drawn["discrepancy_slope"] / (2.0 * sigma) if slope else np.zeros(draws)
+    seen = 0
+    for one in np.unique(drift.round(9)):  # each has a distribution of its own
+        V, of = (
+            covariance(bound.spec, bound.rows, 3.0, 2.0 * sigma, sigma, one),
+            np.isclose(drift, one, rtol=1e-6),
+        )
+        precision = 1 / sd**2 + np.linalg.solve(V, np.ones(12)).sum()
+        centre = np.linalg.solve(V, bound.rows.y - law[0]).sum() / precision
+        count = of.sum()
+        if count > 1000:
+            seen += count
+            assert shift[of].mean() == pytest.approx(centre, abs=4 / np.sqrt(precision * count))
+            assert shift[of].std() == pytest.approx(precision**-0.5, rel=0.03 * np.sqrt(draws / count))
+    assert seen > 0.9 * draws

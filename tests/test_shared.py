@@ -14,6 +14,7 @@ from bayeslaw.cli.main import main
 from bayeslaw.inference.values import fit_values
 from bayeslaw.observation.base import Rows
 from bayeslaw.observation.discrepancy_places import Shape, covariance, points_of
+from bayeslaw.observation.discrepancy_shapes import shares
 
 POWER = bl.load_model("power")
 BOTH = bl.change(POWER, discrepancy={"groups": "family", "runs": "run"})
@@ -102,7 +103,8 @@ def test_what_is_said_of_new_rows_is_the_dense_conditional(shared_fit):
         v = {n: float(values[n][i, 0]) for n in values if values[n].shape[1] == 1}
         scale = v["discrepancy_scale"] * v["sigma"]
         drift, run = v["discrepancy_slope"] / scale, v["discrepancy_run"] / v["discrepancy_scale"]
-        shape = Shape(v["discrepancy_length"], drift, v["discrepancy_own"], run)
+        own_share = shares()[np.abs(shares() - v["discrepancy_own"]).argmin()]  # the middle of its part
+        shape = Shape(v["discrepancy_length"], drift, own_share, run)
         K, cross, own = (scale**2 * covariance("matern32", p, q, shape) for p, q in ((a, a), (b, a), (b, b)))
         own[1:, 1:] += (v["discrepancy_run"] * v["sigma"]) ** 2  # two rows of one new run
         noise = v["sigma"] ** 2

@@ -20,6 +20,7 @@ from bayeslaw.observation.discrepancy_shapes import (
     Grid,
     axes,
     grid_of,
+    many_axes,
     scales,
     settled_grid,
 )
@@ -34,8 +35,9 @@ from bayeslaw.observation.discrepancy_terms import (
     without_few,
 )
 
-NEGLIGIBLE = 1e-6
-"""Shapes and scales less likely than this to all draws are left out, but for one on each side."""
+NEGLIGIBLE, _NEGLIGIBLE_OF_MANY = 1e-6, 1e-4
+"""Lengths and scales less likely than this to all draws are left out, but for one on each side; of grids with more axes,
+whose nodes are many and each less likely, more. What is left out is seen (`edge`)."""
 _TAIL = 0.002
 _POINTS = (3, 5, 9, 13)
 _NARROWEST = 0.05
@@ -156,7 +158,8 @@ def _box(spec: Spec, rows: Rows, likely: Array) -> Array:
     grid = grid_of(spec, rows)
     # Between points of run noise far apart some draw may have no chances.
     known = likely[~np.isnan(likely).any(axis=(1, 2))]
-    found = known.max(axis=0) >= NEGLIGIBLE if len(known) else np.isfinite(grid.log_nodes)
+    least = _NEGLIGIBLE_OF_MANY if many_axes(spec) else NEGLIGIBLE
+    found = known.max(axis=0) >= least if len(known) else np.isfinite(grid.log_nodes)
     box = np.zeros((*map(len, axes(spec)), len(scales(spec)[0])), dtype=bool)
     box[(*_places(spec, grid), slice(*_kept_scales(spec, grid)))] = found
     return box

@@ -22,7 +22,7 @@ from bayeslaw.observation.discrepancy_places import (
     own_variance,
     points_of,
 )
-from bayeslaw.observation.discrepancy_shapes import grid_of, lengths
+from bayeslaw.observation.discrepancy_shapes import grid_of, lengths, shares
 from bayeslaw.observation.discrepancy_sizes import (
     OWN,
     RUN,
@@ -187,6 +187,8 @@ class GaussianProcessGivenRows(NewRows):
             scale[at] = np.exp(_drawn_between(np.log(grid.scales[kept]), found[at, j][:, kept], rng))
         unit = sigma if discrepancy_of(self.spec).relative else 1.0
         length, drift, own, run = np.array(grid.shapes)[index].T
+        if OWN in self.spec.noise:  # a share stands for all between it and its neighbours
+            own = own + (rng.random(len(own)) - 0.5) / len(shares())
         out = {
             "discrepancy_length": length,
             "discrepancy_scale": scale,

@@ -136,7 +136,7 @@ def grid_at(spec: Spec, kept: Array, sigmas: Array) -> Grid:
         rate = 1 / sd if discrepancy_of(spec).relative else 0.0
         weight = weight + np.log(drift_step(spec) / (sd * np.sqrt(2 * np.pi)))
     if discrepancy_of(spec).groups:
-        share = (index[:, 2] + 0.5) / _SHARES
+        share = shares()[index[:, 2]]
         weight = weight - np.log(_SHARES)
     if discrepancy_of(spec).runs:
         run = np.exp(_RUN_STEP * index[:, 3])
@@ -197,7 +197,12 @@ def _slope_ends(spec: Spec) -> tuple[float, float]:
     return low - middle - _SIGMA_ENDS[1] * wide, high - middle - _SIGMA_ENDS[0] * wide
 
 
-def _many_axes(spec: Spec) -> bool:
+def shares() -> Array:
+    """Return the shares of a discrepancy that may be its groups' own."""
+    return (np.arange(_SHARES) + 0.5) / _SHARES
+
+
+def many_axes(spec: Spec) -> bool:
     """Return whether a grid has more axes than lengths and scales, so that few of these must do."""
     return SLOPE in spec.noise or bool(discrepancy_of(spec).groups or discrepancy_of(spec).runs)
 
@@ -207,7 +212,7 @@ def lengths(spec: Spec) -> tuple[Array, Array]:
     length = spec.noise.get("discrepancy_length")
     if length is None or length.fixed is not None:
         return np.array([1.0 if length is None else length.fixed]), np.zeros(1)
-    return length_grid(*link_normal(length), _many_axes(spec))
+    return length_grid(*link_normal(length), many_axes(spec))
 
 
 def scales(spec: Spec) -> tuple[Array, Array]:
@@ -215,4 +220,4 @@ def scales(spec: Spec) -> tuple[Array, Array]:
     scale = spec.noise["discrepancy_scale"]
     if scale.fixed is not None:
         return np.array([float(scale.fixed)]), np.zeros(1)
-    return scale_grid(*link_normal(scale), _many_axes(spec))
+    return scale_grid(*link_normal(scale), many_axes(spec))

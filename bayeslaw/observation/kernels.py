@@ -19,6 +19,8 @@ _SCALE_ENDS = -2.0, 4.0
 _LENGTH_ENDS = -3.2, 2.4
 """The grid's ends in the prior's standard deviations. A shorter grid moves widths by 5-9 %; the upper
 end is nearer because beyond it a Matérn process is a straight line over any real data."""
+_FEW_LENGTHS, _FEW_SCALES = (-1.6, 1.6, 3), (-2.0, 3.6, 8)
+"""Ends and numbers of both where the grid has more axes: intervals beyond the data are the same to 3 %."""
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -99,6 +101,8 @@ def length_grid(mean: float, sd: float, few: bool = False) -> tuple[np.ndarray, 
     ----------
     mean, sd : float
         Of the prior of log length.
+    few : bool
+        Whether few must do, because the grid has more axes.
 
     Returns
     -------
@@ -107,7 +111,7 @@ def length_grid(mean: float, sd: float, few: bool = False) -> tuple[np.ndarray, 
     log_weights : numpy.ndarray, shape (LENGTHS,)
         Sum to one as weights.
     """
-    return _grid(mean, sd, -2.0, 2.0, 4) if few else _grid(mean, sd, *_LENGTH_ENDS, LENGTHS)
+    return _grid(mean, sd, *_FEW_LENGTHS) if few else _grid(mean, sd, *_LENGTH_ENDS, LENGTHS)
 
 
 def scale_grid(mean: float, sd: float, few: bool = False) -> tuple[np.ndarray, np.ndarray]:
@@ -117,6 +121,8 @@ def scale_grid(mean: float, sd: float, few: bool = False) -> tuple[np.ndarray, n
     ----------
     mean, sd : float
         Of the prior of log scale.
+    few : bool
+        Whether few must do, because the grid has more axes.
 
     Returns
     -------
@@ -125,7 +131,7 @@ def scale_grid(mean: float, sd: float, few: bool = False) -> tuple[np.ndarray, n
     log_weights : numpy.ndarray, shape (SCALES,)
         Sum to one as weights.
     """
-    return _grid(mean, sd, -2.0, 3.6, 8) if few else _grid(mean, sd, *_SCALE_ENDS, SCALES)
+    return _grid(mean, sd, *_FEW_SCALES) if few else _grid(mean, sd, *_SCALE_ENDS, SCALES)
 
 
 def _grid(mean: float, sd: float, low: float, high: float, points: int) -> tuple[np.ndarray, np.ndarray]:
