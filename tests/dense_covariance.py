@@ -105,7 +105,7 @@ def drifts(spec):
 def fine(spec, *sigmas: float) -> str:
     """Return the grid of all lengths, drifts and scales, as the data's attribute says it, exact at some run noises."""
     (low, high), scale = drift_steps(spec), len(scales(spec)[0])
-    shapes = [[j, k, 0, scale] for j in range(len(lengths(spec)[0])) for k in range(low, high + 1)]
+    shapes = [[j, k, 0, 0, 0, scale] for j in range(len(lengths(spec)[0])) for k in range(low, high + 1)]
     return json.dumps({"shapes": shapes, "sigmas": sigmas})
 
 

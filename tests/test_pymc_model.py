@@ -18,6 +18,7 @@ from bayeslaw.cli.main import main
 from bayeslaw.inference import samplers
 from bayeslaw.inference.coordinates import latent_vectors
 from bayeslaw.inference.fitting import settle_outliers
+from bayeslaw.inference.pilot import settle_around
 from bayeslaw.inference.predictive import draw_prior
 from bayeslaw.inference.pymc_model import build_model
 from bayeslaw.law.catalogue import parse_toml
@@ -124,11 +125,11 @@ def compiled(model, gradient: bool = False):
 def test_its_density_is_that_of_fits(law, way, change, monkeypatch):
     """Up to a constant, at draws from the prior; and both it and its gradient are finite there."""
     spec, data = rows_of(law, change)
-    model = bl.pymc_model(spec, data)
+    model, bound = bl.pymc_model(spec, data), settle_around(settle_outliers(bind(spec, data)))
     with monkeypatch.context() as patch:  # fits integrate the level out: the next test has that
         for where in ("law.priors", "observation.discrepancy_terms", "observation.discrepancy_rows"):
             patch.setattr(f"bayeslaw.{where}.offset", lambda spec: None)
-        fitted = build_model(settle_outliers(bind(spec, data)))
+        fitted = build_model(bound)
     assert len(model.observed_RVs) == 1 and not model.potentials
     ours, theirs = compiled(model, gradient=True), compiled(fitted)
     apart, sizes = [], []
@@ -147,7 +148,7 @@ def test_its_density_is_that_of_fits(law, way, change, monkeypatch):
 
 def test_integrated_over_the_level_it_is_that_of_fits():
     spec, data = rows_of("compute", {})
-    model, fitted = bl.pymc_model(spec, data), build_model(bind(spec, data))
+    model, fitted = bl.pymc_model(spec, data), build_model(settle_around(bind(spec, data)))
     assert "level_log__" not in {v.name for v in fitted.value_vars}
     ours, theirs = compiled(model), compiled(fitted)
     middle, apart = np.log(bind(spec, data).rows.y.mean()), []

@@ -19,7 +19,16 @@ from bayeslaw.observation.base import Rows
 from bayeslaw.observation.bound import bind
 from bayeslaw.observation.discrepancy import observe
 from bayeslaw.observation.discrepancy_places import AROUND, points_of
-from bayeslaw.observation.discrepancy_shapes import GRID, drift_steps, grid_of, settled_grid, whole_grid
+from bayeslaw.observation.discrepancy_shapes import (
+    GRID,
+    drift_step,
+    drift_steps,
+    grid_of,
+    lengths,
+    scales,
+    settled_grid,
+    whole_grid,
+)
 
 ONE_INPUT = ("power", "broken-power", "sigmoid-power", "compute", "gold-likelihood")
 LOCAL = {"scale": {"unit": "sigma", "prior_90": [0.15, 8]}, "slope": None}
@@ -89,18 +98,23 @@ def test_the_grid_s_weights_are_the_slope_s_prior(prior, unit):
         data,
     )  # fmt: skip
     (low, high), whole = drift_steps(spec), whole_grid(spec, np.ones(1))
-    shapes = [[j, k, 0, 8] for j in range(4) for k in range(low, high + 1)]
+    shapes = [
+        [j, k, 0, 0, 0, len(scales(spec)[0])]
+        for j in range(len(lengths(spec)[0]))
+        for k in range(low, high + 1)
+    ]
     rows = bind(spec, data.assign_attrs({GRID: json.dumps({"shapes": shapes, "sigmas": []})})).rows
     grid, (mean, sd) = grid_of(spec, rows), link_normal(spec.noise["sigma"])
     for sigma in np.exp(mean + sd * np.array([-2.0, 0.0, 2.0])):
         score = grid.score + grid.rate * np.log(sigma)
         assert np.exp(grid.log_nodes - score**2 / 2).sum() == pytest.approx(1, abs=0.02)
-        size = grid.drifts[:, None] * grid.scales * (sigma if unit == "sigma" else 1.0)
+        drift = np.exp(drift_step(spec) * grid.index[:, 1:2])
+        size = drift * grid.scales * (sigma if unit == "sigma" else 1.0)
         wanted = (np.log(size) - link_normal(spec.noise["discrepancy_slope"])[0]) / link_normal(
             spec.noise["discrepancy_slope"]
         )[1]
         np.testing.assert_allclose(score, wanted, atol=1e-9)
-    assert set(whole.drifts) <= set(grid.drifts)
+    assert set(whole.index[:, 1]) <= set(grid.index[:, 1])
 
 
 def test_fits_of_earlier_versions_still_forecast(tmp_path):
@@ -108,9 +122,11 @@ def test_fits_of_earlier_versions_still_forecast(tmp_path):
     spec, data = noiseless("compute", noise=0.05)
     fit = fitted(bl.change(spec, discrepancy=LOCAL), data)
     shapes = json.loads(fit.data.attrs[GRID])["shapes"]
-    length, _, first, end = np.array(shapes).T
+    length, _, _, _, first, end = np.array(shapes).T
     wide = {
-        "shapes": [[j, 0, int(first.min()), int(end.max())] for j in range(length.min(), length.max() + 1)]
+        "shapes": [
+            [j, 0, 0, 0, int(first.min()), int(end.max())] for j in range(length.min(), length.max() + 1)
+        ]
     }
     earlier = {
         "lengths": [int(length.min()), int(length.max()) + 1],
@@ -134,7 +150,7 @@ def test_spans_of_earlier_versions_are_shapes_without_drift():
     spec, data = noiseless("compute", noise=0.1)
     told = json.dumps({"lengths": [2, 5], "scales": [1, 9], "sigmas": [0.1]})
     rows = bind(spec, data.assign_attrs({GRID: told})).rows
-    assert settled_grid(rows) == ([[2, 0, 1, 9], [3, 0, 1, 9], [4, 0, 1, 9]], [0.1])
+    assert settled_grid(rows) == ([[2, 0, 0, 0, 1, 9], [3, 0, 0, 0, 1, 9], [4, 0, 0, 0, 1, 9]], [0.1])
 
 
 # -- from where -------------------------------------------------------------------------------------

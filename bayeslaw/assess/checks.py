@@ -10,9 +10,10 @@ from collections.abc import Callable
 from bayeslaw.assess.convergence import sampler_checks
 from bayeslaw.assess.discrepancy_checks import discrepancy_checks
 from bayeslaw.assess.few_inputs import few_inputs
+from bayeslaw.assess.misfit import law_misfit
 from bayeslaw.assess.point_checks import left_unpooled, optimiser_checks
 from bayeslaw.assess.predictive_checks import predictive_checks
-from bayeslaw.assess.prior_checks import identified, sensitivity_to_prior
+from bayeslaw.assess.prior_checks import beyond_prior, identified, sensitivity_to_prior
 from bayeslaw.assess.residual_checks import noise_tails, residual_correlation
 from bayeslaw.assess.run_checks import shared_runs
 from bayeslaw.core.check import LEVELS, Check, from_json
@@ -40,7 +41,9 @@ CHECKS: tuple[tuple[Callable[[Fit], list[Check]], tuple[bool, ...]], ...] = (
     (sampler_checks, POSTERIOR),
     (identified, POSTERIOR),
     (prior_conflict, POSTERIOR),
+    (beyond_prior, POSTERIOR),
     (sensitivity_to_prior, POSTERIOR),
+    (law_misfit, ANY),
     (discrepancy_checks, POSTERIOR),
     (residual_correlation, ANY),
     (shared_runs, ANY),
@@ -62,7 +65,8 @@ def checks(fit: Fit) -> list[Check]:
     list of Check
         What the data's reader had to say, whether rows are enough for the law's parameters, then the
         sampler's checks or the optimiser's, then the law's: identification by the data, conflict
-        with the prior and sensitivity to it, correlation of residuals, posterior predictive spread.
+        with the prior and sensitivity to it, misfit of the law alone, correlation of residuals,
+        posterior predictive spread.
         At level ``fail`` can be too few inputs, and the sampler's.
     """
     check_fit("checks(fit)", fit)

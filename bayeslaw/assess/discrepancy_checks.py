@@ -7,17 +7,15 @@ import numpy as np
 from bayeslaw.core.check import Check
 from bayeslaw.data.row_names import row_names
 from bayeslaw.inference.fit import Fit
-from bayeslaw.inference.fitted import fitted_mean, given_rows
 from bayeslaw.inference.values import fit_values
 from bayeslaw.law.priors import prior_sd, sampled
-from bayeslaw.observation.discrepancy_sizes import discrepancy_scale
+from bayeslaw.observation.discrepancy_sizes import SLOPE, discrepancy_scale
 from bayeslaw.observation.shifts import BENT, COLUMN
 
 UNTOLD = 0.8
 """Share of the prior's sd from which the data say little of the discrepancy's size."""
 TIED = -0.7
 """Correlation of log sizes below which discrepancy and run noise are one to the data."""
-_DRAWS = 200
 
 
 def discrepancy_checks(fit: Fit) -> list[Check]:
@@ -31,27 +29,30 @@ def discrepancy_checks(fit: Fit) -> list[Check]:
     Returns
     -------
     list of Check
-        ``discrepancy-size`` (is it the prior's?), ``discrepancy-noise``, ``discrepancy-law`` and, where
-        rows have shifts, ``outliers``, or may be a bend, ``bend``; empty without a discrepancy.
+        ``discrepancy-size`` (is it the prior's?), ``discrepancy-noise`` and, where rows have shifts,
+        ``outliers``, or may be a bend, ``bend``; empty without a discrepancy.
     """
     if fit.spec.discrepancy is None:
         return []
-    return [*_size(fit), *_noise(fit), *_law(fit), *_outliers(fit), *_bend(fit)]
+    return [*_size(fit), *_noise(fit), *_outliers(fit), *_bend(fit)]
 
 
 def _size(fit: Fit) -> list[Check]:
-    parameter = sampled(fit.spec).get("discrepancy_scale")
-    if parameter is None:
+    """Say whether the data tell the size that intervals beyond them rest on: where its slope wanders, the slope's."""
+    name = next((n for n in (SLOPE, "discrepancy_scale") if n in sampled(fit.spec)), None)
+    if name is None:
         return []
-    share = float(np.log(fit.draws["discrepancy_scale"].values).std() / prior_sd(parameter))
-    low, high = parameter.prior_90
+    parameter = sampled(fit.spec)[name]
+    share = float(np.log(fit.draws[name].values).std() / prior_sd(parameter))
+    (low, high), unit = parameter.prior_90, parameter.unit.removeprefix("1 ")
+    what = "how far the law's slope wanders" if name == SLOPE else "how far the curve lies from the law"
     if share < UNTOLD:
-        message = f"The data say how far the curve lies from the law ({100 * share:.0f} % of the prior's sd)."
+        message = f"The data say {what} ({100 * share:.0f} % of the prior's sd)."
         return [Check("discrepancy-size", "ok", share, message)]
     message = (
-        f"The data cannot tell how far the curve lies from the law ({100 * share:.0f} % of the prior's sd): intervals "
-        f"beyond the data rest on the prior of its scale, [{low:g}, {high:g}] {parameter.unit}. Fit again with half and twice "
-        "that, change(spec, prior={'discrepancy_scale': (low, high)}), and see whether the decision stands."
+        f"The data cannot tell {what} ({100 * share:.0f} % of the prior's sd): intervals "
+        f"beyond the data rest on the prior of its size, [{low:g}, {high:g}] {unit}. Fit again with half and twice "
+        f"that, change(spec, prior={{'{name}': (low, high)}}), and see whether the decision stands."
     )
     return [Check("discrepancy-size", "note", share, message)]
 
@@ -71,20 +72,6 @@ def _noise(fit: Fit) -> list[Check]:
         "forecast's run holds for both together; do not read either alone. Repeated runs at the same inputs would tell."
     )
     return [Check("discrepancy-noise", "note", tie, message)]
-
-
-def _law(fit: Fit) -> list[Check]:
-    """Compare what is known of the law's value with what is known of the curve, in the middle of the data."""
-    thin = max(1, fit.draws.sizes["chain"] * fit.draws.sizes["draw"] // _DRAWS)
-    law, curve = fitted_mean(fit, thin), given_rows(fit, fit_values(fit, thin)).fitted()
-    ratio = float(np.median(law.std(axis=0)) / max(np.median(curve.std(axis=0)), 1e-300))
-    if ratio < 3:
-        return [Check("discrepancy-law", "ok", ratio, f"Within the data the law is known nearly as well as the curve ({ratio:.1f} times its sd).")]  # fmt: skip
-    message = (
-        f"Law and discrepancy trade off: within the data the law alone is {ratio:.1f} times as uncertain as the curve. Read "
-        "'curve' and 'run'; the law's parameters are known no better than the summary says, and 'law' is no forecast."
-    )
-    return [Check("discrepancy-law", "note", ratio, message)]
 
 
 def _outliers(fit: Fit) -> list[Check]:

@@ -12,6 +12,8 @@ from bayeslaw.inference.fit import Fit
 from bayeslaw.law.priors import log_priors, prior_sd, sampled, to_link
 
 SENSITIVE = 0.05
+_SIZES = ("sigma", "discrepancy_scale", "discrepancy_slope")
+_BEYOND, _WIDER = 0.5, 4
 _ALPHAS = (0.99, 1.01)
 """Powers of the prior that are compared."""
 
@@ -94,8 +96,47 @@ def prior_sensitivity(fit: Fit, values: xr.Dataset) -> dict[str, float]:
     return dict(zip(map(str, values.data_vars), map(float, found), strict=True))
 
 
+def beyond_prior(fit: Fit) -> list[Check]:
+    """Say which size of noise or discrepancy lies beyond what its prior expects: the prior holds intervals back.
+
+    Parameters
+    ----------
+    fit : Fit
+        With method "nuts".
+
+    Returns
+    -------
+    list of Check
+        ``prior-data``, whose value is the largest share of draws beyond a prior's 95 % point; none without such sizes.
+    """
+    sizes = [p for n in _SIZES if (p := sampled(fit.spec).get(n)) is not None and p.prior_90 is not None]
+    if not sizes:
+        return []
+    shares = {p.name: float((fit.draws[p.name] > p.prior_90[1]).mean()) for p in sizes}
+    beyond = [p for p in sizes if shares[p.name] > _BEYOND]
+    if not beyond:
+        text = "Noise and discrepancy are no larger than their priors expect."
+        return [Check("prior-data", "ok", max(shares.values()), text)]
+    named = ", ".join(
+        f"{p.name} ({float(fit.draws[p.name].median()):.2g}, prior's 95 % point {p.prior_90[1]:g})"
+        for p in beyond
+    )
+    wider = ", ".join(f"'{p.name}': ({p.prior_90[0]:g}, {_WIDER * p.prior_90[1]:g})" for p in beyond)
+    text = (
+        f"The data ask for more than the prior expects of {named}: the law misses more than such tables usually ask for, and "
+        f"intervals may be too narrow. Fit again with change(spec, prior={{{wider}}}) and see whether the decision stands."
+    )
+    return [Check("prior-data", "warn", max(shares.values()), text)]
+
+
 def sensitivity_to_prior(fit: Fit) -> list[Check]:
-    """Say which of the law's parameters a stronger or weaker prior would move."""
+    """Say which of the law's parameters a stronger or weaker prior would move.
+
+    Beside a discrepancy that marginalises its sizes a stronger prior moves them all, be the law right or wrong: nothing is
+    said there, and a report's table has the numbers.
+    """
+    if fit.spec.marginalised:
+        return []
     names = list(fit.spec.constants) or list(fit.spec.scalar_names)
     moved = prior_sensitivity(fit, fit.draws[[n for n in names if n in fit.draws]])
     strongest = max(moved.values(), default=0.0)

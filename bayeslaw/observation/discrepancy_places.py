@@ -25,7 +25,7 @@ AROUND = "discrepancy_around"
 USUAL_SIZE = 3.0
 """A usual size of a discrepancy, in units of run noise, where it is not inferred: to look for outlying rows, and
 to choose the directions that NUTS walks."""
-_USUAL_STEEPNESS = 0.1
+_USUAL_STEEPNESS, _LEAST_STEEPNESS = 0.1, 1e-6
 
 
 class Shape(NamedTuple):
@@ -106,7 +106,7 @@ def points_of(spec: Spec, rows: Rows, seen: Rows | None = None) -> Points:
     centre, gradient = places(spec, known).mean(axis=0), np.full(inputs, _USUAL_STEEPNESS / np.sqrt(inputs))
     if told is not None:
         centre, gradient = (np.array(json.loads(told)[n]) for n in ("centre", "gradient"))
-    steep = float(np.linalg.norm(gradient))
+    steep = max(float(np.linalg.norm(gradient)), _LEAST_STEEPNESS)
     group, run = (
         numbered(column, rows, known) for column in (discrepancy_of(spec).groups, discrepancy_of(spec).runs)
     )
