@@ -25,6 +25,7 @@ import xarray as xr
 from scipy.stats import binom, kstest
 
 import bayeslaw as bl
+from bayeslaw.assess.convergence import sampler_checks
 from bayeslaw.core.threads import one_blas_thread
 from bayeslaw.forecasts.heldout import held_out
 from bayeslaw.law.priors import draw_priors
@@ -133,7 +134,7 @@ def ranks(job: tuple[str, str, int]) -> dict[str, float | str]:
             fit = bl.fit(spec, seen, seed=seed, **SETTINGS)
         except bl.InputError as error:
             return out | {"refused": str(error)[:90]}
-        out["failed"] = ",".join(c.name for c in bl.checks(fit) if c.level == "fail")
+        out["failed"] = ",".join(c.name for c in sampler_checks(fit) if c.level == "fail")
         ahead = held_out(fit, held, 2000, seed=seed)
     rng = np.random.default_rng(seed)
     for n, v in truth.items():
