@@ -90,10 +90,21 @@ def prior_sensitivity(fit: Fit, values: xr.Dataset) -> dict[str, float]:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         # As `arviz_stats.psense` does, of plain arrays: datasets take longer to be taken apart.
-        weights = [np.exp(array_stats.power_scale_lw(prior, alpha, axis=(-2, -1))) for alpha in _ALPHAS]
+        weights = [_scaled_weights(prior, alpha) for alpha in _ALPHAS]
         weights = [np.broadcast_to(w / w.sum(), stacked.shape) for w in weights]
         found = array_stats.power_scale_sense(stacked, *weights, *_ALPHAS)
     return dict(zip(map(str, values.data_vars), map(float, found), strict=True))
+
+
+def _scaled_weights(prior: np.ndarray, alpha: float) -> np.ndarray:
+    """Return weights of draws under a prior to a power, smoothed where their tail is one."""
+    from arviz_stats.base import array_stats
+
+    try:
+        return np.exp(array_stats.power_scale_lw(prior, alpha, axis=(-2, -1)))
+    except ValueError:  # the largest are all the same: there is nothing to smooth
+        logs = (alpha - 1) * prior
+        return np.exp(logs - logs.max())
 
 
 def beyond_prior(fit: Fit) -> list[Check]:
