@@ -69,7 +69,7 @@ def mixture(compute):
 def test_the_summary_is_that_of_the_draws(which, compute):
     fit = {"posterior": compute, "point": None, "mixture": mixture(compute)}[which] or point()
     name = "x" if which == "point" else "C"
-    at = {"x": [1e6, 1e7, 1e8]} if which == "point" else {"C": [1e22, 1e23, 1e24]}
+    at = {"x": [1e6, 1e7, 1e8]} if which == "point" else {"C": [1e21, 1e22, 1e23]}
     fc = bl.forecast(fit, at, prob=0.8, draws=True)
     drawn = fc["draws"]
     assert drawn.dims == ("draw", "target", "kind") and drawn.attrs["units"] == fc.attrs["units"]

@@ -384,7 +384,8 @@ def test_a_schedules_end_has_a_panel_of_its_own():
 
 def test_a_pooled_laws_fan_is_that_of_the_targets_group():
     spec, data = noiseless("compute", 0.02)
-    spec = bl.change(spec, pool={"level": "family"})
+    local = {"slope": None, "scale": {"unit": "sigma", "prior_90": [0.15, 8]}}  # a median that few draws tell
+    spec = bl.change(spec, pool={"level": "family"}, discrepancy=local)
     data = data.assign_coords(family=("obs", np.repeat(["Llama", "Pythia"], 20)))
     one = made_up(spec, data, {**TRUTHS["compute"]})
     score = np.zeros((2, 60, 16))

@@ -138,7 +138,7 @@ def test_a_spec_says_it_and_is_written_and_read(spec, tmp_path):
 
 def test_beside_a_discrepancy_run_noise_is_normal(spec):
     found = bl.change(bl.load_model("compute"), likelihood={"family": "Laplace", **NOISE})
-    assert set(found.noise) == {"sigma", "discrepancy_scale", "discrepancy_length"}
+    assert set(found.noise) == {"sigma", "discrepancy_scale", "discrepancy_length", "discrepancy_slope"}
     assert not isinstance(observation_of(found), Laplace)
 
 

@@ -337,14 +337,14 @@ def lines(figure) -> set[str]:
 def test_figures_show_each_groups_own_curve(two, sizes):
     told = {f"curve: median, {b}, {d}" for b, d in seen_groups(two, TWO)}
     assert len(told) == 4 and told <= lines(bl.plots.plot_fit(two, found=()))
-    fc = bl.forecast(two, {"C": [1e23] * 2, "benchmark": ["MATH", "GSM8K"], "difficulty": ["easy", "hard"]})
+    fc = bl.forecast(two, {"C": [1e21] * 2, "benchmark": ["MATH", "GSM8K"], "difficulty": ["easy", "hard"]})
     figure = bl.plots.plot_forecast(two, fc, found=())
     assert {"curve: median, MATH, easy", "curve: median, GSM8K, hard"} <= lines(figure)
     # Each fan goes through its target.
     ax = next(a for a in figure.axes if a.get_lines())
     for name, target in (("curve: median, MATH, easy", 0), ("curve: median, GSM8K, hard", 1)):
         (line,) = [one for one in ax.get_lines() if one.get_label() == name]
-        at = np.interp(np.log(1e23), np.log(line.get_xdata()), line.get_ydata())
+        at = np.interp(np.log(1e21), np.log(line.get_xdata()), line.get_ydata())
         assert at == pytest.approx(median(fc)[target], rel=0.02)
     fc = bl.forecast(sizes, schedule=SCHEDULE, group={"model_size": "100M"})
     (line,) = [one for one in bl.plots.plot_forecast(sizes, fc, found=()).axes[0].get_lines() if one.get_label() == "forecast: curve, median"]  # fmt: skip

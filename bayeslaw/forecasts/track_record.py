@@ -70,8 +70,7 @@ def track_record() -> tuple[Row, ...]:
         As ``tests/benchmarks/track_record.py`` measured them: each law as it ships, public tables, held-out
         runs beyond them.
     """
-    with FILE.open(encoding="utf-8", newline="") as file:
-        return tuple(_row(line) for line in csv.DictReader(file))
+    return tuple(_row(line) for line in csv.DictReader(FILE.read_text(encoding="utf-8").splitlines()))
 
 
 def _row(line: dict[str, str]) -> Row:

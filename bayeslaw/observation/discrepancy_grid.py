@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -100,9 +101,9 @@ def settled(spec: Spec, rows: Rows, seen: Seen, wider: float = 1.0) -> str:
             {"shapes": _left(spec, rows, seen.some(100)), "sigmas": [float(np.median(seen.sigma))]}
         )
     logs = np.log(seen.sigma)
-    ends = tuple(np.quantile(logs, [_TAIL, 1 - _TAIL]))
+    ends = np.quantile(logs, [_TAIL, 1 - _TAIL])
     # Away from its run noise a decomposition says too little of what is likely.
-    around = {"shapes": settled_grid(rows)[0], "sigmas": np.exp(np.linspace(*ends, 5)).tolist()}
+    around = {"shapes": settled_grid(rows)[0], "sigmas": np.exp(np.linspace(ends[0], ends[1], 5)).tolist()}
     spans = {"shapes": _left(spec, with_grid(rows, json.dumps(around)), seen.some(100))}
     few = seen.some(6)
     for points in _POINTS:
@@ -161,19 +162,15 @@ def _box(spec: Spec, rows: Rows, likely: Array) -> Array:
     least = _NEGLIGIBLE_OF_MANY if many_axes(spec) else NEGLIGIBLE
     found = known.max(axis=0) >= least if len(known) else np.isfinite(grid.log_nodes)
     box = np.zeros((*map(len, axes(spec)), len(scales(spec)[0])), dtype=bool)
-    box[(*_places(spec, grid), slice(*_kept_scales(spec, grid)))] = found
+    box[_where(spec, grid)] = found
     return box
 
 
-def _places(spec: Spec, grid: Grid) -> tuple[Array, ...]:
-    """Return each shape's place along the axes, counted from the first."""
-    return tuple(grid.index[:, i] - along.start for i, along in enumerate(axes(spec)))
-
-
-def _kept_scales(spec: Spec, grid: Grid) -> tuple[int, int]:
-    """Return the first of the scales that a grid has, and one past the last."""
+def _where(spec: Spec, grid: Grid) -> Any:
+    """Return the place of a grid's shapes and scales among all, as an index."""
     first = int(np.flatnonzero(scales(spec)[0] == grid.scales[0])[0])
-    return first, first + len(grid.scales)
+    places = (grid.index[:, i] - along.start for i, along in enumerate(axes(spec)))
+    return (*places, slice(first, first + len(grid.scales)))
 
 
 def _dilated(box: Array) -> Array:
@@ -242,17 +239,17 @@ def edge(spec: Spec, rows: Rows, likely: Array) -> float:
 
 def _outermost(spec: Spec, grid: Grid) -> Array:
     """Return which shapes and scales kept have a neighbour on the whole grid that is not, shape (shapes, scales)."""
-    kept, at = np.isfinite(grid.log_nodes), _places(spec, grid)
+    kept, at = np.isfinite(grid.log_nodes), _where(spec, grid)
     # One more on each side, taken as kept: beyond the whole grid there is nothing.
     box = np.zeros((*map(len, axes(spec)), len(scales(spec)[0])), dtype=bool)
-    box[(*at, slice(*_kept_scales(spec, grid)))] = kept
+    box[at] = kept
     whole = np.pad(box, 1, constant_values=True)
     inside = whole.copy()
     for axis in range(whole.ndim):
         for step in (-1, 1):
             inside &= np.roll(whole, step, axis=axis)
-    inside = inside[(slice(1, -1),) * whole.ndim][(*at, slice(*_kept_scales(spec, grid)))]
-    return kept & ~inside
+    inside = inside[(slice(1, -1),) * whole.ndim]
+    return np.asarray(kept & ~inside[at])
 
 
 def misses(spec: Spec, rows: Rows, seen: Seen, likely: Array) -> Array:

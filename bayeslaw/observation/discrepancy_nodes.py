@@ -98,17 +98,17 @@ def node_terms(
             - 2 * terms["section"][section]
         )
     weights = terms["log_nodes"].ravel()
-    at = np.flatnonzero(np.isfinite(weights))
+    nodes = np.flatnonzero(np.isfinite(weights))
 
     def kept(values: Array) -> Array:
-        return np.ascontiguousarray(values.reshape(points, len(weights), *values.shape[3:])[:, at])
+        return np.ascontiguousarray(values.reshape(points, len(weights), *values.shape[3:])[:, nodes])
 
     return {
         "node_centre": centre, "node_reach": reach, "node_outer": _OUTSIDE / (np.median(sigmas) ** 2 + error**2),
         "node_turn": np.zeros((0, 1)), "node_square": np.ascontiguousarray(kept(square).reshape(-1, few + len(twice)).T),
         "node_base": kept(base), "node_level": np.ascontiguousarray(kept(level).reshape(-1, few).T),
         "node_level_base": kept(level) @ centre, "node_size": kept(size), "node_log_det": kept(log_det),
-        "node_weight": weights[at], "node_score": terms["score"].ravel()[at], "node_at": at, "node_error": np.asarray(known),
+        "node_weight": weights[nodes], "node_score": terms["score"].ravel()[nodes], "node_at": nodes, "node_error": np.asarray(known),
     }  # fmt: skip
 
 

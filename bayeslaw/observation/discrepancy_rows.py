@@ -156,7 +156,7 @@ class GaussianProcessGivenRows(NewRows):
     def _unseen(self, new: Rows) -> Array:
         runs = discrepancy_of(self.spec).runs
         unseen = numbered(runs, new, self.rows) < 0
-        own = new.columns[runs] if runs in new.columns else np.arange(len(new))
+        own = new.columns[runs] if runs is not None and runs in new.columns else np.arange(len(new))
         labels = np.asarray(own).astype(str).tolist()
         place = {label: i for i, label in enumerate(dict.fromkeys(np.array(labels)[unseen].tolist()))}
         return np.array([place[v] if new else -1 for v, new in zip(labels, unseen, strict=True)])

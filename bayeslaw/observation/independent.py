@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -149,7 +148,7 @@ class IndependentGivenRows(Scattered):
         return {}
 
 
-def run_noise(values: Mapping[str, Any], along: Any, ops: DensityOps) -> Any:
+def run_noise[T: (Array, Tensor)](values: Mapping[str, T], along: T | None, ops: DensityOps) -> T:
     """Return the scale of run noise at rows.
 
     Parameters
