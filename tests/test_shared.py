@@ -77,6 +77,28 @@ def test_a_seen_run_is_known_better_than_a_new_one_and_a_seen_family_than_a_new_
     assert width(shared_fit, x=[1e22], family=["a"]) < 0.9 * width(shared_fit, x=[1e22])
 
 
+def test_two_new_families_are_two(shared_fit):
+    new = {"x": [1e22, 1e22], "run": ["n", "m"]}
+    drawn = [
+        np.log(bl.forecast(shared_fit, {**new, "family": list(names)}, new_group=True, draws=True)["draws"].sel(kind="curve"))
+        for names in ("dd", "de")
+    ]  # fmt: skip
+    same, apart = (float((d.isel(target=0) - d.isel(target=1)).std()) for d in drawn)
+    assert same < 1e-6 < 0.02 < apart
+
+
+def test_a_slip_in_a_runs_name_is_refused(shared_fit):
+    with pytest.raises(bl.InputError, match="did you mean 'a0'"):
+        bl.forecast(shared_fit, {"x": [1e22], "family": ["a"], "run": ["A0"]})
+    bl.forecast(shared_fit, {"x": [1e22], "family": ["a"], "run": ["A0"]}, new_group=True)
+
+
+def test_data_without_the_column_are_refused():
+    data = bl.read_table(table(), BOTH)
+    with pytest.raises(bl.InputError, match="the column 'run' of its discrepancy is missing"):
+        bl.fit(BOTH, data.drop_vars("run"))
+
+
 def test_a_new_run_is_no_part_of_the_curve(shared_fit):
     curve, run = (width(shared_fit, kind, x=[1e20], family=["a"]) for kind in ("curve", "run"))
     assert run > curve + 0.01

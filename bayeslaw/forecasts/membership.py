@@ -93,6 +93,21 @@ def check_groups(fit: Fit, inputs: Mapping[str, np.ndarray], new_group: bool) ->
         for row in dict.fromkeys(zip(*labels, strict=True)):
             if row not in seen:
                 raise _unseen(columns, row, seen, "group" if along else "targets")
+    _check_runs(fit, inputs, new_group)
+
+
+def _check_runs(fit: Fit, inputs: Mapping[str, np.ndarray], new_group: bool) -> None:
+    """Refuse a run that was not seen, which may be a slip: a new one has no name, or is asked for."""
+    runs = fit.spec.discrepancy.runs if fit.spec.discrepancy else None
+    if runs is None or runs not in inputs or new_group:
+        return
+    known = list(dict.fromkeys(fit.data[runs].values.astype(str).tolist()))
+    for label in np.asarray(inputs[runs]).astype(str).tolist():
+        if label not in known:
+            raise InputError(
+                f"targets: no {runs} {label!r} in the data{did_you_mean(label, known)} For a new one leave {runs!r} out, or "
+                "new_group=True / --new-group."
+            )
 
 
 def _unnamed(

@@ -156,6 +156,8 @@ def _name(fit: Fit | Mixture) -> str | None:
     spec = fit.spec
     if not fit.is_posterior or spec.discrepancy is None:
         return None
+    if spec.discrepancy.groups or spec.discrepancy.runs:  # measured without them
+        return None
     shipped = _shipped(spec.name)
     if shipped is None or shipped.law.text != spec.law.text:
         return ""

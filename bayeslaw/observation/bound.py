@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 import xarray as xr
 
+from bayeslaw.core.errors import InputError, did_you_mean
 from bayeslaw.law.catalogue import resolve
 from bayeslaw.law.evaluate import law_on_scale, used_inputs
 from bayeslaw.law.spec import Spec
@@ -110,4 +111,11 @@ def bind(spec: Spec, data: xr.Dataset) -> BoundLaw:
     """
     if any(isinstance(entry.reference, str) for entry in spec.inputs.values()):
         spec = resolve(spec, data)
-    return BoundLaw(spec, data, observed_rows(spec, data), observation_of(spec))
+    rows = observed_rows(spec, data)
+    known = spec.discrepancy
+    for name in (known.groups, known.runs) if known is not None else ():
+        if name is not None and name not in rows.columns:
+            raise InputError(
+                f"model '{spec.name}': the column {name!r} of its discrepancy is missing{did_you_mean(name, map(str, data.variables), 'The data have')}"
+            )
+    return BoundLaw(spec, data, rows, observation_of(spec))

@@ -36,7 +36,7 @@ from bayeslaw.observation.discrepancy_terms import (
     without_few,
 )
 
-NEGLIGIBLE, _NEGLIGIBLE_OF_MANY = 1e-6, 1e-4
+NEGLIGIBLE, _NEGLIGIBLE_OF_MANY = 1e-6, 3e-5
 """Lengths and scales less likely than this to all draws are left out, but for one on each side; of grids with more axes,
 whose nodes are many and each less likely, more. What is left out is seen (`edge`)."""
 _TAIL = 0.002
@@ -232,24 +232,19 @@ def edge(spec: Spec, rows: Rows, likely: Array) -> float:
     Returns
     -------
     float
+        On one side of one axis, where it is most.
     """
     mean, grid = likely.mean(axis=0), grid_of(spec, rows)
-    return float(mean[_outermost(spec, grid)].sum())
-
-
-def _outermost(spec: Spec, grid: Grid) -> Array:
-    """Return which shapes and scales kept have a neighbour on the whole grid that is not, shape (shapes, scales)."""
-    kept, at = np.isfinite(grid.log_nodes), _where(spec, grid)
+    at, kept = _where(spec, grid), np.isfinite(grid.log_nodes)
     # One more on each side, taken as kept: beyond the whole grid there is nothing.
     box = np.zeros((*map(len, axes(spec)), len(scales(spec)[0])), dtype=bool)
     box[at] = kept
-    whole = np.pad(box, 1, constant_values=True)
-    inside = whole.copy()
+    whole, found = np.pad(box, 1, constant_values=True), [0.0]
     for axis in range(whole.ndim):
         for step in (-1, 1):
-            inside &= np.roll(whole, step, axis=axis)
-    inside = inside[(slice(1, -1),) * whole.ndim]
-    return np.asarray(kept & ~inside[at])
+            next_one = np.roll(whole, step, axis=axis)[(slice(1, -1),) * whole.ndim][at]
+            found.append(float(mean[kept & ~next_one].sum()))
+    return max(found)
 
 
 def misses(spec: Spec, rows: Rows, seen: Seen, likely: Array) -> Array:

@@ -62,7 +62,7 @@ class Points:
     steep : float
         How steep it is there, on the scale of errors per e-fold.
     group : numpy.ndarray, shape (rows,)
-        Numbers of the groups; −1 for one that was not seen.
+        Numbers of the groups; below zero those that were not seen.
     run : numpy.ndarray, shape (rows,)
         Numbers of the runs; not a number, which is like no other, for one that was not seen.
     """
@@ -115,14 +115,14 @@ def points_of(spec: Spec, rows: Rows, seen: Rows | None = None) -> Points:
 
 
 def numbered(column: str | None, rows: Rows, seen: Rows) -> Array:
-    """Return the number of each row's label among those of seen rows, −1 where it is not, or where there is none."""
+    """Return the number of each row's label among those of seen rows; one below zero for each label that is not, −1 for none."""
     if column is None or column not in rows.columns or column not in seen.columns:
         return np.full(len(rows), -1.0)
-    labels = {
-        label: i
-        for i, label in enumerate(dict.fromkeys(np.asarray(seen.columns[column]).astype(str).tolist()))
-    }
-    return np.array([float(labels.get(v, -1)) for v in np.asarray(rows.columns[column]).astype(str).tolist()])
+    own, known = (np.asarray(r.columns[column]).astype(str).tolist() for r in (rows, seen))
+    number = {label: float(i) for i, label in enumerate(dict.fromkeys(known))}
+    new = dict.fromkeys(label for label in own if label not in number)
+    number |= {label: -1.0 - i for i, label in enumerate(new)}
+    return np.array([number[label] for label in own])
 
 
 def covariance(kind: str, a: Points, b: Points, shape: Shape) -> Array:
