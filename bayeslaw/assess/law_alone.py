@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bayeslaw.assess.few_inputs import free_parameters
+from bayeslaw.assess.run_checks import run_column
 from bayeslaw.inference.fit import Fit
 from bayeslaw.inference.point_problem import PointProblem, point_problem, prior_starts
 from bayeslaw.inference.values import fit_values
@@ -30,7 +31,6 @@ _FREE = 0.05
 """A direction of the parameters is free if a step of one on the link scale moves the rows by so much of their noise."""
 _LEFT_OVER = 5
 """Fewer rows than so many beyond the law's free directions say nothing of its form."""
-_RUNS = ("run", "model")
 _DIGITS = 9
 _EXACT = 1e-6
 """Residuals below this part of the rows' range are the optimiser's, not the law's."""
@@ -100,12 +100,10 @@ def _one_curve(fit: Fit) -> bool:
 
 def _offsets(fit: Fit) -> np.ndarray:
     """Return which rows are of each run that has several, shape (rows, runs): they may share an error."""
-    found, data = fit.spec.discrepancy, fit.data
-    named = ((found.runs,) if found and found.runs else ()) + _RUNS
-    column = next((c for c in named if c in data.coords and data[c].dims == ("obs",)), None)
+    column = run_column(fit)
     if column is None:
         return np.zeros((len(fit.bound.rows), 0))
-    labels = data[column].values.astype(str)
+    labels = fit.data[column].values.astype(str)
     runs, sizes = np.unique(labels, return_counts=True)
     return (labels[:, None] == runs[sizes > 1]).astype(float)
 

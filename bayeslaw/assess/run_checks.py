@@ -12,6 +12,13 @@ _COLUMNS = ("run", "model")
 _LEAST, _P = 3, 0.01
 
 
+def run_column(fit: Fit) -> str | None:
+    """Return the column that names the runs of a fit's rows: its discrepancy's, or one that is usual; None without one."""
+    found, data = fit.spec.discrepancy, fit.data
+    named = ((found.runs,) if found and found.runs else ()) + _COLUMNS
+    return next((c for c in named if c in data.coords and data[c].dims == ("obs",)), None)
+
+
 def shared_runs(fit: Fit) -> list[Check]:
     """Compare how rows of one run differ with how runs do, where several rows are of one run.
 
@@ -27,7 +34,7 @@ def shared_runs(fit: Fit) -> list[Check]:
         ``runs``.
     """
     spec, data = fit.spec, fit.data
-    column = next((c for c in _COLUMNS if c in data.coords and data[c].dims == ("obs",)), None)
+    column = run_column(fit)
     known = spec.discrepancy is not None and (spec.discrepancy.runs is not None or spec.along_runs)
     if column is None or known or "step" in data.coords or spec.traits.counts:
         return []

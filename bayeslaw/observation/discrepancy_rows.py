@@ -155,11 +155,10 @@ class GaussianProcessGivenRows(NewRows):
 
     def _unseen(self, new: Rows) -> Array:
         runs = discrepancy_of(self.spec).runs
-        unseen = numbered(runs, new, self.rows) < 0
-        own = new.columns[runs] if runs is not None and runs in new.columns else np.arange(len(new))
-        labels = np.asarray(own).astype(str).tolist()
-        place = {label: i for i, label in enumerate(dict.fromkeys(np.array(labels)[unseen].tolist()))}
-        return np.array([place[v] if new else -1 for v, new in zip(labels, unseen, strict=True)])
+        if runs is None or runs not in new.columns:  # each row is a run of its own
+            return np.arange(len(new))
+        number = numbered(runs, new, self.rows)
+        return np.where(number < 0, -1 - number, -1).astype(int)
 
     @cached_property
     def residual(self) -> Array:
